@@ -1,0 +1,88 @@
+"""What a child process tells its worker, and how it notices that the worker is gone.
+
+The child's current folder is its job's folder. Everything is told by files there: reports are written aside and
+renamed, so that a reader sees the old report or the new one and never half of one; streams are appended to, one
+whole line at a time. No Django, no third-party package: every child imports this module first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PROGRESS = "progress.json"
+RESULT = "result.json"
+FAILURE = "failure.json"
+
+STOPPED_EXIT_CODE = 128 + signal.SIGTERM
+PARENT_GRACE_S = 30.0
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace the file at `path` by `value` in one step; NaN and infinity are refused, as JSON has neither."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    aside.write_text(json.dumps(value, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    os.replace(aside, path)
+
+
+def append_jsonl(path: Path, value: Mapping[str, Any]) -> None:
+    """Append one JSON object as one line, in a single write, so that concurrent readers see whole lines."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+def report_progress(*, done: float, total: float | None, note: str = "", folder: Path | None = None) -> None:
+    """Say how far the work is: `done` of `total`, in whatever unit suits it (None = not known yet)."""
+    write_json((folder or Path()) / PROGRESS, {"done": done, "total": total, "note": note})
+
+
+def report_result(result: Mapping[str, Any], *, folder: Path | None = None) -> None:
+    """Hand over the work's result; written last, when everything it speaks of is on disk."""
+    write_json((folder or Path()) / RESULT, result)
+
+
+def report_failure(*, reason: str, hint: str = "", kind: str = "error", folder: Path | None = None) -> None:
+    """Say why the work failed (`reason`), how to mend it (`hint`), and of which `kind` it was: "error",
+    "bad-data", "bad-spec", "out-of-memory", "diverged", …
+    """
+    write_json((folder or Path()) / FAILURE, {"reason": reason, "hint": hint, "kind": kind})
+
+
+def watch_parent(*, grace_s: float = PARENT_GRACE_S) -> threading.Thread | None:
+    """End this process when the worker that started it dies.
+
+    Standard input is a pipe whose other end only the worker holds: end of file means that the worker is gone.
+    The process then gets SIGTERM, as if it had been stopped, and ends for good after `grace_s` seconds. Returns
+    None, and watches nothing, where standard input is no pipe (a terminal, /dev/null): run by hand.
+    """
+    if not _stdin_is_pipe():
+        return None
+    watcher = threading.Thread(target=_end_with_parent, args=(grace_s,), name="watch-parent", daemon=True)
+    watcher.start()
+    return watcher
+
+
+def _stdin_is_pipe() -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(0).st_mode)
+    except OSError:  # standard input is closed
+        return False
+
+
+def _end_with_parent(grace_s: float) -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace_s)
+    os._exit(STOPPED_EXIT_CODE)
