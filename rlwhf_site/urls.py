@@ -1,0 +1,17 @@
+"""The whole site's addresses, following the loop: items, score, data, train, evaluate, models."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from rlwhf_site.api import api
+
+urlpatterns = [
+    path("", include("dashboards.urls")),
+    path("", include("annotations.urls")),
+    path("", include("training.urls")),
+    path("", include("evaluation.urls")),
+    path("jobs/", include("jobs.urls")),
+    path("account/", include("accounts.urls")),
+    path("api/", api.urls),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,53 @@
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from accounts import services
+from accounts.models import AuditEntry, Role, User
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "a long enough secret"
+
+
+def test_the_first_admin_can_be_made_only_once():
+    admin = services.first_admin_create(username="ada", password=PASSWORD)
+    assert admin.has_role("admin")
+    with pytest.raises(PermissionError):
+        services.first_admin_create(username="eve", password=PASSWORD)
+
+
+def test_a_weak_password_is_refused():
+    with pytest.raises(ValidationError):
+        services.user_create(username="ada", password="short", role=Role.MEMBER, actor=None)
+    assert not User.objects.exists()
+
+
+def test_each_role_may_do_what_the_lower_ones_may():
+    member = services.user_create(username="mo", password=PASSWORD, role=Role.MEMBER, actor=None)
+    assert member.has_role("annotator") and member.has_role("member") and not member.has_role("admin")
+
+
+def test_the_only_admin_keeps_the_role():
+    admin = services.first_admin_create(username="ada", password=PASSWORD)
+    with pytest.raises(ValueError, match="only admin"):
+        services.user_set_role(user=admin, role=Role.MEMBER, actor=admin)
+
+
+def test_a_token_stands_for_its_user_until_revoked_or_expired():
+    user = services.user_create(username="mo", password=PASSWORD, role=Role.MEMBER, actor=None)
+    token, secret = services.token_create(user=user, name="laptop", actor=user)
+    assert services.token_user(secret=secret) == user
+    assert services.token_user(secret=secret + "x") is None
+    assert secret not in str(list(type(token).objects.values()))
+    services.token_revoke(token=token, actor=user)
+    assert services.token_user(secret=secret) is None
+    _, late = services.token_create(user=user, name="old", actor=user, expires_at=timezone.now())
+    assert services.token_user(secret=late) is None
+
+
+def test_every_change_is_in_the_audit_log():
+    admin = services.first_admin_create(username="ada", password=PASSWORD)
+    user = services.user_create(username="mo", password=PASSWORD, role=Role.ANNOTATOR, actor=admin)
+    services.user_set_role(user=user, role=Role.MEMBER, actor=admin)
+    newest = AuditEntry.objects.first()
+    assert (newest.actor, newest.action, newest.detail) == (admin, "accounts.role_changed", {"from": "annotator", "to": "member"})
