@@ -6,6 +6,8 @@ from ninja import NinjaAPI
 api = NinjaAPI(
     title="RLWHF",
     version="1",
-    description="Every button of the site as an API call. Authenticate with `Authorization: Bearer <token>`; make a token under Account.",
+    description=(
+        "Every button of the site as an API call. Authenticate with `Authorization: Bearer <token>`; make a token under Account."
+    ),
     docs_decorator=login_required,
 )

@@ -115,8 +115,8 @@ class EmbeddedPostgres:
             shutil.chown(folder, UNPRIVILEGED_USER, "nogroup")
         if not _unprivileged_can("w", self.data.parent):
             raise PostgresError(
-                f"PostgreSQL refuses to run as root, and the user '{UNPRIVILEGED_USER}' cannot reach {self.home}: set RLWHF_HOME to "
-                "a folder that every user may enter, such as /var/lib/rlwhf, or run as an ordinary user."
+                f"PostgreSQL refuses to run as root, and the user '{UNPRIVILEGED_USER}' cannot reach {self.home}: set "
+                "RLWHF_HOME to a folder that every user may enter, such as /var/lib/rlwhf, or run as an ordinary user."
             )
 
     def _binary(self, name: str) -> str:

@@ -1,0 +1,35 @@
+"""A pytest plugin: tests run against a real, throw-away PostgreSQL, started once and found by pytest's worker processes.
+
+Loaded with `-p rlwhf_site.testing` rather than from a conftest, because pytest-django reads the settings before any conftest.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from rlwhf_site.postgres import EmbeddedPostgres
+
+
+def _start_postgres() -> None:
+    home = Path(tempfile.mkdtemp(prefix="rlwhf-test-"))
+    home.chmod(0o755)
+    os.environ["RLWHF_HOME"] = str(home)
+    os.environ["RLWHF_TEST_OWNER"] = str(os.getpid())
+    os.environ.pop("DATABASE_URL", None)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    server = EmbeddedPostgres(home, durable=False)
+    os.environ["DATABASE_URL"] = server.start()
+
+    def stop() -> None:
+        if os.environ.get("RLWHF_TEST_OWNER") == str(os.getpid()):
+            server.stop()
+            shutil.rmtree(home, ignore_errors=True)
+
+    atexit.register(stop)
+
+
+# At import: the settings read the address as soon as pytest-django loads them.
+if "RLWHF_TEST_OWNER" not in os.environ:
+    _start_postgres()
