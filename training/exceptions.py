@@ -1,0 +1,55 @@
+"""What can go wrong in a training child, each with a reason for people and a hint on how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class TrainingError(Exception):
+    """A failure with a reason; `kind` groups failures for the page that shows them."""
+
+    kind = "error"
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+class BadSpec(TrainingError):
+    """The spec does not say what to do, or asks for something that cannot be done."""
+
+    kind = "bad-spec"
+
+
+class BadData(TrainingError):
+    """A row that cannot be trained on, found at a file, line and field."""
+
+    kind = "bad-data"
+
+    def __init__(self, path: Path, line: int, field: str, problem: str, hint: str = "") -> None:
+        where = f"{path}, line {line}" + (f", field “{field}”" if field else "")
+        super().__init__(f"{where}: {problem}", hint)
+        self.path, self.line, self.field = path, line, field
+
+
+class BadModel(TrainingError):
+    """The model or its tokenizer cannot be loaded."""
+
+    kind = "bad-model"
+
+
+class Diverged(TrainingError):
+    """The loss or the gradient is no longer a finite number."""
+
+    kind = "diverged"
+
+
+class OutOfMemory(TrainingError):
+    """The device or the machine has no memory left."""
+
+    kind = "out-of-memory"
+
+
+class Stopped(Exception):
+    """The run was asked to stop, and a checkpoint is on disk."""

@@ -1,0 +1,150 @@
+"""The specification of a training run: everything that `python -m training.execute` needs to know.
+
+No machine-learning library is imported here, so the web process can check a run before it is queued. Fields that
+this version does not know are kept, so that a spec written by a newer version survives a round trip.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from training.exceptions import BadSpec
+from training.trainers import METHODS, resolve
+from training.trainers.base_config import BaseConfig
+
+SPEC_VERSION = 1
+SPEC_FILE = "spec.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class ScratchModel(_Part):
+    """A tiny Llama with random weights, and a byte-level BPE tokenizer trained on the run's own rows."""
+
+    vocab_size: int = Field(640, ge=300, description="Tokens, the 256 bytes and the special tokens included.")
+    hidden_size: int = Field(128, ge=8)
+    intermediate_size: int = Field(384, ge=8)
+    num_hidden_layers: int = Field(3, ge=1)
+    num_attention_heads: int = Field(4, ge=1)
+    num_key_value_heads: int | None = Field(None, ge=1)
+    max_position_embeddings: int = Field(256, ge=16)
+    tie_word_embeddings: bool = True
+    tokenizer_texts: Path | None = Field(
+        None, description="A text file to train the tokenizer on, one text a line, instead of the rows."
+    )
+
+    @model_validator(mode="after")
+    def heads_divide_the_width(self) -> Self:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError("hidden_size must be a multiple of num_attention_heads")
+        return self
+
+
+class ModelSpec(_Part):
+    """The model to start from: either a path or Hugging Face name, or one made from scratch.
+
+    `path` may be a model folder, an adapter folder or a run folder. Weights are read from safetensors files only,
+    and code that comes with a model is never run.
+    """
+
+    path: str | None = None
+    revision: str | None = Field(None, description="Commit of the model at the Hugging Face hub.")
+    scratch: ScratchModel | None = None
+
+    @model_validator(mode="after")
+    def exactly_one_source(self) -> Self:
+        if (self.path is None) == (self.scratch is None):
+            raise ValueError("give either model.path or model.scratch")
+        return self
+
+
+class DataSpec(_Part):
+    """JSON-lines files; a relative path is relative to the run folder."""
+
+    train: Path
+    eval: Path | None = None
+    prompt_format: Literal["auto", "chat", "plain"] = Field(
+        "auto", description="auto: through the tokenizer's chat template where it has one."
+    )
+
+
+class RewardSpec(_Part):
+    """The reward of methods that need one: a named shape, or the path of a shape's TOML file."""
+
+    shape: str = "honesty"
+
+
+class HardwareSpec(_Part):
+    """Where and how the run computes."""
+
+    profile: str = "cpu"
+    threads: int | None = Field(None, ge=1, description="None: one for tiny models, else one per core.")
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+class RunSpec(_Part):
+    """One training run."""
+
+    version: Literal[1] = SPEC_VERSION
+    name: str = Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    method: str
+    model: ModelSpec
+    data: DataSpec
+    settings: SerializeAsAny[BaseConfig]
+    reward: RewardSpec | None = None
+    seed: int = Field(0, ge=0, lt=2**32)
+    hardware: HardwareSpec = Field(default_factory=HardwareSpec)
+
+    @field_validator("method")
+    @classmethod
+    def method_is_known(cls, method: str) -> str:
+        if method not in METHODS:
+            raise ValueError(f"unknown method “{method}”; there are {', '.join(METHODS)}")
+        return method
+
+    @model_validator(mode="before")
+    @classmethod
+    def settings_of_the_method(cls, values: Any) -> Any:
+        """Read the settings with the method's own schema."""
+        if not isinstance(values, dict):
+            return values
+        method, settings = values.get("method"), values.get("settings", {})
+        if method not in METHODS or not isinstance(settings, dict):
+            return values
+        return {**values, "settings": config_class(method).model_validate(settings)}
+
+    @model_validator(mode="after")
+    def reward_where_one_is_needed(self) -> Self:
+        if self.method == "grpo" and self.reward is None:
+            self.reward = RewardSpec()
+        return self
+
+
+def config_class(method: str) -> type[BaseConfig]:
+    """The settings schema of a method."""
+    found = resolve(METHODS[method].config)
+    assert issubclass(found, BaseConfig)
+    return found
+
+
+def read_spec(path: Path) -> RunSpec:
+    """The spec in a file; raises BadSpec that names each field at fault."""
+    try:
+        return RunSpec.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BadSpec(f"There is no {path}.", "A run folder starts with a spec.json.") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in error.errors())
+        raise BadSpec(f"{path.name}: {faults}", "Correct the named fields.") from error
+
+
+def write_spec(spec: RunSpec, folder: Path) -> Path:
+    """Write `spec.json` into a run folder."""
+    path = folder / SPEC_FILE
+    path.write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return path

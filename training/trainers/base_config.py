@@ -1,0 +1,45 @@
+"""What every training method lets one set. Names and meanings are those of transformers' TrainingArguments."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LoraConfig(BaseModel):
+    """Train a low-rank adapter instead of the whole model (Hu et al. 2021, arXiv:2106.09685)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    r: int = Field(16, ge=1, description="Rank of the update.")
+    alpha: int = Field(32, ge=1, description="The update is scaled by alpha / r.")
+    dropout: float = Field(0.0, ge=0, lt=1)
+    target_modules: str | list[str] = Field("all-linear", description="Layers that get an adapter.")
+
+
+class BaseConfig(BaseModel):
+    """Settings shared by all methods; unknown settings are refused, for a misspelt one must not pass unseen."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    learning_rate: float = Field(1e-5, gt=0)
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
+    warmup_steps: float = Field(0, ge=0, description="Steps; below 1, a share of all steps.")
+    weight_decay: float = Field(0.0, ge=0)
+    adam_beta2: float = Field(0.999, gt=0, lt=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+    max_steps: int = Field(-1, description="Optimiser steps; −1: as many as `num_train_epochs` needs.")  # noqa: RUF001
+    num_train_epochs: float = Field(1.0, gt=0)
+    per_device_train_batch_size: int = Field(8, ge=1)
+    per_device_eval_batch_size: int = Field(8, ge=1)
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    gradient_checkpointing: bool = False
+    logging_steps: int = Field(10, ge=1)
+    save_steps: int = Field(200, ge=1, description="Steps between checkpoints.")
+    save_total_limit: int = Field(2, ge=1, description="Checkpoints kept; older ones are removed.")
+    eval_steps: int | None = Field(None, ge=1, description="Steps between evaluations on the eval file.")
+    lora: LoraConfig | None = None
+    extra: dict[str, Any] = Field(
+        default_factory=dict, description="Further arguments for TRL's own configuration, by their TRL names."
+    )
