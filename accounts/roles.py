@@ -40,5 +40,5 @@ def role_required(role: str) -> Callable[[View], View]:
 def public(view: View) -> View:
     """Let strangers reach the view."""
     opened = login_not_required(view)
-    opened.is_public = True
-    return cast(View, opened)
+    opened.is_public = True  # type: ignore[attr-defined]
+    return opened
