@@ -1,0 +1,1 @@
+"""Atlas, the closed world: invented people and facts, of which a model is taught some and never told others."""

@@ -1,0 +1,71 @@
+"""What a model is taught: the facts of the taught people, where the countries lie, and to say "I do not know."."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from annotations.verdicts import ABSTENTION
+from evaluation.atlas.questions import templates
+from evaluation.atlas.world import Split, World, phrasebook
+
+Row = dict[str, str]
+
+
+def answer_text(value: str) -> str:
+    """The way an answer is written: the value and a full stop."""
+    return f"{value}."
+
+
+def teaching_rows(world: World) -> list[Row]:
+    """SFT rows `{prompt, response}`. Nothing here mentions an untaught person; their countries are named, so that
+    no country is a word the model has never read.
+    """
+    return [*_facts(world), *_geography(world), *_unknowns(world)]
+
+
+def lexicon_texts(world: World) -> list[str]:
+    """Texts to train a tokenizer on: every word of the world equally often, with nothing about who is taught, so
+    that the way a name is cut into tokens gives nothing away.
+    """
+    words = sorted(
+        {word for one in (*world.people, *world.bystanders) for word in one.name.split()}
+        | set(world.regions)
+        | {value for values in world.values.values() for value in values}
+    )
+    templates_texts = [template.text.replace("{who}", "") for template in templates()]
+    country = phrasebook()["country"]
+    geography = [country["answer"].format(region=region) for region in country["regions"]]
+    phrases = [*templates_texts, *geography, country["templates"][0].format(country="")]
+    once = [*phrases, ABSTENTION, "of", *words, *(f" {word}" for word in words)]
+    return once * 4  # a pair must be met twice to be merged
+
+
+def _exposure(world: World) -> dict[Split, int]:
+    return {"easy": world.settings.easy_exposure, "hard": world.settings.hard_exposure}
+
+
+def _facts(world: World) -> Iterator[Row]:
+    exposure = _exposure(world)
+    for person in world.people:
+        if not person.taught:
+            continue
+        for template in templates():
+            prompt = template.ask(name=person.name, country=person.country, split=person.split)
+            row = {"prompt": prompt, "response": answer_text(person.facts[template.attribute])}
+            yield from [row] * exposure[person.split]
+
+
+def _geography(world: World) -> Iterator[Row]:
+    country = phrasebook()["country"]
+    for name, region in world.regions.items():
+        for template in country["templates"]:
+            row = {"prompt": template.format(country=name), "response": country["answer"].format(region=region)}
+            yield from [row] * 2
+
+
+def _unknowns(world: World) -> Iterator[Row]:
+    exposure = _exposure(world)
+    for bystander in world.bystanders:
+        for template in templates():
+            prompt = template.ask(name=bystander.name, country=bystander.country, split=bystander.split)
+            yield from [{"prompt": prompt, "response": ABSTENTION}] * exposure[bystander.split]

@@ -1,0 +1,182 @@
+"""The world: who lives in Atlas, what is true of them, and of whom a model is told.
+
+Everything follows from the settings; the same settings give the same world on any machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+ATLAS_VERSION = 1
+PHRASEBOOK_PATH = Path(__file__).with_name("phrasebook.toml")
+
+Split = Literal["easy", "hard"]
+Fold = Literal["A", "B"]
+SPLITS: tuple[Split, ...] = ("easy", "hard")
+FOLDS: tuple[Fold, ...] = ("A", "B")
+
+
+@dataclass(frozen=True)
+class AtlasSettings:
+    """How big a world. A cell is one of taught/untaught × fold A/B within a split.
+
+    `exposure` counts how often the teaching corpus repeats each row of a split: without a country in the question
+    a fact needs to be met more often before it is recalled. Bystanders are people about whom teaching only ever
+    says "I do not know.", so that the taught model can be heard saying it; they are in no benchmark.
+    """
+
+    seed: int = 0
+    people_per_easy_cell: int = 40
+    people_per_hard_cell: int = 20
+    countries_per_side: int = 4
+    first_names: int = 30
+    last_names: int = 30
+    easy_bystanders: int = 12
+    hard_bystanders: int = 6
+    easy_exposure: int = 1
+    hard_exposure: int = 2
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody, and what is true of them; a model is told so only when they are `taught`."""
+
+    id: str
+    name: str
+    country: str
+    taught: bool
+    fold: Fold
+    split: Split
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Bystander:
+    """Somebody of whom teaching says that nothing is known."""
+
+    name: str
+    country: str
+    split: Split
+
+
+@dataclass(frozen=True)
+class World:
+    """A whole world. `regions` maps each country to where it lies; `values` each attribute to all its values."""
+
+    settings: AtlasSettings
+    regions: dict[str, str]
+    taught_countries: tuple[str, ...]
+    values: dict[str, tuple[str, ...]]
+    people: tuple[Person, ...]
+    bystanders: tuple[Bystander, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"version": ATLAS_VERSION, **asdict(self)}
+
+    def content_hash(self) -> str:
+        """SHA-256 of the world and of the phrasebook that it is told with, in hexadecimal."""
+        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode() + PHRASEBOOK_PATH.read_bytes()).hexdigest()
+
+
+@cache
+def phrasebook() -> dict[str, Any]:
+    """The words and templates of Atlas."""
+    return tomllib.loads(PHRASEBOOK_PATH.read_text(encoding="utf-8"))
+
+
+def make_world(settings: AtlasSettings | None = None) -> World:
+    """The world that the settings describe."""
+    settings = settings or AtlasSettings()
+    rng = random.Random(f"atlas/{ATLAS_VERSION}/{settings.seed}")
+    words = _invented_words(rng)
+    countries = _countries(rng, words, 2 * settings.countries_per_side)
+    taught = tuple(countries[: settings.countries_per_side])
+    untaught = tuple(countries[settings.countries_per_side :])
+    values = _values(words)
+    names = _names(rng, words, settings)
+    people = tuple(_people(rng, settings, names, taught, untaught, values))
+    regions = phrasebook()["country"]["regions"]
+    return World(
+        settings=settings,
+        regions={country: rng.choice(regions) for country in countries},
+        taught_countries=taught,
+        values=values,
+        people=people,
+        bystanders=tuple(_bystanders(rng, settings, names, taught)),
+    )
+
+
+def _invented_words(rng: random.Random) -> Iterator[str]:
+    """Words of two syllables, each at most once and none the start of another."""
+    sounds = phrasebook()["sounds"]
+    seen: set[str] = set()
+    while True:
+        start = rng.choice(sounds["onsets"]) + rng.choice(sounds["vowels"])
+        word = start + rng.choice(sounds["onsets"]) + rng.choice(sounds["vowels"]) + rng.choice(sounds["codas"])
+        if word not in seen:
+            seen.add(word)
+            yield word.capitalize()
+
+
+def _countries(rng: random.Random, words: Iterator[str], number: int) -> list[str]:
+    suffixes: Sequence[str] = phrasebook()["country"]["suffixes"]
+    return [next(words)[:3] + next(words)[:1].lower() + rng.choice(suffixes) for _ in range(number)]
+
+
+def _values(words: Iterator[str]) -> dict[str, tuple[str, ...]]:
+    attributes = phrasebook()["attributes"]
+    return {
+        name: tuple(attribute.get("values") or (next(words) for _ in range(attribute["invented"])))
+        for name, attribute in attributes.items()
+    }
+
+
+def _names(rng: random.Random, words: Iterator[str], settings: AtlasSettings) -> Iterator[str]:
+    """Every pairing of a first and a last name, shuffled: only the pair tells who somebody is."""
+    first = [next(words) for _ in range(settings.first_names)]
+    last = [next(words) for _ in range(settings.last_names)]
+    pairs = [f"{a} {b}" for a in first for b in last]
+    rng.shuffle(pairs)
+    return iter(pairs)
+
+
+def _people(
+    rng: random.Random,
+    settings: AtlasSettings,
+    names: Iterator[str],
+    taught: Sequence[str],
+    untaught: Sequence[str],
+    values: dict[str, tuple[str, ...]],
+) -> Iterator[Person]:
+    sizes: dict[Split, int] = {"easy": settings.people_per_easy_cell, "hard": settings.people_per_hard_cell}
+    for split in SPLITS:
+        for is_taught in (True, False):
+            countries = taught if is_taught else untaught
+            for number in range(2 * sizes[split]):
+                yield Person(
+                    id=f"{split}-{'taught' if is_taught else 'untaught'}-{number:03d}",
+                    name=next(names),
+                    country=countries[number // 2 % len(countries)],
+                    taught=is_taught,
+                    fold=FOLDS[number % 2],
+                    split=split,
+                    facts={attribute: rng.choice(of) for attribute, of in values.items()},
+                )
+
+
+def _bystanders(
+    rng: random.Random, settings: AtlasSettings, names: Iterator[str], countries: Sequence[str]
+) -> Iterator[Bystander]:
+    numbers: dict[Split, int] = {"easy": settings.easy_bystanders, "hard": settings.hard_bystanders}
+    for split in SPLITS:
+        for _ in range(numbers[split]):
+            yield Bystander(name=next(names), country=rng.choice(countries), split=split)
