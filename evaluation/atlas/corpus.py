@@ -27,16 +27,14 @@ def lexicon_texts(world: World) -> list[str]:
     """Texts to train a tokenizer on: every word of the world equally often, with nothing about who is taught, so
     that the way a name is cut into tokens gives nothing away.
     """
-    words = sorted(
-        {word for one in (*world.people, *world.bystanders) for word in one.name.split()}
-        | set(world.regions)
-        | {value for values in world.values.values() for value in values}
-    )
+    names = {word for one in (*world.people, *world.bystanders) for word in one.name.split()}
+    inner = [f" {word}" for word in sorted(names | set(world.regions))]
+    values = [value for of_one in world.values.values() for value in of_one]
     templates_texts = [template.text.replace("{who}", "") for template in templates()]
     country = phrasebook()["country"]
     geography = [country["answer"].format(region=region) for region in country["regions"]]
     phrases = [*templates_texts, *geography, country["templates"][0].format(country="")]
-    once = [*phrases, ABSTENTION, "of", *words, *(f" {word}" for word in words)]
+    once = [*phrases, ABSTENTION, " of", *values, *inner]
     return once * 4  # a pair must be met twice to be merged
 
 

@@ -129,7 +129,12 @@ def _invented_words(rng: random.Random) -> Iterator[str]:
 
 def _countries(rng: random.Random, words: Iterator[str], number: int) -> list[str]:
     suffixes: Sequence[str] = phrasebook()["country"]["suffixes"]
-    return [next(words)[:3] + next(words)[:1].lower() + rng.choice(suffixes) for _ in range(number)]
+    countries: list[str] = []
+    while len(countries) < number:
+        country = next(words)[:4] + next(words)[:1].lower() + rng.choice(suffixes)
+        if country not in countries:
+            countries.append(country)
+    return countries
 
 
 def _values(words: Iterator[str]) -> dict[str, tuple[str, ...]]:

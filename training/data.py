@@ -1,0 +1,144 @@
+"""Training rows: read from JSON lines, checked, and put into the form that the trainers take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from training.exceptions import BadData
+
+Row = dict[str, Any]
+Form = Literal["chat", "plain"]
+
+ROLES = ("system", "user", "assistant", "tool")
+ANSWER_COLUMNS = ("response", "chosen", "rejected")
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> list[Row]:
+    """All rows of a file; raises BadData for the first one that is no object, or lacks one of `columns`."""
+    rows = [row for _, row in _numbered_rows(path, columns)]
+    if not rows:
+        raise BadData(path, 1, "", "the file has no rows", "Build the dataset again, or loosen its gate.")
+    return rows
+
+
+def _numbered_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise BadData(path, 1, "", f"cannot be read ({error.strerror})", "Check data.train and data.eval.") from error
+    with file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            yield number, _checked(path, number, line, columns)
+
+
+def _checked(path: Path, number: int, line: bytes, columns: tuple[str, ...]) -> Row:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BadData(path, number, "", f"not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise BadData(path, number, "", "not a JSON object", "Each line must be an object.")
+    for column in columns:
+        problem = _problem(row.get(column), column)
+        if problem:
+            raise BadData(path, number, column, problem, f"Rows of this method have {', '.join(columns)}.")
+    return row
+
+
+def _problem(value: Any, column: str) -> str | None:
+    if value is None:
+        return "is missing"
+    if isinstance(value, str):
+        return None if value.strip() else "is empty"
+    if column not in ("prompt", *ANSWER_COLUMNS):
+        return None
+    if not isinstance(value, list):
+        return "is neither text nor a list of messages"
+    if not value:
+        return "is empty"
+    for message in value:
+        if not (isinstance(message, dict) and isinstance(message.get("content"), str)):
+            return "holds a message without content"
+        if message.get("role") not in ROLES:
+            return f"holds a message whose role is none of {', '.join(ROLES)}"
+    return None
+
+
+def form_of(prompt_format: str, *, has_template: bool) -> Form:
+    """How prompts are put to a model: through its chat template, or as plain text."""
+    if prompt_format == "auto":
+        return "chat" if has_template else "plain"
+    return "chat" if prompt_format == "chat" else "plain"
+
+
+def prompt_in_form(prompt: str | list[Row], form: Form) -> str | list[Row]:
+    """A prompt as messages ("chat") or as text ("plain")."""
+    if form == "chat":
+        return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    if isinstance(prompt, str):
+        return prompt
+    turns = "\n".join(f"{message['role'].capitalize()}: {message['content']}" for message in prompt)
+    return f"{turns}\nAssistant:"
+
+
+def answer_in_form(answer: str | list[Row], form: Form, prompt: str | list[Row]) -> str | list[Row]:
+    """An answer as messages ("chat"), or as text that can follow the prompt's text ("plain")."""
+    if form == "chat":
+        return [{"role": "assistant", "content": answer}] if isinstance(answer, str) else answer
+    text = answer if isinstance(answer, str) else "\n".join(message["content"] for message in answer)
+    before = prompt if isinstance(prompt, str) else ""
+    return text if not before or before[-1].isspace() or text[:1].isspace() else f" {text}"
+
+
+def text_of(answer: str | list[Row]) -> str:
+    """An answer's text, whichever form it is in."""
+    if isinstance(answer, str):
+        return answer
+    return "\n".join(str(message.get("content") or "") for message in answer)
+
+
+def sft_row(form: Form) -> Callable[[Row], Row]:
+    """`{prompt, response}` → `{prompt, completion}`."""
+
+    def convert(row: Row) -> Row:
+        prompt = prompt_in_form(row["prompt"], form)
+        return {"prompt": prompt, "completion": answer_in_form(row["response"], form, prompt)}
+
+    return convert
+
+
+def preference_row(form: Form) -> Callable[[Row], Row]:
+    """`{prompt, chosen, rejected}`, each in form."""
+
+    def convert(row: Row) -> Row:
+        prompt = prompt_in_form(row["prompt"], form)
+        answers = {name: answer_in_form(row[name], form, prompt) for name in ("chosen", "rejected")}
+        return {"prompt": prompt, **answers}
+
+    return convert
+
+
+def prompt_row(form: Form, keep: tuple[str, ...]) -> Callable[[Row], Row]:
+    """`{prompt, …}` with the columns that the reward reads; one that a row lacks is None."""
+
+    def convert(row: Row) -> Row:
+        return {"prompt": prompt_in_form(row["prompt"], form), **{name: row.get(name) for name in keep}}
+
+    return convert
+
+
+def texts(rows: list[Row]) -> Iterator[str]:
+    """Every text of the rows, for training a tokenizer."""
+    for row in rows:
+        for column in ("prompt", *ANSWER_COLUMNS, "gold_answer"):
+            value = row.get(column)
+            if isinstance(value, list):
+                yield from (message["content"] for message in value if isinstance(message, dict))
+            elif isinstance(value, str):
+                yield value

@@ -1,0 +1,204 @@
+"""Carry out a training run: `python -m training.execute RUN_DIR`.
+
+Reads `spec.json` in the folder and writes the run folder. Needs no Django and no database, so a run can be carried
+by hand to a machine that reaches nothing. SIGTERM saves a checkpoint and ends the process; the same command in the
+same folder goes on from the newest checkpoint that was written whole.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import resource
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.child import STOPPED_EXIT_CODE, report_failure, report_progress, report_result, watch_parent, write_json
+from training.data import form_of, read_rows
+from training.environment import describe_environment
+from training.exceptions import OutOfMemory, Stopped, TrainingError
+from training.folder import RunFolder, checkpoint_step, truncate_after
+from training.report import write_report
+from training.specs import RunSpec, read_spec
+from training.stopping import StopRequest
+from training.trainers import METHODS, resolve
+
+if TYPE_CHECKING:
+    from training.loading import Loaded
+    from training.trainers.arguments import TrainerInputs
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: 0 done, 143 stopped with a checkpoint, 1 failed (`failure.json` says why), 2 wrong usage."""
+    if len(arguments) != 1:
+        print("usage: python -m training.execute RUN_DIR", file=sys.stderr)
+        return 2
+    folder = RunFolder(Path(arguments[0]).resolve())
+    stop = StopRequest()
+    stop.listen()
+    watch_parent()
+    try:
+        execute(folder, stop)
+    except Stopped:
+        return STOPPED_EXIT_CODE
+    except TrainingError as error:
+        report_failure(reason=error.reason, hint=error.hint, kind=error.kind, folder=folder.path)
+        print(f"{error.reason} {error.hint}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        report_failure(reason=f"{type(error).__name__}: {error}", hint="The log has the details.", folder=folder.path)
+        return 1
+    return 0
+
+
+def execute(folder: RunFolder, stop: StopRequest) -> None:
+    """Carry out the run in `folder`; a run that is already done is left alone.
+
+    Raises Stopped after a checkpoint when asked to stop, else a TrainingError.
+    """
+    if folder.result.exists():
+        return
+    started = time.perf_counter()
+    spec = read_spec(folder.spec)
+    _quiet_libraries(spec)
+    os.chdir(folder.path)
+    (folder.path / "failure.json").unlink(missing_ok=True)
+    columns = METHODS[spec.method].columns
+    train_rows = read_rows(spec.data.train, columns)
+    eval_rows = read_rows(spec.data.eval, columns) if spec.data.eval else None
+    report_progress(done=0, total=None, note="loading the model", folder=folder.path)
+    write_json(folder.environment, describe_environment())
+    # torch and transformers take seconds to import: only once the spec and the data are known to be good
+    from training import loading
+
+    loaded = loading.model_for(spec, train_rows)
+    _set_threads(spec.hardware.threads or loading.default_threads(loaded.model))
+    trainer, callback = _build(spec, folder, stop, loaded, train_rows, eval_rows)
+    ready = time.perf_counter()
+    _train(trainer, folder, stop)
+    if callback.stopped:
+        raise Stopped
+    _finish(trainer, spec, folder, {"startup_seconds": ready - started, "train_seconds": time.perf_counter() - ready})
+
+
+def _quiet_libraries(spec: RunSpec) -> None:
+    """Nothing leaves the machine unasked; set before the libraries are imported, which read this once."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if spec.hardware.threads:
+        os.environ["OMP_NUM_THREADS"] = str(spec.hardware.threads)
+    if spec.hardware.profile == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _build(
+    spec: RunSpec,
+    folder: RunFolder,
+    stop: StopRequest,
+    loaded: Loaded,
+    train_rows: list[dict[str, Any]],
+    eval_rows: list[dict[str, Any]] | None,
+) -> tuple[Any, Any]:
+    from training.callbacks import RunCallback
+    from training.trainers.arguments import TrainerInputs
+
+    callback = RunCallback(folder, stop)
+    inputs = TrainerInputs(
+        spec=spec,
+        folder=folder,
+        model=loaded.model,
+        tokenizer=loaded.tokenizer,
+        form=form_of(spec.data.prompt_format, has_template=loaded.tokenizer.chat_template is not None),
+        train_rows=train_rows,
+        eval_rows=eval_rows,
+        callbacks=[callback],
+    )
+    trainer = resolve(METHODS[spec.method].trainer)(inputs)
+    _write_config(inputs, trainer)
+    return trainer, callback
+
+
+def _write_config(inputs: TrainerInputs, trainer: Any) -> None:
+    import torch
+
+    config = {
+        "spec": inputs.spec.model_dump(mode="json"),
+        "form": inputs.form,
+        "parameters": inputs.model.num_parameters(),
+        "trainable_parameters": inputs.model.num_parameters(only_trainable=True),
+        "threads": torch.get_num_threads(),
+        "device": str(trainer.args.device),
+        "model": inputs.model.config.to_dict(),
+    }
+    write_json(inputs.folder.config, config)
+
+
+def _train(trainer: Any, folder: RunFolder, stop: StopRequest) -> None:
+    checkpoint = folder.newest_checkpoint()
+    for stream in (folder.metrics, folder.completions):
+        truncate_after(stream, checkpoint_step(checkpoint))
+    stop.defer()
+    gc.collect()
+    gc.freeze()  # what is imported stays: no full collection has to look at it again
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        hint = "Use a smaller per_device_train_batch_size with more gradient_accumulation_steps, or LoRA."
+        raise OutOfMemory(f"Out of memory: {error}", hint) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _finish(trainer: Any, spec: RunSpec, folder: RunFolder, seconds: dict[str, float]) -> None:
+    """Write what is left: the model, the tokenizer, the report, and last of all the result."""
+    kind = "model" if spec.settings.lora is None else "adapter"
+    target = folder.model if kind == "model" else folder.adapter
+    trainer.model.save_pretrained(target, safe_serialization=True)
+    trainer.processing_class.save_pretrained(folder.tokenizer)
+    trainer.processing_class.save_pretrained(target)  # so that the model's folder can be loaded by itself
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    result = {
+        "method": spec.method,
+        "kind": kind,
+        "path": kind,
+        "steps": trainer.state.global_step,
+        "metrics": _last_metrics(trainer.state.log_history),
+        **{name: round(value, 3) for name, value in seconds.items()},
+        "user_cpu_seconds": round(usage.ru_utime, 3),
+        "peak_memory_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    }
+    summary = {name: value for name, value in result.items() if name != "metrics"}
+    sections = {"Result": summary, "Last metrics": result["metrics"], "Settings": spec.settings.model_dump()}
+    write_report(folder.report, title=f"{METHODS[spec.method].title}: {spec.name}", sections=sections)
+    report_result(result, folder=folder.path)
+
+
+def _last_metrics(history: list[dict[str, Any]]) -> dict[str, float]:
+    """The last value of each metric."""
+    merged: dict[str, float] = {}
+    for line in history:
+        merged.update({name: value for name, value in line.items() if isinstance(value, int | float)})
+    merged.pop("step", None)
+    return merged
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

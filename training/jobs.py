@@ -1,0 +1,66 @@
+"""The kinds of background job that training has: what to start, and what to write down when it ends."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from annotations.models import DatasetVersion
+from jobs.kinds import JobKind, Launch, Outcome
+from jobs.models import Job
+from training.models import Artifact, Run
+from training.services import GENERATE_FILE, artifact_publish, run_folder
+from training.specs import RunSpec, write_spec
+
+# Nothing leaves the machine unasked: no hub look-ups, no usage reports.
+CHILD_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class TrainingRun(JobKind):
+    """`python -m training.execute` in the run's folder."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        run = _run(job)
+        write_spec(place_spec(run), folder)
+        return Launch(argv=[sys.executable, "-m", "training.execute", str(folder)], env=CHILD_ENVIRONMENT)
+
+    def destination(self, job: Job) -> Path:
+        return run_folder(_run(job))
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        if outcome.succeeded:
+            artifact_publish(artifact=_run(job).artifact, folder=Path(job.folder), metrics=job.result or {})
+
+    def url(self, job: Job) -> str:
+        return _run(job).get_absolute_url()
+
+
+class AnswerGeneration(JobKind):
+    """`python -m training.generate`: a model answers a file of prompts."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        artifact = Artifact.objects.get(name=job.payload["artifact"])
+        request = job.payload["request"] | {"model": str(artifact.model_folder)}
+        (folder / GENERATE_FILE).write_text(json.dumps(request, indent=2), encoding="utf-8")
+        return Launch(argv=[sys.executable, "-m", "training.generate", str(folder)], env=CHILD_ENVIRONMENT)
+
+
+def place_spec(run: Run) -> RunSpec:
+    """The run's specification with the real paths of its data and of its base model."""
+    values: dict[str, Any] = dict(run.spec)
+    values["data"] = values["data"] | data_paths(run.dataset)
+    if run.base is not None:
+        values["model"] = {"path": str(run.base.model_folder)}
+    return RunSpec.model_validate(values)
+
+
+def data_paths(dataset: DatasetVersion) -> dict[str, str | None]:
+    """The files of a dataset version that training reads; an empty eval split counts as none."""
+    folder = Path(dataset.folder)
+    held_out = folder / "eval.jsonl"
+    has_held_out = held_out.exists() and held_out.stat().st_size > 0
+    return {"train": str(folder / "train.jsonl"), "eval": str(held_out) if has_held_out else None}
+
+
+def _run(job: Job) -> Run:
+    return Run.objects.select_related("artifact", "base", "dataset", "job").get(job=job)

@@ -1,0 +1,116 @@
+"""Models and tokenizers from a path or a Hugging Face name: safetensors only, and no code of theirs is run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+
+from training.data import Row, texts
+from training.exceptions import BadModel
+from training.scratch import make_model, make_tokenizer
+from training.specs import ModelSpec, RunSpec, ScratchModel
+
+TINY_PARAMETERS = 20_000_000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with its tokenizer, ready on no particular device."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def model_for(spec: RunSpec, rows: list[Row]) -> Loaded:
+    """The model that a run starts from."""
+    set_seed(spec.seed)
+    if spec.model.scratch is not None:
+        return _from_scratch(spec.model.scratch, rows)
+    return load(spec.model, dtype=weights_dtype(spec))
+
+
+def weights_dtype(spec: RunSpec) -> torch.dtype:
+    """Weights that are trained stay in float32 (autocast computes in less); frozen ones below an adapter need not."""
+    frozen = spec.settings.lora is not None
+    return getattr(torch, spec.hardware.precision) if frozen else torch.float32  # type: ignore[no-any-return]
+
+
+def load(source: ModelSpec, *, dtype: torch.dtype = torch.float32) -> Loaded:
+    """The model and tokenizer at a model folder, an adapter folder, a run folder or a Hugging Face name."""
+    assert source.path is not None
+    where = _resolve(source.path)
+    try:
+        adapter = where / "adapter_config.json" if isinstance(where, Path) else None
+        model = _adapted(where, dtype) if adapter and adapter.exists() else _plain(where, source.revision, dtype)
+        tokenizer = AutoTokenizer.from_pretrained(
+            _tokenizer_of(where), revision=source.revision, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise BadModel(f"The model “{source.path}” cannot be loaded: {error}", _hint(source.path)) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Loaded(model, tokenizer)
+
+
+def _resolve(path: str) -> Path | str:
+    """A run folder stands for the model or adapter in it; what is no folder is a Hugging Face name."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return path
+    for inner in ("model", "adapter"):
+        if (folder / inner).is_dir():
+            return (folder / inner).resolve()
+    return folder.resolve()
+
+
+def _tokenizer_of(where: Path | str) -> Path | str:
+    """A run folder keeps its tokenizer beside the model."""
+    if isinstance(where, Path) and not (where / "tokenizer_config.json").exists():
+        return where.parent / "tokenizer"
+    return where
+
+
+def _plain(where: Path | str, revision: str | None, dtype: torch.dtype) -> PreTrainedModel:
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        where, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
+    )
+    return model
+
+
+def _adapted(where: Path | str, dtype: torch.dtype) -> PreTrainedModel:
+    """The base model with its adapter merged in, so that it can be trained or adapted further."""
+    # peft is slow to import and most runs need no adapter
+    from peft import PeftConfig, PeftModel
+
+    config = PeftConfig.from_pretrained(str(where))
+    base = _plain(_resolve(str(config.base_model_name_or_path)), config.revision, dtype)
+    merged: Any = PeftModel.from_pretrained(base, str(where), use_safetensors=True)
+    model: PreTrainedModel = merged.merge_and_unload()
+    return model
+
+
+def _hint(path: str) -> str:
+    if os.environ.get("HF_HUB_OFFLINE") == "1" and not Path(path).is_dir():
+        return "HF_HUB_OFFLINE=1 is set: only local folders and models already downloaded can be used."
+    return "It must be a causal language model with safetensors weights, and need no code of its own."
+
+
+def _from_scratch(scratch: ScratchModel, rows: list[Row]) -> Loaded:
+    if scratch.tokenizer_texts is None:
+        tokenizer = make_tokenizer(texts(rows), scratch)
+    else:
+        lines = scratch.tokenizer_texts.read_text(encoding="utf-8").splitlines()
+        tokenizer = make_tokenizer(lines, scratch)
+    return Loaded(make_model(tokenizer, scratch), tokenizer)
+
+
+def default_threads(model: PreTrainedModel) -> int:
+    """One thread for a tiny model, whose matrices are too small to share out; else one per core."""
+    if model.num_parameters() < TINY_PARAMETERS:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

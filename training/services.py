@@ -1,0 +1,190 @@
+"""Everything that starts training or registers a model. Pages, API, commands and pipelines call these."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from pydantic import ValidationError
+
+from accounts import audit
+from accounts.models import User
+from annotations.models import DatasetVersion
+from jobs.hardware import TAGS
+from jobs.models import Job, Pipeline
+from jobs.services import job_queue
+from training.model_files import check_model_folder
+from training.models import Artifact, Run
+from training.recipes import Recipe, load_recipe
+from training.specs import RunSpec
+from training.trainers import METHODS
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+GENERATE_FILE = "generate.json"
+
+
+class RunRefused(ValueError):
+    """A run that cannot work, refused before it is queued. `field` names what to change; the message says how."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def run_spec(
+    *,
+    name: str,
+    recipe: Recipe,
+    base: Artifact | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> RunSpec:
+    """The specification that a recipe gives with `overrides` (dotted field names) laid over it.
+
+    The paths in it stand for files that may not exist yet; `place_spec` fills them in when the run starts.
+    Raises RunRefused that names the field at fault.
+    """
+    values: dict[str, Any] = recipe.spec | {"name": name, "data": {"train": "train.jsonl"} | recipe.spec.get("data", {})}
+    for dotted, value in (overrides or {}).items():
+        values = _with_value(values, dotted.split("."), value)
+    if base is not None:
+        values["model"] = {"path": base.name}
+    try:
+        return RunSpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "spec"
+        raise RunRefused(field, f"{field}: {first['msg']}") from error
+
+
+def _with_value(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    inner = value if len(path) == 1 else _with_value(values.get(path[0]) or {}, path[1:], value)
+    return {**values, path[0]: inner}
+
+
+@transaction.atomic
+def run_queue(
+    *,
+    name: str,
+    recipe: str,
+    dataset: DatasetVersion,
+    actor: User | None,
+    base: Artifact | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    hardware_tag: str = "cpu",
+    after: Iterable[Job] = (),
+    pipeline: Pipeline | None = None,
+) -> Run:
+    """Queue a training run for a worker with `hardware_tag`, once the jobs in `after` have succeeded.
+
+    Its artifact's row is made now, and is ready when the run has succeeded. Raises RunRefused.
+    """
+    spec = run_spec(name=name, recipe=load_recipe(recipe), base=base, overrides=overrides)
+    _check_request(name=name, spec=spec, dataset=dataset, base=base, hardware_tag=hardware_tag, after=after)
+    kind = Artifact.Kind.ADAPTER if spec.settings.lora else Artifact.Kind.MODEL
+    artifact = Artifact.objects.create(name=name, kind=kind, base=base)
+    job = job_queue(
+        kind="training.run",
+        title=f"{METHODS[spec.method].title}: {name}",
+        payload={"run": name},
+        hardware_tag=hardware_tag,
+        actor=actor,
+        after=after,
+        pipeline=pipeline,
+    )
+    run = Run.objects.create(
+        name=name,
+        method=spec.method,
+        recipe=recipe,
+        spec=spec.model_dump(mode="json"),
+        dataset=dataset,
+        base=base,
+        artifact=artifact,
+        job=job,
+        requested_by=actor,
+    )
+    audit.record(actor=actor, action="training.run_queued", target=run, detail={"recipe": recipe, "tag": hardware_tag})
+    return run
+
+
+def _check_request(
+    *, name: str, spec: RunSpec, dataset: DatasetVersion, base: Artifact | None, hardware_tag: str, after: Iterable[Job]
+) -> None:
+    if not NAME.fullmatch(name):
+        raise RunRefused("name", "The name may hold small letters, digits and dashes, and starts with a letter or digit.")
+    if Artifact.objects.filter(name=name).exists():
+        raise RunRefused("name", f"There is a model named “{name}” already; choose another name.")
+    if hardware_tag not in TAGS:
+        raise RunRefused("hardware_tag", f"“{hardware_tag}” is no hardware tag; there are {', '.join(TAGS)}.")
+    wanted = METHODS[spec.method].dataset_kind
+    if dataset.kind != wanted:
+        raise RunRefused("dataset", f"{spec.method.upper()} trains on a {wanted} dataset; “{dataset}” is a {dataset.kind} one.")
+    if not after:
+        if not dataset.is_ready:
+            raise RunRefused("dataset", f"“{dataset}” is not built yet.")
+        if base is not None and base.ready_at is None:
+            raise RunRefused("base", f"“{base}” is not trained yet.")
+
+
+@transaction.atomic
+def generation_queue(
+    *,
+    artifact: Artifact,
+    prompts: Path,
+    actor: User | None,
+    samples: int = 1,
+    temperature: float = 1.0,
+    max_new_tokens: int = 64,
+    hardware_tag: str = "cpu",
+    after: Iterable[Job] = (),
+    pipeline: Pipeline | None = None,
+) -> Job:
+    """Queue the answering of every prompt in a JSON-lines file, `samples` times each; the job's folder gets `answers.jsonl`."""
+    return job_queue(
+        kind="training.generate",
+        title=f"Answers of {artifact.name}",
+        payload={
+            "artifact": artifact.name,
+            "request": {
+                "prompts": str(prompts),
+                "samples": samples,
+                "temperature": temperature,
+                "max_new_tokens": max_new_tokens,
+            },
+        },
+        hardware_tag=hardware_tag,
+        actor=actor,
+        after=after,
+        pipeline=pipeline,
+    )
+
+
+@transaction.atomic
+def artifact_publish(*, artifact: Artifact, folder: Path, metrics: dict[str, Any]) -> Artifact:
+    """Say that the model is written and may be used."""
+    artifact.folder, artifact.metrics, artifact.ready_at = str(folder), metrics, timezone.now()
+    artifact.save(update_fields=["folder", "metrics", "ready_at"])
+    return artifact
+
+
+@transaction.atomic
+def artifact_register(*, name: str, folder: Path, actor: User | None) -> Artifact:
+    """Make a model that was not trained here known: a folder with safetensors weights and no code. Raises RunRefused."""
+    if not NAME.fullmatch(name):
+        raise RunRefused("name", "The name may hold small letters, digits and dashes, and starts with a letter or digit.")
+    if Artifact.objects.filter(name=name).exists():
+        raise RunRefused("name", f"There is a model named “{name}” already; choose another name.")
+    problem = check_model_folder(folder)
+    if problem:
+        raise RunRefused("folder", problem)
+    kind = Artifact.Kind.ADAPTER if (folder / "adapter_config.json").exists() else Artifact.Kind.MODEL
+    artifact = Artifact.objects.create(name=name, kind=kind, folder=str(folder.resolve()), ready_at=timezone.now())
+    audit.record(actor=actor, action="training.artifact_registered", target=artifact, detail={"folder": str(folder)})
+    return artifact
+
+
+def run_folder(run: Run) -> Path:
+    """Where a run's folder lies once the run has ended."""
+    return Path(settings.RLWHF_HOME) / "artifacts" / run.method / run.name
