@@ -1,0 +1,104 @@
+"""Judged answers on disk (`answers.jsonl`, one a line), and the slices they fall into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from annotations.verdicts import Verdict
+from evaluation.metrics import Answered
+
+JOIN = " · "
+EVERYTHING = "all"
+HELD_OUT = "B"
+TRAINED_ON = "A"
+CROSSED = ("taught", "fold", "split")
+"""Slices along these dimensions are crossed with each other; any other dimension is cut out of fold B alone."""
+
+
+class AnswerRow(BaseModel):
+    """One judged answer as it is written to `answers.jsonl`; unknown fields are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    entity: str
+    prompt: str
+    answer: str
+    gold_answer: str | None = None
+    verdict: Verdict
+    known: bool | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    slices: dict[str, str] = Field(default_factory=dict)
+
+    def answered(self) -> Answered:
+        return Answered(self.id, self.entity, self.verdict, self.known, self.confidence, self.slices)
+
+
+def answers_write(path: Path, rows: Iterable[AnswerRow]) -> None:
+    """Write the rows aside and rename, so that a reader never sees half a file."""
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(b"".join(orjson.dumps(row.model_dump(mode="json")) + b"\n" for row in rows))
+    aside.replace(path)
+
+
+def answers_read(path: Path) -> list[AnswerRow]:
+    """Read `answers.jsonl`; raises pydantic's ValidationError for a row that is none."""
+    with path.open("rb") as lines:
+        return [AnswerRow.model_validate(orjson.loads(line)) for line in lines if line.strip()]
+
+
+def slice_labels(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Turn a benchmark row's `slice` into words: {"taught": False, "fold": "B"} → {"taught": "untaught", "fold": "B"}."""
+    return {name: _word(name, value) for name, value in raw.items() if value is not None}
+
+
+def _word(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return name if value else f"un{name}"
+    return str(value)
+
+
+def slice_of(rows: Sequence[Answered], labels: Mapping[str, str]) -> list[Answered]:
+    return [row for row in rows if all(row.slices.get(name) == value for name, value in labels.items())]
+
+
+def slice_table(rows: Sequence[Answered]) -> dict[str, dict[str, str]]:
+    """Return every slice that holds an answer, by name: "all", "B", "taught · B · easy", "B · template: held-out"."""
+    seen = {name: sorted({row.slices[name] for row in rows if name in row.slices}) for name in _dimensions(rows)}
+    crossed = [seen.get(name, []) for name in CROSSED]
+    names = {
+        JOIN.join(value for value in values if value) or EVERYTHING: _labels(values)
+        for values in product(*[[None, *values] for values in crossed])
+    }
+    names |= dict(_extra_slices({name: values for name, values in seen.items() if name not in CROSSED}, seen))
+    return {name: labels for name, labels in names.items() if slice_of(rows, labels)}
+
+
+def _dimensions(rows: Sequence[Answered]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.slices))
+
+
+def _labels(values: Sequence[str | None]) -> dict[str, str]:
+    return {name: value for name, value in zip(CROSSED, values, strict=True) if value is not None}
+
+
+def _extra_slices(extra: Mapping[str, Sequence[str]], seen: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, dict[str, str]]]:
+    held_out = {"fold": HELD_OUT} if HELD_OUT in seen.get("fold", []) else {}
+    prefix = f"{HELD_OUT}{JOIN}" if held_out else ""
+    for name, values in extra.items():
+        for value in values:
+            yield f"{prefix}{name}: {value}", {**held_out, name: value}
+
+
+def headline_slices(table: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the slices the headline may use: held-out people only, together and by split; all, where nothing is held out."""
+    if HELD_OUT not in table:
+        return [EVERYTHING]
+    splits = [name for name, labels in table.items() if set(labels) == {"fold", "split"} and labels["fold"] == HELD_OUT]
+    return [HELD_OUT, *splits] if len(splits) > 1 else [HELD_OUT]

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from annotations.verdicts import Verdict
+from evaluation.metrics import METRICS, Answered, columns_of
+from evaluation.statistics import entity_weights, estimates, gap, paired_differences, wilson
+from tests.evaluation.samples import random_answers
+
+
+def shares(flags: list[bool], *, per_entity: int = 1) -> list[Answered]:
+    return [
+        Answered(str(i), str(i // per_entity), Verdict.CORRECT if flag else Verdict.WRONG, True, 0.5)
+        for i, flag in enumerate(flags)
+    ]
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (81, 263)])
+def test_wilson_equals_scipy(k: int, n: int) -> None:
+    expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+    found = wilson(k / n, n)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_wilson_published_example() -> None:
+    """Newcombe 1998, table I, method 3: 81/263 gives .2553 to .3662; 0/20 gives 0 to .1611."""
+    assert wilson(81 / 263, 263).low == pytest.approx(0.2553, abs=5e-5)
+    assert wilson(81 / 263, 263).high == pytest.approx(0.3662, abs=5e-5)
+    assert wilson(0.0, 20).high == pytest.approx(0.1611, abs=5e-5)
+
+
+def test_each_resample_draws_as_many_entities_as_there_are() -> None:
+    weights = entity_weights(17, resamples=50)
+    assert weights.shape == (50, 17)
+    assert (weights.sum(axis=1) == 17).all()
+    assert (weights == entity_weights(17, resamples=50)).all()
+    assert (weights != entity_weights(17, resamples=50, seed=21)).any()
+
+
+def test_bootstrap_of_a_mean_equals_scipy() -> None:
+    flags = (np.random.default_rng(0).random(200) < 0.3).tolist()
+    found = estimates(columns_of(shares(flags)), names=["correct"], resamples=9999)["correct"].interval
+    expected = stats.bootstrap((np.array(flags, float),), np.mean, method="percentile", rng=1).confidence_interval
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.006)
+
+
+def test_answers_about_one_entity_stand_or_fall_together() -> None:
+    """200 answers about 20 people who are all right or all wrong carry 20 answers' worth of evidence."""
+    people = (np.random.default_rng(2).random(20) < 0.5).tolist()
+    clustered = estimates(columns_of(shares([p for p in people for _ in range(10)], per_entity=10)), names=["correct"])
+    alone = estimates(columns_of(shares(people)), names=["correct"])
+    wide, wanted = clustered["correct"].interval, alone["correct"].interval
+    assert wide is not None
+    assert wanted is not None
+    assert wide.high - wide.low == pytest.approx(wanted.high - wanted.low, abs=0.01)
+    assert clustered["correct"].n == 200
+    assert clustered["correct"].entities == 20
+
+
+def test_interval_covers_as_often_as_it_says() -> None:
+    rng, hits = np.random.default_rng(4), 0
+    for _ in range(200):
+        answered = columns_of(shares((rng.random(120) < 0.7).tolist()))
+        interval = estimates(answered, names=["correct"], resamples=400)["correct"].interval
+        assert interval is not None
+        hits += interval.low <= 0.7 <= interval.high
+    assert 0.89 <= hits / 200 <= 0.99
+
+
+def test_all_right_is_not_certainty() -> None:
+    """Where every entity agrees a bootstrap has nothing to vary; Wilson on the entities says what 20 of 20 are worth."""
+    found = estimates(columns_of(shares([True] * 80, per_entity=4)), names=["correct", "truthfulness"])
+    interval = found["correct"].interval
+    assert interval is not None
+    assert interval.method == "wilson"
+    assert (interval.low, interval.high) == pytest.approx((wilson(1.0, 20).low, 1.0))
+    wider = found["truthfulness"].interval
+    assert wider is not None
+    assert wider.low == pytest.approx(2 * wilson(1.0, 20).low - 1)
+
+
+def test_every_interval_holds_its_value_and_stays_in_range() -> None:
+    for seed in range(4):
+        for name, found in estimates(columns_of(random_answers(n=60, seed=seed)), resamples=200).items():
+            if found.value is None:
+                assert found.reason
+                assert found.interval is None
+                continue
+            assert found.interval is not None
+            assert METRICS[name].low - 1e-9 <= found.interval.low <= found.value + 1e-9, name
+            assert found.value - 1e-9 <= found.interval.high <= METRICS[name].high + 1e-9, name
+
+
+def test_no_answers_give_reasons_and_no_error() -> None:
+    assert all(found.value is None and found.reason == "no items" for found in estimates(columns_of([])).values())
+
+
+def test_pairing_narrows_a_difference() -> None:
+    """Two models that differ on 10 of 200 items: the paired interval is narrower than the two apart would give."""
+    first = (np.random.default_rng(0).random(200) < 0.5).tolist()
+    second = [True if i < 20 else flag for i, flag in enumerate(first)]
+    found = paired_differences(shares(first), shares(second), names=["correct"])["correct"]
+    assert found.value == pytest.approx(np.mean(second) - np.mean(first))
+    assert found.interval is not None
+    assert found.interval.high - found.interval.low < 0.1
+    assert found.shown
+
+
+def test_paired_difference_equals_scipy() -> None:
+    rng = np.random.default_rng(8)
+    first, second = rng.random(150) < 0.5, rng.random(150) < 0.7
+    found = paired_differences(shares(first.tolist()), shares(second.tolist()), names=["correct"], resamples=9999)["correct"]
+    change = second.astype(float) - first
+    expected = stats.bootstrap((change,), np.mean, method="percentile", rng=1).confidence_interval
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == pytest.approx((expected.low, expected.high), abs=0.01)
+
+
+def test_only_common_items_are_compared() -> None:
+    first, second = shares([True] * 10), shares([False] * 12)
+    found = paired_differences(first, second, names=["correct"])["correct"]
+    assert found.n == 10
+    assert found.value == -1
+    assert paired_differences(first, [], names=["correct"])["correct"].reason == "no item in common"
+
+
+def test_the_same_answers_twice_show_no_difference() -> None:
+    rows = random_answers()
+    for found in paired_differences(rows, rows, resamples=100).values():
+        assert found.value == 0
+        assert not found.shown
+
+
+def test_gap_is_trained_on_minus_held_out() -> None:
+    trained_on, held_out = columns_of(shares([True] * 30 + [False] * 10)), columns_of(shares([True] * 10 + [False] * 30))
+    found = gap(trained_on, held_out, "correct")
+    assert found.value == pytest.approx(0.5)
+    assert found.shown
+    assert gap(trained_on, columns_of([]), "correct").reason == "needs items on both sides"
