@@ -13,11 +13,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Method:
-    """One training method: where its configuration and its trainer live, and the columns its rows must have."""
+    """One training method: where its configuration and its trainer live, the kind of dataset it reads, and the
+    columns that its rows must have.
+    """
 
     title: str
     config: str
     trainer: str
+    dataset_kind: str
     columns: tuple[str, ...]
 
 
@@ -26,18 +29,21 @@ METHODS: dict[str, Method] = {
         title="Supervised fine-tuning",
         config="training.trainers.sft_config.SftConfig",
         trainer="training.trainers.sft_trainer.build",
+        dataset_kind="sft",
         columns=("prompt", "response"),
     ),
     "dpo": Method(
         title="Direct preference optimisation",
         config="training.trainers.dpo_config.DpoConfig",
         trainer="training.trainers.dpo_trainer.build",
+        dataset_kind="preference",
         columns=("prompt", "chosen", "rejected"),
     ),
     "grpo": Method(
         title="Group relative policy optimisation",
         config="training.trainers.grpo_config.GrpoConfig",
         trainer="training.trainers.grpo_trainer.build",
+        dataset_kind="prompts",
         columns=("prompt",),
     ),
 }
