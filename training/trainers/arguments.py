@@ -14,7 +14,7 @@ from training.folder import RunFolder
 from training.specs import RunSpec
 from training.trainers.base_config import BaseConfig
 
-OURS = {"lora", "extra", "completions_logged"}
+OURS = {"lora", "extra", "completions_logged", "gradient_checkpointing"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def trl_arguments(inputs: TrainerInputs) -> dict[str, Any]:
         "output_dir": str(inputs.folder.checkpoints),
         "seed": spec.seed,
         "use_cpu": on_cpu,
+        "activation_checkpointing": settings.gradient_checkpointing,  # transformers' new name for it
         "bf16": spec.hardware.precision == "bfloat16",
         "fp16": spec.hardware.precision == "float16",
         "dataloader_pin_memory": not on_cpu,

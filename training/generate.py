@@ -1,0 +1,206 @@
+"""Let a model answer prompts: `python -m training.generate FOLDER`.
+
+Reads `generate.json` in the folder and streams `answers.jsonl`, a line `{id, sample, answer, confidence}` per
+prompt and sample. The same command in the same folder goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from jobs.child import STOPPED_EXIT_CODE, report_failure, report_progress, report_result, watch_parent
+from training.data import Row, form_of, read_rows
+from training.exceptions import BadSpec, Stopped, TrainingError
+from training.specs import HardwareSpec, ModelSpec
+from training.stopping import StopRequest
+
+if TYPE_CHECKING:
+    from training.sampling import Sampler
+
+PROGRESS_EVERY_S = 1.0
+
+
+class GenerateSpec(BaseModel):
+    """What to ask of which model. `prompts` holds JSON lines `{id, prompt}`; other columns are ignored."""
+
+    model_config = ConfigDict(extra="allow")
+
+    version: Literal[1] = 1
+    model: ModelSpec
+    prompts: Path
+    samples: int = Field(1, ge=1)
+    temperature: float = Field(0.0, ge=0, description="0: the likeliest answer.")
+    max_new_tokens: int = Field(256, ge=1)
+    batch_size: int = Field(64, ge=1)
+    prompt_format: Literal["auto", "chat", "plain"] = "auto"
+    seed: int = Field(0, ge=0)
+    hardware: HardwareSpec = Field(default_factory=HardwareSpec)
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def path_alone(cls, model: Any) -> Any:
+        """A path says all that most models need."""
+        return {"path": model} if isinstance(model, str) else model
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: 0 done, 143 stopped, 1 failed (`failure.json` says why), 2 wrong usage."""
+    if len(arguments) != 1:
+        print("usage: python -m training.generate FOLDER", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0]).resolve()
+    stop = StopRequest()
+    stop.listen()
+    watch_parent()
+    try:
+        report_result(generate(folder, stop), folder=folder)
+    except Stopped:
+        return STOPPED_EXIT_CODE
+    except TrainingError as error:
+        report_failure(reason=error.reason, hint=error.hint, kind=error.kind, folder=folder)
+        print(f"{error.reason} {error.hint}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        report_failure(reason=f"{type(error).__name__}: {error}", hint="The log has the details.", folder=folder)
+        return 1
+    return 0
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One answer to be had: of which prompt, the how-manieth, and the prompt's tokens."""
+
+    id: str
+    sample: int
+    tokens: list[int]
+
+
+def generate(folder: Path, stop: StopRequest) -> dict[str, Any]:
+    """Write `answers.jsonl`; returns counts and times. Raises Stopped between two batches when asked to stop."""
+    started = time.perf_counter()
+    spec = _read_spec(folder / "generate.json")
+    os.chdir(folder)
+    _quiet_libraries(spec)
+    rows = read_rows(spec.prompts, ("prompt",))
+    sampler = _sampler(spec)
+    batches = _batches(spec, rows, sampler)
+    out = folder / "answers.jsonl"
+    done = _keep_whole_batches(out, spec.batch_size)
+    ready = time.perf_counter()
+    stop.defer()
+    total = len(rows) * spec.samples
+    for number, batch in list(enumerate(batches))[done:]:
+        _append(out, _answers(sampler, batch, seed=spec.seed + number))
+        _progress(folder, min((number + 1) * spec.batch_size, total), total)
+        if stop.asked and number + 1 < len(batches):
+            raise Stopped
+    report_progress(done=total, total=total, note=f"{total} answers", folder=folder)
+    return {
+        "answers": total,
+        "startup_seconds": round(ready - started, 3),
+        "seconds": round(time.perf_counter() - ready, 3),
+    }
+
+
+def _read_spec(path: Path) -> GenerateSpec:
+    try:
+        return GenerateSpec.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BadSpec(f"There is no {path}.") from error
+    except ValidationError as error:
+        raise BadSpec(f"{path.name}: {error}", "Correct the named fields.") from error
+
+
+def _quiet_libraries(spec: GenerateSpec) -> None:
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if spec.hardware.profile == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _sampler(spec: GenerateSpec) -> Sampler:
+    # torch and transformers take seconds to import: only once the spec and the prompts are known to be good
+    import torch
+
+    from training.loading import default_threads, load
+    from training.sampling import Sampler
+
+    loaded = load(spec.model, dtype=getattr(torch, spec.hardware.precision))
+    torch.set_num_threads(spec.hardware.threads or default_threads(loaded.model))
+    if spec.hardware.profile.startswith("cuda") and torch.cuda.is_available():
+        loaded.model.to("cuda")
+    return Sampler(
+        loaded.model,
+        loaded.tokenizer,
+        form=form_of(spec.prompt_format, has_template=loaded.tokenizer.chat_template is not None),
+        max_new_tokens=spec.max_new_tokens,
+        temperature=spec.temperature,
+    )
+
+
+def _batches(spec: GenerateSpec, rows: list[Row], sampler: Sampler) -> list[list[_Question]]:
+    """Always the same batches for the same spec, of prompts alike in length, so that little is padded."""
+    tokens = [sampler.tokens(row["prompt"]) for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: (len(tokens[i]), i))
+    questions = [
+        _Question(str(rows[i].get("id", rows[i].get("item_id", i))), sample, tokens[i])
+        for i in order
+        for sample in range(spec.samples)
+    ]
+    return [questions[i : i + spec.batch_size] for i in range(0, len(questions), spec.batch_size)]
+
+
+def _answers(sampler: Sampler, batch: list[_Question], *, seed: int) -> Iterator[dict[str, Any]]:
+    import torch
+
+    torch.manual_seed(seed)  # by batch, so that a resumed run says what an undisturbed one would have said
+    answers = sampler.answer([question.tokens for question in batch])
+    for question, answer in zip(batch, answers, strict=True):
+        yield {
+            "id": question.id,
+            "sample": question.sample,
+            "answer": answer.text,
+            "confidence": round(answer.confidence, 6),
+        }
+
+
+def _append(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    with path.open("ab") as file:
+        file.write(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+
+
+def _keep_whole_batches(path: Path, batch_size: int) -> int:
+    """How many batches an earlier attempt wrote whole; what it wrote of one more is dropped."""
+    if not path.exists():
+        return 0
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    whole = len(lines) // batch_size
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_bytes(b"".join(lines[: whole * batch_size]))
+    os.replace(aside, path)
+    return whole
+
+
+_reported = 0.0
+
+
+def _progress(folder: Path, done: int, total: int) -> None:
+    global _reported
+    if time.monotonic() - _reported >= PROGRESS_EVERY_S:
+        _reported = time.monotonic()
+        report_progress(done=done, total=total, note=f"{done} of {total} answers", folder=folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
