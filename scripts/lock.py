@@ -1,0 +1,101 @@
+"""Write `requirements/*.txt` from the environment that runs this: every package the project needs, at its exact version.
+
+    .venv/bin/python scripts/lock.py
+
+Run it after a change of `pyproject.toml`, in an environment that has the new versions and passes the tests. It walks the
+installed packages' own requirements, for every platform and Python the project supports, so that one file serves them
+all; nothing in it names an index or a path.
+"""
+
+import itertools
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PLATFORMS = {
+    "linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"},
+    "darwin": {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix", "platform_machine": "arm64"},
+    "win32": {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt", "platform_machine": "AMD64"},
+}
+PYTHONS = ("3.11", "3.12", "3.13")
+# Needed on some other platform only, so not installed on the one that writes the lock.
+ELSEWHERE = {"colorama": "0.4.6", "tzdata": "2026.6"}
+HEADING = "# Written by scripts/lock.py from pyproject.toml; do not edit.\n"
+
+
+def environments() -> list[dict[str, str]]:
+    """Every supported platform with every supported Python, as marker environments."""
+    return [
+        PLATFORMS[platform] | {"python_version": python, "python_full_version": f"{python}.9", "implementation_name": "cpython"}
+        for platform, python in itertools.product(PLATFORMS, PYTHONS)
+    ]
+
+
+def applies(requirement: Requirement, environment: dict[str, str], extras: set[str]) -> bool:
+    if requirement.marker is None:
+        return True
+    return any(requirement.marker.evaluate(environment | {"extra": extra}) for extra in extras or {""})
+
+
+def closure(wanted: list[str], environment: dict[str, str]) -> set[str]:
+    """The names of all packages that `wanted` bring along in this environment."""
+    found: dict[str, set[str]] = {}
+    waiting = [Requirement(text) for text in wanted]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        extras = requirement.extras | {""}
+        if name in found and extras <= found[name]:
+            continue
+        found[name] = found.get(name, set()) | extras
+        waiting += [
+            parsed
+            for parsed in map(Requirement, requirements_of(name))
+            if applies(parsed, environment, found[name])
+        ]
+    return set(found)
+
+
+def requirements_of(name: str) -> list[str]:
+    if name in ELSEWHERE:
+        return []
+    return metadata.requires(name) or []
+
+
+def version_of(name: str) -> str:
+    """The exact version, less a build's own suffix: `2.13.0+cpu` and the registry's 2.13.0 both satisfy 2.13.0."""
+    return ELSEWHERE.get(name) or metadata.version(name).split("+")[0]
+
+
+def lock_lines(wanted: list[str]) -> list[str]:
+    """`name==version` lines, with a marker where only some platforms need the package."""
+    needed_on: dict[str, set[str]] = {}
+    for environment in environments():
+        for name in closure(wanted, environment):
+            needed_on.setdefault(name, set()).add(environment["sys_platform"])
+    lines = []
+    for name in sorted(needed_on):
+        only = needed_on[name]
+        marker = "" if only == set(PLATFORMS) else " ; " + " or ".join(f'sys_platform == "{each}"' for each in sorted(only))
+        lines.append(f"{name}=={version_of(name)}{marker}")
+    return lines
+
+
+def main() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    site = lock_lines(project["dependencies"])
+    extras = list(itertools.chain.from_iterable(project["optional-dependencies"].values()))
+    test = [line for line in lock_lines(project["dependencies"] + extras) if line not in site]
+    for name, lines in {"site": site, "test": test}.items():
+        path = ROOT / "requirements" / f"{name}.txt"
+        path.write_text(HEADING + "\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+        sys.stdout.write(f"{path.relative_to(ROOT)}: {len(lines)} packages\n")
+
+
+if __name__ == "__main__":
+    main()
