@@ -119,8 +119,8 @@ def check_python_can_make_environments() -> None:
 def check_disk(free: int) -> None:
     if free < NEEDED_BYTES:
         raise InstallError(
-            f"The disk is full: {free / 10**9:.1f} GB are free at {ROOT}, and the installation needs {NEEDED_BYTES / 10**9:.0f} GB "
-            "(about 8 GB with NVIDIA's libraries); make room and run the same command again."
+            f"The disk is full: {free / 10**9:.1f} GB are free at {ROOT}, and the installation needs "
+            f"{NEEDED_BYTES / 10**9:.0f} GB (about 8 GB with NVIDIA's libraries); make room and run the same command again."
         )
 
 
@@ -194,16 +194,16 @@ def _full_disk(_: re.Match[str]) -> str:
 def _no_compiler(found: re.Match[str]) -> str:
     package = (found.groupdict().get("package") or "A package").strip()
     return (
-        f"{package} has no ready-made build for this machine and there is no compiler to make one: install a compiler (Debian and "
-        "Ubuntu: `apt install build-essential`; macOS: `xcode-select --install`; Windows: the Visual Studio Build Tools), "
+        f"{package} has no ready-made build for this machine and there is no compiler to make one: install one (Debian, Ubuntu: "
+        "`apt install build-essential`; macOS: `xcode-select --install`; Windows: the Visual Studio Build Tools), "
         "or use a 64-bit Python 3.11 to 3.13 from python.org, then run the same command again."
     )
 
 
 def _not_offered(found: re.Match[str]) -> str:
     return (
-        f"The package registry does not offer {found['wanted']} for this machine (Python {sys.version_info[0]}.{sys.version_info[1]}, "
-        f"{sys.platform}): use a 64-bit Python 3.11 to 3.13 on Linux, macOS or Windows, or a registry that has it."
+        f"The package registry does not offer {found['wanted']} for this machine ({sys.platform}, "
+        f"Python {sys.version_info[0]}.{sys.version_info[1]}): use a 64-bit Python 3.11 to 3.13 on Linux, macOS or Windows, or a registry that has it."
     )
 
 
@@ -214,8 +214,8 @@ def _no_permission(found: re.Match[str]) -> str:
 REASONS: list[tuple[str, Callable[[re.Match[str]], str]]] = [
     (r"No space left on device|\[Errno 28\]|disk quota exceeded", _full_disk),
     (
-        r"NewConnectionError|Failed to establish a new connection|NameResolutionError|name resolution|ConnectTimeoutError|ReadTimeoutError"
-        r"|Connection refused|ProxyError|Connection aborted|Network is unreachable|SSLError|Read timed out",
+        r"NewConnectionError|Failed to establish a new connection|NameResolutionError|name resolution|ConnectTimeoutError"
+        r"|ReadTimeoutError|Connection refused|ProxyError|Connection aborted|Network is unreachable|SSLError|Read timed out",
         _no_registry,
     ),
     (
