@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,8 +86,11 @@ class _Question:
     tokens: list[int]
 
 
-def generate(folder: Path, stop: StopRequest) -> dict[str, Any]:
-    """Write `answers.jsonl`; returns counts and times. Raises Stopped between two batches when asked to stop."""
+def generate(folder: Path, stop: StopRequest, *, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Write `answers.jsonl`; returns counts and times. Raises Stopped between two batches when asked to stop.
+
+    `progress` is told how many answers of how many there are, in place of the folder's `progress.json`.
+    """
     started = time.perf_counter()
     spec = _read_spec(folder / "generate.json")
     os.chdir(folder)
@@ -102,10 +105,10 @@ def generate(folder: Path, stop: StopRequest) -> dict[str, Any]:
     total = len(rows) * spec.samples
     for number, batch in list(enumerate(batches))[done:]:
         _append(out, _answers(sampler, batch, seed=spec.seed + number))
-        _progress(folder, min((number + 1) * spec.batch_size, total), total)
+        _progress(folder, min((number + 1) * spec.batch_size, total), total, progress)
         if stop.asked and number + 1 < len(batches):
             raise Stopped
-    report_progress(done=total, total=total, note=f"{total} answers", folder=folder)
+    _report(folder, total, total, progress)
     return {
         "answers": total,
         "startup_seconds": round(ready - started, 3),
@@ -195,10 +198,17 @@ def _keep_whole_batches(path: Path, batch_size: int) -> int:
 _reported = 0.0
 
 
-def _progress(folder: Path, done: int, total: int) -> None:
+def _progress(folder: Path, done: int, total: int, progress: Callable[[int, int], None] | None) -> None:
     global _reported
     if time.monotonic() - _reported >= PROGRESS_EVERY_S:
         _reported = time.monotonic()
+        _report(folder, done, total, progress)
+
+
+def _report(folder: Path, done: int, total: int, progress: Callable[[int, int], None] | None) -> None:
+    if progress is not None:
+        progress(done, total)
+    else:
         report_progress(done=done, total=total, note=f"{done} of {total} answers", folder=folder)
 
 
