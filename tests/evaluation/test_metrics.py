@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -105,7 +107,7 @@ def test_ece_of_ten_equal_bins_by_hand() -> None:
     rows = [answer(Verdict.CORRECT if o else Verdict.WRONG, confidence=float(c)) for o, c in zip(ok, confidence, strict=True)]
     edges = np.linspace(0, 1, 11)
     total = 0.0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = (confidence >= low) & (confidence < high)
         total += inside.mean() * abs(ok[inside].mean() - confidence[inside].mean())
     assert compute("ece", columns_of(rows)) == pytest.approx(total)
@@ -124,13 +126,16 @@ def test_a_perfectly_calibrated_extreme_has_no_error() -> None:
     assert compute("brier", columns_of(rows)) == 0
 
 
-def test_simpleqa_published_f() -> None:
-    """SimpleQA, table 3 (Wei et al. 2024): GPT-4o 38.2 % correct, 1.0 % not attempted, 60.8 % incorrect; CGA 38.6, F 38.4;
-    Claude-3.5-Sonnet 28.9 / 35.0 / 36.1: CGA 44.5, F 35.0."""
-    for correct, abstained, wrong, given, f in [(382, 10, 608, 0.386, 0.384), (289, 350, 361, 0.445, 0.350)]:
-        columns = columns_of(answers_of(correct=correct, wrong=wrong, abstained=abstained))
-        assert compute("correct_given_attempted", columns) == pytest.approx(given, abs=0.0006)
-        assert compute("f_score", columns) == pytest.approx(f, abs=0.0006)
+@pytest.mark.parametrize(
+    ("correct", "abstained", "wrong", "given", "f"),
+    [(382, 10, 608, 0.386, 0.384), (289, 350, 361, 0.445, 0.350)],
+)
+def test_simpleqa_published_figures(correct: int, abstained: int, wrong: int, given: float, f: float) -> None:
+    """Wei et al. 2024: GPT-4o 38.2 % correct and 1.0 % not attempted, F 38.4; Claude 3.5 Sonnet 28.9 % and 35.0 %,
+    44.5 % correct given attempted, F 35.0."""
+    columns = columns_of(answers_of(correct=correct, wrong=wrong, abstained=abstained))
+    assert compute("correct_given_attempted", columns) == pytest.approx(given, abs=0.0006)
+    assert compute("f_score", columns) == pytest.approx(f, abs=0.0006)
 
 
 @pytest.mark.parametrize(("target", "penalty"), [("50", 1), ("75", 3), ("90", 9)])
