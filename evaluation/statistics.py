@@ -63,7 +63,8 @@ def wilson(share: float, n: int, *, level: float = LEVEL) -> Interval:
     z = float(ndtri(0.5 + level / 2))
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half), "wilson")
+    # At 0 and 1 the equation gives the share itself, but for rounding.
+    return Interval(max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), "wilson")
 
 
 def entity_weights(entities: int, *, resamples: int = RESAMPLES, seed: int = SEED) -> Array:
