@@ -16,7 +16,8 @@ TOKEN_PREFIX = "rlwhf_"
 LAST_USED_GRAIN = timedelta(minutes=1)
 
 
-def _digest(secret: str) -> str:
+def digest(secret: str) -> str:
+    """What is kept of a secret."""
     # A plain digest is enough: the secret carries 256 random bits, so there is nothing to guess.
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -38,13 +39,40 @@ def user_set_role(*, user: User, role: str, actor: User | None) -> User:
     """Change what a person may do. Raises ValueError where that would leave the site without an admin."""
     before = user.role
     is_admin = Role(role) == Role.ADMIN
-    others = User.objects.select_for_update().filter(role=Role.ADMIN, is_active=True).exclude(pk=user.pk)
-    if before == Role.ADMIN and not is_admin and not others.exists():
-        raise ValueError(f"{user.username} is the only admin: give somebody else that role first.")
+    if not is_admin:
+        _keep_an_admin(user)
     user.role = Role(role)
     user.is_staff = user.is_superuser = is_admin
     user.save(update_fields=["role", "is_staff", "is_superuser"])
     audit.record(actor=actor, action="accounts.role_changed", target=user, detail={"from": before, "to": role})
+    return user
+
+
+def _keep_an_admin(user: User) -> None:
+    """Refuse what would leave the site without an admin. Locks the other admins, so that two at once cannot both go."""
+    others = User.objects.select_for_update().filter(role=Role.ADMIN, is_active=True).exclude(pk=user.pk)
+    if user.role == Role.ADMIN and not others:
+        raise ValueError(f"{user.username} is the only admin: give somebody else that role first.")
+
+
+@transaction.atomic
+def user_set_active(*, user: User, active: bool, actor: User | None) -> User:
+    """Switch an account off (its sessions and tokens end) or on. Raises ValueError for the last admin's."""
+    if not active:
+        _keep_an_admin(user)
+    user.is_active = active
+    user.save(update_fields=["is_active"])
+    audit.record(actor=actor, action="accounts.user_switched_on" if active else "accounts.user_switched_off", target=user)
+    return user
+
+
+@transaction.atomic
+def user_set_password(*, user: User, password: str, actor: User | None) -> User:
+    """A new password; every other session of this person ends. Raises ValidationError for a weak one."""
+    validate_password(password, user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    audit.record(actor=actor, action="accounts.password_changed", target=user)
     return user
 
 
@@ -67,7 +95,7 @@ def token_create(*, user: User, name: str, actor: User | None, expires_at: datet
     """A new API token and its secret, which cannot be read again."""
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
-        user=user, name=name, prefix=secret[: len(TOKEN_PREFIX) + 4], digest=_digest(secret), expires_at=expires_at
+        user=user, name=name, prefix=secret[: len(TOKEN_PREFIX) + 4], digest=digest(secret), expires_at=expires_at
     )
     audit.record(actor=actor, action="accounts.token_created", target=token)
     return token, secret
@@ -83,7 +111,7 @@ def token_revoke(*, token: ApiToken, actor: User | None) -> None:
 
 def token_user(*, secret: str) -> User | None:
     """Whose token this is; None for an unknown, expired or revoked one."""
-    token = ApiToken.objects.usable().select_related("user").filter(digest=_digest(secret)).first()
+    token = ApiToken.objects.usable().select_related("user").filter(digest=digest(secret)).first()
     if token is None:
         return None
     now = timezone.now()

@@ -1,4 +1,18 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from accounts import views
 
 app_name = "accounts"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("login/", views.login_page, name="login"),
+    path("logout/", views.logout, name="logout"),
+    path("theme/", views.theme, name="theme"),
+    path("setup/<str:token>/", views.setup, name="setup"),
+    path("password/", views.password, name="password"),
+    path("tokens/", views.token_list, name="token-list"),
+    path("tokens/<int:pk>/revoke/", views.token_revoke, name="token-revoke"),
+    path("people/", views.person_list, name="person-list"),
+    path("people/<int:pk>/role/", views.person_role, name="person-role"),
+    path("people/<int:pk>/active/", views.person_active, name="person-active"),
+    path("audit/", views.audit_list, name="audit-list"),
+]

@@ -7,7 +7,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
 
 from rlwhf_site.postgres import EmbeddedPostgres
 
@@ -15,6 +20,7 @@ from rlwhf_site.postgres import EmbeddedPostgres
 def _start_postgres() -> None:
     home = Path(tempfile.mkdtemp(prefix="rlwhf-test-"))
     home.chmod(0o755)
+    (home / "static").mkdir()
     os.environ["RLWHF_HOME"] = str(home)
     os.environ["RLWHF_TEST_OWNER"] = str(os.getpid())
     os.environ.pop("DATABASE_URL", None)
@@ -33,3 +39,11 @@ def _start_postgres() -> None:
 # At import: the settings read the address as soon as pytest-django loads them.
 if "RLWHF_TEST_OWNER" not in os.environ:
     _start_postgres()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_static_files() -> Iterator[None]:
+    """Static files under their own names: the hashed ones exist only after collectstatic."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
+        yield

@@ -1,0 +1,68 @@
+"""The forms of the accounts pages."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.utils import timezone
+
+from accounts.models import Role, User
+
+NEW_PASSWORD = forms.PasswordInput(attrs={"autocomplete": "new-password"})
+
+
+class LoginForm(AuthenticationForm):
+    """Django's own, with the cursor in the first field and a plain sentence for a wrong password."""
+
+    error_messages = {
+        "invalid_login": "That name and password do not go together. Both are case-sensitive.",
+        "inactive": "This account is switched off; ask an admin.",
+    }
+
+
+class NewPersonForm(forms.Form):
+    username = forms.CharField(
+        label="Name",
+        max_length=150,
+        help_text="For logging in: letters, digits and @ . + - _",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    email = forms.EmailField(label="E-mail", required=False)
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.ANNOTATOR)
+    password = forms.CharField(widget=NEW_PASSWORD, help_text="At least 10 characters. The person can change it under Account.")
+
+
+class FirstAdminForm(forms.Form):
+    username = forms.CharField(
+        label="Name", max_length=150, widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
+    password = forms.CharField(widget=NEW_PASSWORD, help_text="At least 10 characters, and not a common one.")
+    again = forms.CharField(label="Password again", widget=NEW_PASSWORD)
+
+    def clean(self) -> dict[str, Any] | None:
+        data = super().clean()
+        if self.cleaned_data.get("password") != self.cleaned_data.get("again"):
+            self.add_error("again", "The two passwords differ.")
+        return data
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=80, help_text="What will use it, such as “nightly import”.")
+    days = forms.TypedChoiceField(
+        label="Valid for",
+        coerce=int,
+        initial=90,
+        choices=((30, "30 days"), (90, "90 days"), (365, "a year"), (0, "until revoked")),
+    )
+
+    def expires_at(self) -> Any:
+        days = self.cleaned_data["days"]
+        return timezone.now() + timedelta(days=days) if days else None
+
+
+class AuditFilterForm(forms.Form):
+    person = forms.ModelChoiceField(
+        User.objects.order_by("username"), required=False, to_field_name="username", empty_label="Everybody"
+    )
+    action = forms.CharField(required=False)

@@ -1,0 +1,175 @@
+"""Logging in and out, one's password and tokens, and for admins the people and the audit log."""
+
+from django.contrib import messages
+from django.contrib.auth import login, update_session_auth_hash
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import LoginView, LogoutView
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import selectors, services, setup_link
+from accounts.forms import AuditFilterForm, FirstAdminForm, LoginForm, NewPersonForm, TokenForm
+from accounts.models import Role, User
+from accounts.roles import public, role_required, signed_in_user
+from accounts.theme import remember_theme
+
+PAGE_SIZE = 100
+PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+login_page = public(
+    LoginView.as_view(template_name="accounts/login.html", authentication_form=LoginForm, redirect_authenticated_user=True)
+)
+# Logging out is open to strangers too: a second click on the button must not end at the log-in page with an error.
+logout = public(LogoutView.as_view())
+
+
+def add_errors(form: Form, error: ValidationError, *, field: str) -> None:
+    """Put a service's refusal beside the fields it names; what names none goes to `field`."""
+    if not hasattr(error, "error_dict"):
+        form.add_error(field, error)
+        return
+    for name, errors in error.error_dict.items():
+        form.add_error(name if name in form.fields else field, ValidationError(errors))
+
+
+@require_POST
+@public
+def theme(request: HttpRequest) -> HttpResponse:
+    """Remember light, dark or what the system prefers; back to where the person was."""
+    back = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        back = "/"
+    response = redirect(back)
+    remember_theme(response, request.POST.get("theme", ""))
+    return response
+
+
+@sensitive_post_parameters("password", "again")
+@never_cache
+@require_http_methods(["GET", "POST"])
+@public
+def setup(request: HttpRequest, token: str) -> HttpResponse:
+    """The first admin makes the account here, by the link that the start of the site printed."""
+    if not setup_link.setup_token_valid(token):
+        return render(request, "accounts/setup_closed.html", {"has_admin": services.first_admin_exists()}, status=404)
+    form = FirstAdminForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user = services.first_admin_create(username=form.cleaned_data["username"], password=form.cleaned_data["password"])
+        except ValidationError as error:
+            add_errors(form, error, field="password")
+        except PermissionError as error:
+            form.add_error(None, str(error))
+        else:
+            setup_link.setup_link_spend()
+            login(request, user, backend=PASSWORD_BACKEND)
+            messages.success(request, f"Welcome, {user.username}. You are the site's first admin.")
+            return redirect("dashboards:home")
+    return render(request, "accounts/setup.html", {"form": form}, status=422 if form.is_bound else 200)
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "POST"])
+@role_required("annotator")
+def password(request: HttpRequest) -> HttpResponse:
+    user = signed_in_user(request)
+    form = PasswordChangeForm(user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        services.user_set_password(user=user, password=form.cleaned_data["new_password1"], actor=user)
+        update_session_auth_hash(request, user)
+        messages.success(request, "Your password is changed. Other browsers that were logged in as you are logged out.")
+        return redirect("accounts:password")
+    return render(request, "accounts/password.html", {"form": form}, status=422 if form.is_bound else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("admin")
+def person_list(request: HttpRequest) -> HttpResponse:
+    """Everybody, with a form to add somebody."""
+    form = NewPersonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            person = services.user_create(**form.cleaned_data, actor=signed_in_user(request))
+        except ValidationError as error:
+            add_errors(form, error, field="password")
+        else:
+            messages.success(request, f"{person.username} can log in now, as {person.get_role_display().lower()}.")
+            return redirect("accounts:person-list")
+    context = {"people": selectors.person_list(), "form": form, "roles": Role.choices}
+    return render(request, "accounts/person_list.html", context, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@role_required("admin")
+def person_role(request: HttpRequest, pk: int) -> HttpResponse:
+    person = get_object_or_404(User, pk=pk)
+    try:
+        services.user_set_role(user=person, role=request.POST.get("role", ""), actor=signed_in_user(request))
+    except ValueError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{person.username} is now: {person.get_role_display().lower()}.")
+    return redirect("accounts:person-list")
+
+
+@require_POST
+@role_required("admin")
+def person_active(request: HttpRequest, pk: int) -> HttpResponse:
+    """Switch an account off or on again."""
+    person = get_object_or_404(User, pk=pk)
+    try:
+        services.user_set_active(user=person, active=request.POST.get("active") == "1", actor=signed_in_user(request))
+    except ValueError as error:
+        messages.error(request, str(error))
+    return redirect("accounts:person-list")
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@role_required("annotator")
+def token_list(request: HttpRequest) -> HttpResponse:
+    """One's own API tokens; a new one's secret is in the answer to its POST and nowhere else."""
+    user = signed_in_user(request)
+    form, secret = TokenForm(request.POST or None), None
+    status = 422 if form.is_bound else 200
+    if request.method == "POST" and form.is_valid():
+        _, secret = services.token_create(user=user, name=form.cleaned_data["name"], actor=user, expires_at=form.expires_at())
+        form, status = TokenForm(), 201
+    context = {"form": form, "secret": secret, "tokens": selectors.token_list(user=user)}
+    return render(request, "accounts/token_list.html", context, status=status)
+
+
+@require_POST
+@role_required("annotator")
+def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    user = signed_in_user(request)
+    token = selectors.token_list(user=user).filter(pk=pk).first()
+    if token is None:
+        raise Http404
+    services.token_revoke(token=token, actor=user)
+    messages.success(request, f"“{token.name}” is revoked: whatever used it is refused from now on.")
+    return redirect("accounts:token-list")
+
+
+@require_GET
+@role_required("admin")
+def audit_list(request: HttpRequest) -> HttpResponse:
+    form = AuditFilterForm(request.GET)
+    wanted = form.cleaned_data if form.is_valid() else {}
+    entries = selectors.audit_list(person=wanted.get("person"), action=wanted.get("action", ""))
+    page = Paginator(entries, PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "form": form,
+        "wanted": wanted,
+        "people": selectors.person_list(),
+        "actions": selectors.audit_actions(),
+    }
+    return render(request, "accounts/audit_list.html", context)

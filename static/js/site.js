@@ -1,0 +1,57 @@
+/* Small manners of the whole site; every page works without them. */
+(() => {
+  "use strict";
+
+  /* Menus close when one clicks elsewhere or presses Escape. */
+  const openMenus = () => document.querySelectorAll("details.menu[open]");
+  document.addEventListener("click", (event) => {
+    for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of openMenus()) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  /* <form data-confirm="Really?"> asks first. */
+  document.addEventListener("submit", (event) => {
+    const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
+    if (question && !window.confirm(question)) event.preventDefault();
+  });
+
+  /* <button data-copy="#selector"> copies that element's text. */
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
+    const label = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = label), 1500);
+  });
+
+  /* <select data-submits> sends its form when it changes. */
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+
+  /* A request of htmx that failed says so in the page. */
+  const told = (text) => {
+    const notices = document.getElementById("notices");
+    const notice = document.createElement("p");
+    notice.className = "notice notice--error";
+    notice.setAttribute("role", "alert");
+    notice.textContent = text;
+    notices.replaceChildren(notice);
+  };
+  document.addEventListener("htmx:sendError", () => told("The site did not answer. Check that it is running, then try again."));
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    if (status === 403) told("You may not do that, or you have been logged out. Reload the page to see.");
+    else told(`That did not work: the site answered ${status}. Nothing was changed.`);
+  });
+
+  /* On narrow screens the loop's current step is scrolled into view. */
+  document.querySelector(".loopnav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+})();

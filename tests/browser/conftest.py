@@ -1,0 +1,99 @@
+"""The browser harness: a real Chromium against Django's live server. A page that logs an error fails its test."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from accounts.models import User
+from tests.browser.chromium import chromium_path, launch, photograph
+
+# Playwright's synchronous API keeps an event loop in the test's thread, and Django takes that for an async view.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+PASSWORD = "correct-horse-battery"
+
+
+class Console:
+    """What the page logged as an error. `allow` takes a pattern of what the test means to provoke."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.allowed: list[str] = []
+
+    def watch(self, page: Page) -> None:
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error" or "Content Security Policy" in message.text:
+            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def allow(self, pattern: str) -> None:
+        self.allowed.append(pattern)
+
+    def unexpected(self) -> list[str]:
+        return [error for error in self.errors if not any(re.search(pattern, error) for pattern in self.allowed)]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if chromium_path() is None:
+        reason = "no Chromium: put one on the PATH or name it in RLWHF_CHROMIUM"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console()
+
+
+@pytest.fixture
+def page(browser: Browser, console: Console, live_server: Any) -> Iterator[Page]:
+    """A fresh page of a fresh profile, at 1440 px; relative addresses go to the live server."""
+    context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900}, color_scheme="light")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    console.watch(page)
+    yield page
+    context.close()
+    assert not console.unexpected(), "the page logged errors: " + "; ".join(console.unexpected())
+
+
+@pytest.fixture
+def sign_in(page: Page, live_server: Any) -> Callable[..., User]:
+    """`sign_in("admin")` makes a person with that role and logs the browser in as them; or give a User."""
+
+    def _sign_in(role: str = "admin", user: User | None = None) -> User:
+        person = user or User.objects.create_user(
+            f"{role}-person", password=PASSWORD, role=role, is_staff=role == "admin", is_superuser=role == "admin"
+        )
+        client = Client()
+        client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+        cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+        page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+        return person
+
+    return _sign_in
+
+
+@pytest.fixture
+def shot() -> Callable[[Page, str], None]:
+    """`shot(page, "scoring")` photographs the page at both widths in both themes, where RLWHF_SHOTS is set."""
+
+    def _shot(page: Page, name: str) -> None:
+        if os.environ.get("RLWHF_SHOTS"):
+            photograph(page, name)
+
+    return _shot
