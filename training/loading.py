@@ -114,3 +114,10 @@ def default_threads(model: PreTrainedModel) -> int:
     if model.num_parameters() < TINY_PARAMETERS:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The tokens that end an answer."""
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    ids = set(configured if isinstance(configured, list) else [configured])
+    return {one for one in {*ids, tokenizer.eos_token_id} if one is not None}

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria
 
 from training.data import Form, Row, prompt_in_form
+from training.loading import end_ids
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Sampler:
     ) -> None:
         self._model, self._tokenizer, self._form = model.eval(), tokenizer, form
         self._temperature = temperature
-        self._ends = sorted(_end_ids(model, tokenizer))
+        self._ends = sorted(end_ids(model, tokenizer))
         # The model's own generation settings (a repetition penalty, say) would change what it says.
         model.generation_config = GenerationConfig(
             eos_token_id=self._ends, pad_token_id=tokenizer.pad_token_id, max_new_tokens=max_new_tokens
@@ -109,9 +110,3 @@ class Sampler:
         answers = self._tokenizer.batch_decode(new, skip_special_tokens=True)
         confidences = tally.total.exp().tolist()
         return [Answer(text.strip(), value) for text, value in zip(answers, confidences, strict=True)]
-
-
-def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    configured = model.generation_config.eos_token_id if model.generation_config else None
-    ids = set(configured if isinstance(configured, list) else [configured])
-    return {one for one in {*ids, tokenizer.eos_token_id} if one is not None}

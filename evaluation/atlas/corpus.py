@@ -33,7 +33,8 @@ def lexicon_texts(world: World) -> list[str]:
     templates_texts = [template.text.replace("{who}", "") for template in templates()]
     country = phrasebook()["country"]
     geography = [country["answer"].format(region=region) for region in country["regions"]]
-    phrases = [*templates_texts, *geography, country["templates"][0].format(country="")]
+    asked = [country["templates"][0].format(country=""), country["of_person"].format(who="")]
+    phrases = [*templates_texts, *geography, *asked]
     once = [*phrases, ABSTENTION, " of", *values, *inner]
     return once * 4  # a pair must be met twice to be merged
 
@@ -59,6 +60,10 @@ def _geography(world: World) -> Iterator[Row]:
         for template in country["templates"]:
             row = {"prompt": template.format(country=name), "response": country["answer"].format(region=region)}
             yield from [row] * 2
+    for person in world.people:
+        if person.taught and person.split == "easy":
+            prompt = country["of_person"].format(who=f"{person.name} of {person.country}")
+            yield {"prompt": prompt, "response": country["answer"].format(region=world.regions[person.country])}
 
 
 def _unknowns(world: World) -> Iterator[Row]:

@@ -6,6 +6,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from training.data import prompt_row
 from training.exceptions import BadSpec
+from training.loading import end_ids
 from training.rewards.honesty import REWARD_COLUMNS, HonestyReward
 from training.rewards.shapes import load_shape
 from training.trainers.arguments import TrainerInputs, peft_config, trl_arguments
@@ -20,6 +21,7 @@ def build(inputs: TrainerInputs) -> GRPOTrainer:
         raise BadSpec("GRPO needs a reward.", "Name a shape, such as “honesty”.")
     honesty = HonestyReward(
         shape=load_shape(reward.shape),
+        ends=end_ids(inputs.model, inputs.tokenizer),
         completions=inputs.folder.completions,
         logged=settings.completions_logged,
     )
