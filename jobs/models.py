@@ -1,1 +1,116 @@
+"""The job row: the truth about what runs in the background. Messages in the queue carry only its id and are hints."""
 
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+
+class State(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    STARTING = "starting", "Starting"
+    RUNNING = "running", "Running"
+    STOPPING = "stopping", "Stopping"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    STOPPED = "stopped", "Stopped"
+
+
+ENDED = (State.SUCCEEDED, State.FAILED, State.STOPPED)
+HELD = (State.STARTING, State.RUNNING, State.STOPPING)
+
+
+class Worker(models.Model):
+    """A process that takes jobs of some hardware tags. It is alive while `seen_at` is recent."""
+
+    name = models.CharField(max_length=120, unique=True)
+    host = models.CharField(max_length=120)
+    pid = models.PositiveIntegerField()
+    tags: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
+    hardware: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-seen_at",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Pipeline(models.Model):
+    """Jobs that were queued together as the steps of one thing. Its state is that of its jobs."""
+
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=64, db_index=True)
+    payload: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Job(models.Model):
+    """One unit of background work, done by one child process at a time."""
+
+    kind = models.CharField(max_length=64)
+    title = models.CharField(max_length=200)
+    hardware_tag = models.CharField(max_length=32)
+    priority = models.SmallIntegerField(default=0)
+    payload: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    pipeline = models.ForeignKey(Pipeline, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs")
+    after = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="dependents")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    # Who holds the job: only the holder of the newest token may change the row or publish the folder.
+    lease_token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    worker = models.ForeignKey(Worker, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs")
+    attempt = models.PositiveSmallIntegerField(default=0)
+    max_attempts = models.PositiveSmallIntegerField(default=3)
+    cancel_requested = models.BooleanField(default=False)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    # When a message was last sent for it; null while it waits for other jobs.
+    enqueued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    folder = models.CharField(max_length=500, blank=True)
+    progress_done = models.FloatField(null=True)
+    progress_total = models.FloatField(null=True)
+    progress_note = models.CharField(max_length=200, blank=True)
+    reason = models.TextField(blank=True)
+    hint = models.TextField(blank=True)
+    result: "models.JSONField[dict[str, Any] | None, dict[str, Any] | None]" = models.JSONField(null=True)
+    exit_code = models.IntegerField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(condition=models.Q(state__in=State.values), name="job_state_known"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=HELD, lease_token__isnull=False) | ~models.Q(state__in=HELD),
+                name="job_held_by_somebody",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("hardware_tag", "-priority", "id"), name="job_claimable", condition=models.Q(state="queued")),
+            models.Index(fields=("lease_until",), name="job_held", condition=models.Q(state__in=HELD)),
+            models.Index(fields=("kind", "-id"), name="job_by_kind"),
+            models.Index(fields=("state", "-id"), name="job_by_state"),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("jobs:job-detail", args=[self.pk])
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED

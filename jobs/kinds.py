@@ -1,0 +1,65 @@
+"""What an app must say about a kind of job: what to start, where its folder goes, and what to do when it ends."""
+
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from jobs.models import Job, State
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The child process to start. `env` is added to the worker's own environment; secrets travel this way only."""
+
+    argv: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    state: State
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state == State.SUCCEEDED
+
+
+class JobKind:
+    """One kind of job; a subclass per kind, named in `settings.JOB_KINDS`."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        """Write what the child reads into `folder` and say how to start it. Runs in the worker, with the database."""
+        raise NotImplementedError
+
+    def destination(self, job: Job) -> Path | None:
+        """Where the folder is moved when the job ends; None: it stays where it was worked on."""
+        return None
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        """Write down what the job made. Runs inside the transaction that ends the job, under its lease token."""
+
+    def url(self, job: Job) -> str | None:
+        """The page of the thing that the job makes."""
+        return None
+
+
+def django_child(command: str, *arguments: str) -> list[str]:
+    """The argv of a management command run as a job's child."""
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), command, *arguments]
+
+
+@cache
+def kind_of(name: str) -> JobKind:
+    """The kind that settings register under `name`; raises LookupError for one they do not."""
+    dotted = settings.JOB_KINDS.get(name)
+    if dotted is None:
+        raise LookupError(f"There is no kind of job named “{name}”; settings.JOB_KINDS names {', '.join(settings.JOB_KINDS)}.")
+    kind = import_string(dotted)()
+    assert isinstance(kind, JobKind)
+    return kind
