@@ -3,12 +3,91 @@
 import os
 import sys
 
-from django.core.management import execute_from_command_line
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line, get_commands, load_command_class
+
+from jobs.child import watch_parent
+from rlwhf_site.database import why_unreachable
+
+# Ours, in the order of the loop; Django's own are for developers, who know them.
+GROUPS = {
+    "rlwhf_site": "The site",
+    "accounts": "People",
+    "annotations": "Items, scores, data",
+    "training": "Training",
+    "evaluation": "Evaluation",
+    "dashboards": "Dashboard",
+    "jobs": "Jobs",
+}
+# Commands that must work while no database runs. All others get a sentence instead of a connection's time-out.
+WITHOUT_DATABASE = {
+    "check",
+    "collectstatic",
+    "compilemessages",
+    "diffsettings",
+    "findstatic",
+    "help",
+    "makemessages",
+    "makemigrations",
+    "squashmigrations",
+    "startapp",
+    "startproject",
+    "test",
+    "testserver",
+    "up",
+    "version",
+    "web",
+}
+HELP = {"-h", "--help", "--version"}
 
 
 def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rlwhf_site.settings")
+    if os.environ.pop("RLWHF_TETHERED", None):
+        watch_parent()  # started by the supervisor: end with it
     arguments = list(sys.argv if argv is None else argv)
-    if len(arguments) > 1 and not arguments[1].startswith("-"):
-        arguments[1] = arguments[1].replace("-", "_")
+    if arguments[1:] in ([], ["help"], ["-h"], ["--help"]):
+        print_commands()
+        return
+    arguments[1] = arguments[1].replace("-", "_") if not arguments[1].startswith("-") else arguments[1]
+    try:
+        settings.RLWHF_HOME  # noqa: B018 (reads the settings, so that a mistake in them is told before anything else)
+    except ImproperlyConfigured as error:
+        sys.exit(f"{error}")
+    if needs_database(arguments) and (reason := why_unreachable()):
+        sys.exit(reason)
     execute_from_command_line(arguments)
+
+
+def needs_database(arguments: list[str]) -> bool:
+    return arguments[1] not in WITHOUT_DATABASE and not arguments[1].startswith("-") and not HELP & set(arguments[2:])
+
+
+def print_commands() -> None:
+    """What `rlwhf` alone says: our commands by subject, one line each."""
+    import django  # noqa: PLC0415 (set up only here; every other command has Django do it)
+
+    django.setup()
+    owners = get_commands()
+    write = sys.stdout.write
+    write("rlwhf COMMAND …    (`rlwhf COMMAND --help` says more; `make run` starts the site)\n")
+    for app, title in GROUPS.items():
+        package = apps.get_app_config(app).name
+        names = sorted(name for name, owner in owners.items() if owner == package)
+        if names:
+            write(f"\n{title}\n")
+        for name in names:
+            write(f"  {name.replace('_', '-'):24} {summary(package, name)}\n")
+    write("\nDjango's own commands work too: `rlwhf check`, `rlwhf shell`, `rlwhf migrate`, …\n")
+
+
+def summary(package: str, name: str) -> str:
+    """The first sentence of a command's help."""
+    text = " ".join(load_command_class(package, name).help.split())
+    return text.split(". ")[0].rstrip(".")
+
+
+if __name__ == "__main__":
+    main()

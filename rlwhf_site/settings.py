@@ -2,16 +2,24 @@
 
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from rlwhf_site.home import home_folder, read_or_create_secret
+from rlwhf_site.home import home_folder, published_database_url, read_or_create_secret
 
 
 def flag(name: str, default: bool = False) -> bool:
     return os.environ.get(name, "1" if default else "0").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def number(name: str, default: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a number, not {text!r}.") from error
 
 
 def names(name: str, default: str = "") -> list[str]:
@@ -89,23 +97,29 @@ def database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured(f"DATABASE_URL must start with postgresql://, not {parts.scheme}://")
-    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    try:
+        port = str(parts.port or "")
+    except ValueError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL has a wrong port: {error}.") from error
+    query = dict(parse_qsl(parts.query.replace("+", "%2B")))  # as libpq reads it: a plus is a plus
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "rlwhf",
         "USER": unquote(parts.username or "rlwhf"),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(query.pop("host", "") or parts.hostname or ""),
-        "PORT": str(parts.port or ""),
-        "OPTIONS": query | {"pool": {"min_size": 1, "max_size": int(os.environ.get("RLWHF_DATABASE_POOL", "16"))}},
+        "HOST": query.pop("host", "") or unquote(parts.hostname or ""),
+        "PORT": port,
+        "CONN_HEALTH_CHECKS": True,  # a database that was started again must not cost the next requests
+        "OPTIONS": query | {"pool": {"min_size": 1, "max_size": int(number("RLWHF_DATABASE_POOL", 16)), "timeout": 10}},
     }
 
 
 # The embedded server publishes its address in the state folder, so that every process of one installation finds it.
-DATABASE_URL = os.environ.get("DATABASE_URL") or f"postgresql://rlwhf@/rlwhf?host={RLWHF_HOME / 'run'}"
-_published = RLWHF_HOME / "run" / "database_url"
-if "DATABASE_URL" not in os.environ and _published.exists():
-    DATABASE_URL = _published.read_text(encoding="utf-8").strip()
+DATABASE_URL = (
+    os.environ.get("DATABASE_URL")
+    or published_database_url(RLWHF_HOME)
+    or f"postgresql://rlwhf@/rlwhf?host={quote(str(RLWHF_HOME / 'run'))}"
+)
 DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # redis://, amqp:// or a postgresql:// address; by default the queue lives in the same PostgreSQL as the data.
@@ -187,9 +201,9 @@ JOB_KINDS = {
     "evaluation.collect": "evaluation.jobs.AnswerCollection",
 }
 # A worker that has not renewed a job's lease for this long has lost it.
-JOB_LEASE_SECONDS = float(os.environ.get("RLWHF_JOB_LEASE_SECONDS", "20"))
+JOB_LEASE_SECONDS = number("RLWHF_JOB_LEASE_SECONDS", 20)
 # How long a stopped job's process may take to write its checkpoint before it is killed.
-JOB_STOP_GRACE_SECONDS = float(os.environ.get("RLWHF_JOB_STOP_GRACE_SECONDS", "30"))
+JOB_STOP_GRACE_SECONDS = number("RLWHF_JOB_STOP_GRACE_SECONDS", 30)
 
 NINJA_PAGINATION_CLASS = "ninja.pagination.LimitOffsetPagination"
 NINJA_PAGINATION_MAX_LIMIT = 1000

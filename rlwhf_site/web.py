@@ -37,7 +37,7 @@ def serve(*, host: str, port: int, workers: int = 1) -> None:
         "rlwhf_site.asgi:application",
         address=host,
         port=port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.ASGINL,  # Django speaks no lifespan
         workers=workers,
         workers_kill_timeout=KILL_TIMEOUT_S,
         http=HTTPModes.http1,
