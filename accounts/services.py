@@ -67,6 +67,16 @@ def user_set_active(*, user: User, active: bool, actor: User | None) -> User:
 
 
 @transaction.atomic
+def user_change(*, user: User, role: str | None, active: bool | None, actor: User | None) -> User:
+    """What is given is changed, all or nothing."""
+    if role is not None:
+        user_set_role(user=user, role=role, actor=actor)
+    if active is not None:
+        user_set_active(user=user, active=active, actor=actor)
+    return user
+
+
+@transaction.atomic
 def user_set_password(*, user: User, password: str, actor: User | None) -> User:
     """A new password; every other session of this person ends. Raises ValidationError for a weak one."""
     validate_password(password, user)

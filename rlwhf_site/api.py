@@ -3,6 +3,8 @@
 from django.contrib.auth.decorators import login_required
 from ninja import NinjaAPI
 
+from accounts.api import router as accounts_router
+
 api = NinjaAPI(
     title="RLWHF",
     version="1",
@@ -11,3 +13,5 @@ api = NinjaAPI(
     ),
     docs_decorator=login_required,
 )
+
+api.add_router("/accounts", accounts_router)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.urls import include, path
@@ -47,7 +48,7 @@ def fragment(request: HttpRequest) -> HttpResponse:
     return HttpResponse(engines["django"].from_string(FRAGMENT).render({"late": BARS}, request))
 
 
-urlpatterns = [path("try/", show), path("try/fragment/", fragment), path("", include("rlwhf_site.urls"))]
+urlpatterns = [path("try/", show), path("try/fragment/", fragment), path("", include(settings.ROOT_URLCONF))]
 
 
 def test_policy_has_no_unsafe(page: Page) -> None:
@@ -64,7 +65,9 @@ def test_plotly_and_htmx_run_under_it(page: Page) -> None:
     page.goto("/try/")
     expect(page.locator(".chart .main-svg").first).to_be_visible()
     assert page.locator(".chart[data-chart=bars] .bars .point").count() == 2
-    page.locator(".chart[data-chart=lines]").hover(position={"x": 300, "y": 120})
+    point = page.locator(".chart[data-chart=lines] .points path").nth(1).bounding_box()
+    assert point is not None
+    page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
     expect(page.locator(".chart[data-chart=lines] .hovertext").first).to_be_visible()
     page.evaluate("rlwhfCharts.append('lines', [{step: 4, loss: 0.5}, {step: 5, loss: null}])")
     page.wait_for_function("document.querySelector('[data-chart=lines]').data[0].x.length === 4")

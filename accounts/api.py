@@ -1,0 +1,138 @@
+"""People, tokens and the audit log over HTTP."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Field, Query, Router, Schema
+from ninja.errors import HttpError
+from ninja.pagination import paginate
+
+from accounts import selectors, services
+from accounts.api_auth import ApiAuth
+from accounts.models import ApiToken, AuditEntry, User
+
+router = Router(tags=["accounts"])
+RoleName = Literal["annotator", "member", "admin"]
+
+
+class PersonOut(Schema):
+    id: int
+    username: str
+    email: str
+    role: RoleName
+    is_active: bool
+    last_login: datetime | None
+
+
+class PersonIn(Schema):
+    username: str
+    password: str
+    role: RoleName = "annotator"
+    email: str = ""
+
+
+class PersonChange(Schema):
+    role: RoleName | None = None
+    is_active: bool | None = None
+
+
+class TokenOut(Schema):
+    id: int
+    name: str
+    prefix: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class TokenIn(Schema):
+    name: str = Field(max_length=80)
+    expires_at: datetime | None = None
+
+
+class NewTokenOut(TokenOut):
+    secret: str = Field(description="The token itself; it cannot be read again.")
+
+
+class AuditOut(Schema):
+    id: int
+    at: datetime
+    actor: str = Field(alias="actor_name", description="Empty: the shell or the site itself.")
+    action: str
+    target_type: str
+    target_id: str
+    target_label: str
+    detail: dict[str, Any]
+
+
+class AuditFilter(Schema):
+    person: str | None = Field(None, description="Username of who did it.")
+    action: str = Field("", description='A whole action or its start, such as "accounts."')
+
+
+def caller(request: HttpRequest) -> User:
+    """The person behind the call, whichever way they proved it."""
+    user = request.auth  # type: ignore[attr-defined]
+    assert isinstance(user, User)
+    return user
+
+
+@router.get("/me", response=PersonOut, auth=ApiAuth("annotator"))
+def me(request: HttpRequest) -> User:
+    return caller(request)
+
+
+@router.get("/people", response=list[PersonOut], auth=ApiAuth("admin"))
+@paginate
+def person_list(request: HttpRequest) -> QuerySet[User]:
+    return selectors.person_list()
+
+
+@router.post("/people", response={201: PersonOut}, auth=ApiAuth("admin"))
+def person_create(request: HttpRequest, payload: PersonIn) -> tuple[int, User]:
+    try:
+        return 201, services.user_create(**payload.dict(), actor=caller(request))
+    except ValidationError as error:
+        raise HttpError(422, "; ".join(error.messages)) from error
+
+
+@router.patch("/people/{username}", response=PersonOut, auth=ApiAuth("admin"))
+def person_change(request: HttpRequest, username: str, payload: PersonChange) -> User:
+    person = get_object_or_404(User, username=username)
+    try:
+        return services.user_change(user=person, role=payload.role, active=payload.is_active, actor=caller(request))
+    except ValueError as error:
+        raise HttpError(409, str(error)) from error
+
+
+@router.get("/tokens", response=list[TokenOut], auth=ApiAuth("annotator"))
+@paginate
+def token_list(request: HttpRequest) -> QuerySet[ApiToken]:
+    """One's own tokens."""
+    return selectors.token_list(user=caller(request))
+
+
+@router.post("/tokens", response={201: NewTokenOut}, auth=ApiAuth("annotator"))
+def token_create(request: HttpRequest, payload: TokenIn) -> tuple[int, dict[str, Any]]:
+    user = caller(request)
+    token, secret = services.token_create(user=user, name=payload.name, actor=user, expires_at=payload.expires_at)
+    return 201, {**TokenOut.from_orm(token).dict(), "secret": secret}
+
+
+@router.delete("/tokens/{token_id}", response={204: None}, auth=ApiAuth("annotator"))
+def token_revoke(request: HttpRequest, token_id: int) -> tuple[int, None]:
+    token = get_object_or_404(selectors.token_list(user=caller(request)), pk=token_id)
+    services.token_revoke(token=token, actor=caller(request))
+    return 204, None
+
+
+@router.get("/audit", response=list[AuditOut], auth=ApiAuth("admin"))
+@paginate
+def audit_list(request: HttpRequest, wanted: Query[AuditFilter]) -> QuerySet[AuditEntry]:
+    person = get_object_or_404(User, username=wanted.person) if wanted.person else None
+    return selectors.audit_list(person=person, action=wanted.action)
