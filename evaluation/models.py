@@ -1,1 +1,59 @@
+"""What models are asked, and what their answers amounted to."""
 
+from typing import Any
+
+from django.conf import settings as site
+from django.db import models
+from django.urls import reverse
+
+
+class Benchmark(models.Model):
+    """A fixed set of questions on disk; its hash is that of its questions, so equal hashes can be compared."""
+
+    name = models.SlugField(max_length=120)
+    version = models.CharField(max_length=40)
+    hash = models.CharField(max_length=64, unique=True)
+    folder = models.CharField(max_length=500)
+    n = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.hash[:8]})"
+
+
+class EvaluationQuerySet(models.QuerySet["Evaluation"]):
+    def done(self) -> "EvaluationQuerySet":
+        return self.exclude(scorecard=None)
+
+    def light(self) -> "EvaluationQuerySet":
+        """Without the scorecards themselves: lists need the headline only."""
+        return self.select_related("artifact", "base", "benchmark", "job", "requested_by").defer("scorecard")
+
+
+class Evaluation(models.Model):
+    """One model asked one benchmark. Its state is its job's; its scorecard is there once that has succeeded."""
+
+    artifact = models.ForeignKey("training.Artifact", on_delete=models.PROTECT, related_name="evaluations")
+    benchmark = models.ForeignKey(Benchmark, on_delete=models.PROTECT, related_name="evaluations")
+    base = models.ForeignKey("training.Artifact", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    settings: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    job = models.OneToOneField("jobs.Job", on_delete=models.PROTECT, related_name="evaluation")
+    scorecard: "models.JSONField[dict[str, Any] | None, dict[str, Any] | None]" = models.JSONField(null=True, blank=True)
+    # What lists show of the scorecard, so that they need not read it: main slice, conclusion, metrics.
+    headline: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+    requested_by = models.ForeignKey(site.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    objects = EvaluationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.artifact.name} on {self.benchmark.name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("evaluation:scorecard-detail", args=[self.pk])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtri
 
 from evaluation.metrics import METRICS, Answered, Answers, Array, Metric, Tally, columns_of
 
@@ -60,7 +60,7 @@ def wilson(share: float, n: int, *, level: float = LEVEL) -> Interval:
     """Return Wilson's score interval for a share seen on n independent units (Wilson 1927, equation in section 3)."""
     if n < 1:
         raise ValueError("a share needs at least one unit")
-    z = float(ndtri(0.5 + level / 2))
+    z = NormalDist().inv_cdf(0.5 + level / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
     # At 0 and 1 the equation gives the share itself, but for rounding.

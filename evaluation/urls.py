@@ -1,4 +1,15 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from evaluation import views
 
 app_name = "evaluation"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("evaluate/", views.scorecard_list, name="scorecard-list"),
+    path("evaluate/new/", views.scorecard_queue, name="scorecard-queue"),
+    path("evaluate/compare/", views.scorecard_compare, name="scorecard-compare"),
+    path("evaluate/compare.csv", views.scorecard_compare_csv, name="scorecard-compare-csv"),
+    path("evaluate/<int:pk>/", views.scorecard_detail, name="scorecard-detail"),
+    path("evaluate/<int:pk>/scorecard.json", views.scorecard_json, name="scorecard-json"),
+    path("evaluate/<int:pk>/scorecard.csv", views.scorecard_csv, name="scorecard-csv"),
+    path("evaluate/<int:pk>/answers.jsonl", views.scorecard_answers, name="scorecard-answers"),
+]

@@ -1,0 +1,129 @@
+"""Benchmarks and scorecards over HTTP."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Field, Router, Schema
+from ninja.errors import HttpError
+from ninja.pagination import paginate
+
+from accounts.api_auth import ApiAuth
+from evaluation import selectors
+from evaluation.models import Benchmark, Evaluation
+from evaluation.services import EvaluationRefused, benchmark_register, evaluation_queue
+from training.models import Artifact
+
+router = Router(tags=["evaluation"])
+
+
+class BenchmarkOut(Schema):
+    id: int
+    name: str
+    version: str
+    hash: str
+    n: int
+    created_at: datetime
+
+
+class BenchmarkIn(Schema):
+    folder: str = Field(description="A folder on the server that holds benchmark.jsonl.")
+
+
+class EvaluationIn(Schema):
+    model: str = Field(description="Name of the model to ask.")
+    benchmark: str = Field(description="Hash of the benchmark.")
+    base: str | None = Field(None, description="Name of the baseline; none: the model it was trained from.")
+    hardware_tag: str = "cpu"
+    settings: dict[str, Any] = Field(default_factory=dict, description='Such as {"max_new_tokens": 64}.')
+
+
+class EvaluationOut(Schema):
+    id: int
+    model: str = Field(alias="artifact.name")
+    base: str | None
+    benchmark: BenchmarkOut
+    job: int = Field(alias="job.id")
+    state: str = Field(alias="job.state")
+    reason: str = Field(alias="job.reason")
+    created_at: datetime
+    headline: dict[str, Any] = Field(description="Held-out people only; empty until the scorecard is there.")
+
+    @staticmethod
+    def resolve_base(evaluation: Evaluation) -> str | None:
+        return evaluation.base.name if evaluation.base else None
+
+
+@router.get("/benchmarks", response=list[BenchmarkOut], auth=ApiAuth("member"))
+@paginate
+def benchmark_list(request: HttpRequest) -> QuerySet[Benchmark]:
+    return selectors.benchmark_list()
+
+
+@router.post("/benchmarks", response={201: BenchmarkOut}, auth=ApiAuth("admin"))
+def benchmark_create(request: HttpRequest, wanted: BenchmarkIn) -> tuple[int, Benchmark]:
+    """Make a benchmark folder known."""
+    try:
+        return 201, benchmark_register(folder=Path(wanted.folder), actor=request.auth)  # type: ignore[attr-defined]
+    except EvaluationRefused as refused:
+        raise HttpError(422, str(refused)) from refused
+
+
+@router.get("/evaluations", response=list[EvaluationOut], auth=ApiAuth("member"))
+@paginate
+def evaluation_list(request: HttpRequest) -> QuerySet[Evaluation]:
+    return selectors.evaluation_list()
+
+
+@router.post("/evaluations", response={201: EvaluationOut}, auth=ApiAuth("admin"))
+def evaluation_create(request: HttpRequest, wanted: EvaluationIn) -> tuple[int, Evaluation]:
+    """Queue a scorecard."""
+    try:
+        evaluation = evaluation_queue(
+            artifact=get_object_or_404(Artifact, name=wanted.model),
+            benchmark=get_object_or_404(Benchmark, hash=wanted.benchmark),
+            base=get_object_or_404(Artifact, name=wanted.base) if wanted.base else None,
+            settings=wanted.settings,
+            hardware_tag=wanted.hardware_tag,
+            actor=request.auth,  # type: ignore[attr-defined]
+        )
+    except EvaluationRefused as refused:
+        raise HttpError(422, str(refused)) from refused
+    return 201, evaluation
+
+
+@router.get("/evaluations/compare", response=list[dict[str, Any]], auth=ApiAuth("member"))
+def evaluation_compare(request: HttpRequest, ids: str, slice: str | None = None) -> list[dict[str, Any]]:
+    """Metrics of several models on the same questions, each against the first, paired: `ids=1,2,3`."""
+    wanted = [int(part) for part in ids.split(",") if part.strip().isdecimal()]
+    try:
+        comparison = selectors.comparison_of(selectors.evaluations_of(wanted), wanted=slice)
+    except selectors.NotComparable as refused:
+        raise HttpError(422, str(refused)) from refused
+    return [
+        {
+            "slice": comparison.slice,
+            "metric": row.name,
+            "model": cell.model,
+            **cell.value.model_dump(),
+            "difference": cell.difference.model_dump() if cell.difference else None,
+        }
+        for row in comparison.rows
+        for cell in row.cells
+    ]
+
+
+@router.get("/evaluations/{pk}", response=EvaluationOut, auth=ApiAuth("member"))
+def evaluation_detail(request: HttpRequest, pk: int) -> Evaluation:
+    return get_object_or_404(selectors.evaluation_list(), pk=pk)
+
+
+@router.get("/evaluations/{pk}/scorecard", response=dict[str, Any], auth=ApiAuth("member"))
+def evaluation_scorecard(request: HttpRequest, pk: int) -> dict[str, Any]:
+    """The whole scorecard; 404 until it is there."""
+    evaluation = get_object_or_404(Evaluation.objects.done(), pk=pk)
+    assert evaluation.scorecard is not None
+    return evaluation.scorecard

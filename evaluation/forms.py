@@ -1,0 +1,30 @@
+"""The form that starts an evaluation."""
+
+from typing import Any
+
+from django import forms
+
+from evaluation.models import Benchmark
+from jobs.hardware import TAGS
+from training.models import Artifact
+
+
+class EvaluationForm(forms.Form):
+    artifact = forms.ModelChoiceField(Artifact.objects.none(), label="Model", to_field_name="name")
+    benchmark = forms.ModelChoiceField(Benchmark.objects.all(), label="Benchmark")
+    base = forms.ModelChoiceField(
+        Artifact.objects.none(),
+        label="Compare with",
+        required=False,
+        to_field_name="name",
+        empty_label="the model it was trained from",
+        help_text="The baseline. It answers the same questions, once: its answers are kept.",
+    )
+    hardware_tag = forms.ChoiceField(label="Hardware", choices=[(tag, tag) for tag in TAGS if tag != "site"], initial="cpu")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("artifact", "base"):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = Artifact.objects.ready()

@@ -1,0 +1,37 @@
+"""The kinds of background job that evaluation has: what to start, and what to write down when it ends."""
+
+import sys
+from pathlib import Path
+
+from django.conf import settings
+
+from evaluation.execute import SPEC
+from evaluation.models import Evaluation
+from evaluation.services import evaluate_spec, scorecard_store
+from jobs.kinds import JobKind, Launch, Outcome
+from jobs.models import Job
+from training.jobs import CHILD_ENVIRONMENT
+
+
+class ScorecardEvaluation(JobKind):
+    """`python -m evaluation.execute` in the evaluation's folder."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        spec = evaluate_spec(_evaluation(job))
+        (folder / SPEC).write_text(spec.model_dump_json(indent=2), encoding="utf-8")
+        return Launch(argv=[sys.executable, "-m", "evaluation.execute", str(folder)], env=CHILD_ENVIRONMENT)
+
+    def destination(self, job: Job) -> Path:
+        evaluation = _evaluation(job)
+        return Path(settings.RLWHF_HOME) / "artifacts" / "evaluation" / f"{evaluation.artifact.name}-{evaluation.pk}"
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        if outcome.succeeded:
+            scorecard_store(evaluation=_evaluation(job), folder=Path(job.folder))
+
+    def url(self, job: Job) -> str:
+        return _evaluation(job).get_absolute_url()
+
+
+def _evaluation(job: Job) -> Evaluation:
+    return Evaluation.objects.select_related("artifact", "base", "benchmark").get(job=job)
