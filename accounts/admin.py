@@ -1,6 +1,6 @@
 """The data admin's view of accounts: for looking; changes go through the site's own pages, which keep the audit log."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -8,7 +8,11 @@ from django.http import HttpRequest
 from accounts.models import ApiToken, AuditEntry, User
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+# Django's class takes type arguments only in its stubs.
+_Admin = admin.ModelAdmin[Any] if TYPE_CHECKING else admin.ModelAdmin
+
+
+class ReadOnly(_Admin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
