@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
 from ninja.errors import HttpError
 from ninja.pagination import paginate
 
@@ -94,9 +94,9 @@ def person_list(request: HttpRequest) -> QuerySet[User]:
 
 
 @router.post("/people", response={201: PersonOut}, auth=ApiAuth("admin"))
-def person_create(request: HttpRequest, payload: PersonIn) -> tuple[int, User]:
+def person_create(request: HttpRequest, payload: PersonIn) -> Status[User]:
     try:
-        return 201, services.user_create(**payload.dict(), actor=caller(request))
+        return Status(201, services.user_create(**payload.dict(), actor=caller(request)))
     except ValidationError as error:
         raise HttpError(422, "; ".join(error.messages)) from error
 
@@ -118,17 +118,17 @@ def token_list(request: HttpRequest) -> QuerySet[ApiToken]:
 
 
 @router.post("/tokens", response={201: NewTokenOut}, auth=ApiAuth("annotator"))
-def token_create(request: HttpRequest, payload: TokenIn) -> tuple[int, dict[str, Any]]:
+def token_create(request: HttpRequest, payload: TokenIn) -> Status[dict[str, Any]]:
     user = caller(request)
     token, secret = services.token_create(user=user, name=payload.name, actor=user, expires_at=payload.expires_at)
-    return 201, {**TokenOut.from_orm(token).dict(), "secret": secret}
+    return Status(201, {**TokenOut.from_orm(token).dict(), "secret": secret})
 
 
 @router.delete("/tokens/{token_id}", response={204: None}, auth=ApiAuth("annotator"))
-def token_revoke(request: HttpRequest, token_id: int) -> tuple[int, None]:
+def token_revoke(request: HttpRequest, token_id: int) -> Status[None]:
     token = get_object_or_404(selectors.token_list(user=caller(request)), pk=token_id)
     services.token_revoke(token=token, actor=caller(request))
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/audit", response=list[AuditOut], auth=ApiAuth("admin"))

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from rlwhf_site.api import api
+from rlwhf_site.api import api_urls
 
 urlpatterns = [
     path("", include("dashboards.urls")),
@@ -12,6 +12,6 @@ urlpatterns = [
     path("", include("evaluation.urls")),
     path("jobs/", include("jobs.urls")),
     path("account/", include("accounts.urls")),
-    path("api/", api.urls),
+    path("api/", api_urls()),
     path("admin/", admin.site.urls),
 ]
