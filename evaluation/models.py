@@ -26,7 +26,7 @@ class Benchmark(models.Model):
 
 class EvaluationQuerySet(models.QuerySet["Evaluation"]):
     def done(self) -> "EvaluationQuerySet":
-        return self.exclude(scorecard=None)
+        return self.filter(scorecard__isnull=False)
 
     def light(self) -> "EvaluationQuerySet":
         """Without the scorecards themselves: lists need the headline only."""
