@@ -1,1 +1,362 @@
+"""What is scored, by whom, how; and the dataset versions that come of it."""
 
+from typing import Any, ClassVar
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Left
+from django.urls import reverse
+
+from annotations.rubric import HIGHEST, LOWEST, Rubric
+
+# PostgreSQL refuses a search document above 1 MB; the start of a long text is enough to find it by.
+SEARCHED_CHARACTERS = 50_000
+
+
+class RubricVersion(models.Model):
+    """A rubric as it was when scores were given under it. Never changed: another content is another row."""
+
+    name = models.SlugField(max_length=60)
+    version = models.PositiveIntegerField()
+    title = models.CharField(max_length=120)
+    content_hash = models.CharField(max_length=64, unique=True)
+    data: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name", "-version")
+
+    def __str__(self) -> str:
+        return f"{self.title} {self.version}"
+
+    @property
+    def rubric(self) -> Rubric:
+        return Rubric.model_validate(self.data)
+
+
+class Project(models.Model):
+    """Items that are scored by the same people, under the same rubric and guidelines."""
+
+    name = models.CharField(max_length=80, unique=True)
+    slug = models.SlugField(max_length=80, unique=True)
+    guidelines = models.TextField(blank=True)
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="projects")
+    # 0: people are asked for nothing here; gold answers alone score.
+    raters_per_item = models.PositiveSmallIntegerField(default=1, validators=[MaxValueValidator(50)])
+    item_count = models.PositiveIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("annotations:project-detail", args=[self.slug])
+
+
+class Rater(models.Model):
+    """Whoever gives scores: a person, the gold answers, or a teacher whose scores came with an import."""
+
+    class Kind(models.TextChoices):
+        PERSON = "person", "Person"
+        GOLD = "gold", "Gold answers"
+        TEACHER = "teacher", "Teacher"
+
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    name = models.CharField(max_length=150)
+    user = models.OneToOneField("accounts.User", null=True, blank=True, on_delete=models.PROTECT, related_name="rater")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("kind", "name"), name="rater_name_once"),
+            models.CheckConstraint(
+                condition=models.Q(kind="person", user__isnull=False) | (~models.Q(kind="person") & models.Q(user=None)),
+                name="rater_person_has_user",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Item(models.Model):
+    """One answer to be scored, with what it answers."""
+
+    class Knowledge(models.TextChoices):
+        KNOWN = "known", "Known to the model"
+        UNKNOWN = "unknown", "Unknown to the model"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
+    prompt: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField()
+    # Whether the tuple it came from wrote its prompt as plain text, so that it is written back the same way.
+    prompt_is_text = models.BooleanField(default=True)
+    prompt_text = models.TextField(editable=False)
+    answer = models.TextField()
+    source_model = models.CharField(max_length=200, blank=True)
+    stated_confidence = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    gold_answers: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list, blank=True)
+    knowledge = models.CharField(max_length=8, null=True, blank=True, choices=Knowledge.choices)  # noqa: DJ001 - null: not known
+    knowledge_source = models.CharField(max_length=80, blank=True)
+    # Items about the same thing share an entity, so that they land in the same split.
+    entity = models.CharField(max_length=200, blank=True)
+    metadata: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict, blank=True)
+    content_hash = models.CharField(max_length=64, editable=False)
+    prompt_hash = models.CharField(max_length=64, editable=False)
+    # Drawn from the content hash: the order in which items are handed out, the same for everyone.
+    position = models.BigIntegerField(editable=False)
+    # Live scores by people; kept by the services that add and withdraw scores.
+    people_scores = models.PositiveSmallIntegerField(default=0, editable=False)
+    is_open = models.BooleanField(default=True, editable=False)
+    open_flags = models.PositiveSmallIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    search = models.GeneratedField(
+        expression=SearchVector(Left("prompt_text", SEARCHED_CHARACTERS), Left("answer", SEARCHED_CHARACTERS), config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(fields=("project", "content_hash"), name="item_once_in_project"),
+            models.CheckConstraint(
+                condition=models.Q(stated_confidence=None) | models.Q(stated_confidence__range=(0, 1)),
+                name="item_confidence_is_a_share",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("project", "-id"), name="item_newest"),
+            models.Index(fields=("project", "prompt_hash", "content_hash"), name="item_by_prompt"),
+            models.Index(fields=("project", "source_model"), name="item_by_source"),
+            models.Index(fields=("project", "position"), name="item_open", condition=models.Q(is_open=True)),
+            models.Index(fields=("project", "-id"), name="item_flagged", condition=models.Q(open_flags__gt=0)),
+            GinIndex(fields=("search",), name="item_search"),
+        )
+
+    def __str__(self) -> str:
+        return f"item {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("annotations:item-detail", args=[self.pk])
+
+    @property
+    def gold_answer(self) -> str:
+        return self.gold_answers[0] if self.gold_answers else ""
+
+
+class ScoreQuerySet(models.QuerySet["Score"]):
+    def live(self) -> "ScoreQuerySet":
+        return self.filter(withdrawn_at=None)
+
+
+class Score(models.Model):
+    """One rater's judgement of one item. Append-only: a change is a new score, and the old one is withdrawn."""
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="scores")
+    rater = models.ForeignKey(Rater, on_delete=models.PROTECT, related_name="scores")
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="+")
+    # Null is "not scored" (the rater could not verify), which is never 0.
+    overall = models.FloatField(null=True)
+    dimensions: "models.JSONField[dict[str, float], dict[str, float]]" = models.JSONField(default=dict)
+    critique = models.TextField(blank=True)
+    cannot_verify = models.BooleanField(default=False)
+    seconds = models.FloatField(null=True)
+    # Made by whoever submits, so that a retry is recognised.
+    submission = models.UUIDField(null=True, unique=True)
+    metadata: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    given_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    replaces = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    withdrawn_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager["Score"]] = ScoreQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("item", "rater"), condition=models.Q(withdrawn_at=None), name="score_one_live_per_rater"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(overall=None, cannot_verify=True)
+                | models.Q(overall__range=(LOWEST, HIGHEST), cannot_verify=False),
+                name="score_or_cannot_verify",
+            ),
+        )
+        indexes = (models.Index(fields=("rater", "-given_at"), name="score_by_rater"),)
+
+    def __str__(self) -> str:
+        return f"{self.rater} on {self.item_id}: {'cannot verify' if self.overall is None else self.overall:}"
+
+
+class Turn(models.Model):
+    """How one person stands to one item: it is held for them, or they have dealt with it.
+
+    A held item counts as one of the scores it needs until the hold runs out, so that people at work at the same
+    time are handed different items.
+    """
+
+    class State(models.TextChoices):
+        HELD = "held", "Held"
+        SCORED = "scored", "Scored"
+        SKIPPED = "skipped", "Skipped"
+        FLAGGED = "flagged", "Flagged"
+        # Looked at the others' scores first: can no longer score blind.
+        REVEALED = "revealed", "Saw the scores"
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="turns")
+    rater = models.ForeignKey(Rater, on_delete=models.CASCADE, related_name="turns")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=8, choices=State.choices)
+    held_until = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("item", "rater"), name="turn_once"),)
+        indexes = (
+            models.Index(fields=("rater", "project", "-updated_at"), name="turn_latest"),
+            models.Index(fields=("item",), name="turn_held", condition=models.Q(state="held")),
+            models.Index(fields=("rater", "project", "held_until"), name="turn_mine_held", condition=models.Q(state="held")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.rater} {self.state} {self.item_id}"
+
+
+class Progress(models.Model):
+    """One rater's running counts in one project. The project's totals are their sum, so no row is everybody's."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="progress")
+    rater = models.ForeignKey(Rater, on_delete=models.CASCADE, related_name="progress")
+    scored = models.IntegerField(default=0)
+    skipped = models.IntegerField(default=0)
+    # Items that this rater's score closed, less those that this rater's undo opened again.
+    completed = models.IntegerField(default=0)
+    seconds = models.FloatField(default=0)
+    # Where in the order of positions this person is; items before it are looked at again at the end.
+    cursor = models.BigIntegerField(default=-1)
+
+    class Meta:
+        verbose_name_plural = "progress"
+        constraints = (models.UniqueConstraint(fields=("project", "rater"), name="progress_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.rater} in {self.project}: {self.scored}"
+
+
+class Draft(models.Model):
+    """What a person has typed about an item and not yet submitted."""
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="drafts")
+    rater = models.ForeignKey(Rater, on_delete=models.CASCADE, related_name="drafts")
+    data: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("item", "rater"), name="draft_once"),)
+
+    def __str__(self) -> str:
+        return f"draft of {self.rater} on {self.item_id}"
+
+
+class Flag(models.Model):
+    """Somebody says that an item should not be used as it is. Flagged items stay out of datasets."""
+
+    class Reason(models.TextChoices):
+        BROKEN = "broken", "Broken or unreadable"
+        UNCLEAR = "unclear", "Prompt makes no sense"
+        SENSITIVE = "sensitive", "Private or harmful content"
+        DUPLICATE = "duplicate", "Seen before"
+        OTHER = "other", "Something else"
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="flags")
+    rater = models.ForeignKey(Rater, on_delete=models.PROTECT, related_name="flags")
+    reason = models.CharField(max_length=12, choices=Reason.choices)
+    note = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.get_reason_display()} (item {self.item_id})"
+
+
+class Import(models.Model):
+    """One file that was read into a project, and what became of its lines."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="imports")
+    file_name = models.CharField(max_length=200)
+    # Of the uploaded file; empty when it was read where it lay.
+    stored_path = models.CharField(max_length=500, blank=True)
+    rater_name = models.CharField(max_length=150, default="imported")
+    report: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    refused_path = models.CharField(max_length=500, blank=True)
+    job = models.OneToOneField("jobs.Job", null=True, on_delete=models.SET_NULL, related_name="item_import")
+    requested_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    def get_absolute_url(self) -> str:
+        return reverse("annotations:import-detail", args=[self.pk])
+
+
+class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
+    def ready(self) -> "DatasetVersionQuerySet":
+        return self.exclude(ready_at=None)
+
+
+class DatasetVersion(models.Model):
+    """An immutable folder of training rows. The row is made when the build is asked for; it is ready once built."""
+
+    class Kind(models.TextChoices):
+        SFT = "sft", "SFT rows"
+        PREFERENCE = "preference", "Preference pairs"
+        PROMPTS = "prompts", "Prompts"
+
+    name = models.SlugField(max_length=120, unique=True)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.PROTECT, related_name="datasets")
+    settings: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    # Where rows came from that are not a project's: such as "atlas".
+    source = models.CharField(max_length=200, blank=True)
+    folder = models.CharField(max_length=500, blank=True)
+    content_hash = models.CharField(max_length=64, blank=True)
+    counts: "models.JSONField[dict[str, int], dict[str, int]]" = models.JSONField(default=dict)
+    # The gate's: pass, warn, forced or refused; empty while not built.
+    verdict = models.CharField(max_length=8, blank=True)
+    report: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    parents = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="children")
+    job = models.OneToOneField("jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="dataset_version")
+    requested_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    ready_at = models.DateTimeField(null=True)
+
+    objects = DatasetVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "dataset version"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("annotations:dataset-detail", args=[self.name])
+
+    @property
+    def is_ready(self) -> bool:
+        return self.ready_at is not None

@@ -1,0 +1,31 @@
+"""What a dataset build is asked for. Pure: the form, the API, the command and the recipe all validate against it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from annotations.dataset_files import SplitSettings
+from annotations.gate import GateSettings
+
+
+class BuildSettings(BaseModel):
+    """How a project's scores become a dataset version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Fusion (see annotations/fusion.py).
+    gold: Literal["wins", "weighted", "ignored"] = "wins"
+    gold_weight: float = Field(default=0.5, ge=0, le=1)
+    # An item needs this many people's scores to count; 0: any rater's will do.
+    min_people: int = Field(default=0, ge=0)
+    source_models: tuple[str, ...] = ()
+    # SFT: the least reward that is worth imitating.
+    min_reward: float = Field(default=1.0, ge=-2, le=2)
+    # Preference: how far apart two answers must lie, how many pairs a prompt may give, whether to fill up (rows.py).
+    min_gap: float = Field(default=1.0, ge=0, le=4)
+    max_pairs: int = Field(default=4, ge=1, le=100)
+    fill: bool = True
+    gate: GateSettings = GateSettings()
+    split: SplitSettings = SplitSettings()

@@ -1,0 +1,202 @@
+"""Dataset version folders: written aside, hashed, made read-only, renamed into place, never changed.
+
+    <name>-<first 12 digits of the hash>/
+        train.jsonl eval.jsonl test.jsonl
+        schema_report.json    counts, drops by reason, split sizes, the gate's verdict
+        manifest.json         content hash, schema version, settings, sources, parents
+
+The content hash covers the kind and the bytes of the three row files, so the same input, settings and seed give it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from annotations.tuples import digest
+
+SCHEMA_VERSION = 1
+SPLITS = ("train", "eval", "test")
+REPORT = "schema_report.json"
+MANIFEST = "manifest.json"
+Row = dict[str, Any]
+
+
+class SplitSettings(BaseModel):
+    """Shares of the groups (entities, else prompts) that go to each split; what is left is train."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    eval_share: float = Field(default=0.1, ge=0, lt=1)
+    test_share: float = Field(default=0.0, ge=0, lt=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _leaves_some_to_train_on(self) -> SplitSettings:
+        if self.eval_share + self.test_share >= 1:
+            raise ValueError("eval and test leave nothing to train on")
+        return self
+
+
+@dataclass(frozen=True)
+class Written:
+    folder: Path
+    content_hash: str
+    counts: dict[str, int]
+
+
+class DatasetDamaged(Exception):  # noqa: N818 - reads as what happened
+    """The files of a dataset version are not what its manifest says."""
+
+
+def group_of(row: Mapping[str, Any]) -> str:
+    """What must not be torn apart: everything about one entity, else everything about one prompt."""
+    return f"entity:{row['entity']}" if row.get("entity") else f"prompt:{digest(row['prompt'])}"
+
+
+def assign_splits(groups: Iterable[str], settings: SplitSettings) -> dict[str, str]:
+    """A split for each group: drawn by hash, so a group's place depends on the seed and the set of groups alone."""
+    drawn = sorted(set(groups), key=lambda group: digest(settings.seed, group))
+    evals, tests = round(len(drawn) * settings.eval_share), round(len(drawn) * settings.test_share)
+    names = ["eval"] * evals + ["test"] * tests
+    return {group: names[place] if place < len(names) else "train" for place, group in enumerate(drawn)}
+
+
+class Spool:
+    """Rows on disk between being built and being written, so that memory holds only their groups."""
+
+    def __init__(self, folder: Path, *, grouped: bool = True) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed with the spool)
+        self._grouped = grouped
+        self._groups: list[str] = []
+
+    def add(self, row: Row) -> None:
+        if self._grouped:
+            self._groups.append(group_of(row))
+        self._file.write(orjson.dumps(row) + b"\n")
+
+    def rows(self) -> Iterator[Row]:
+        self._file.seek(0)
+        for line in self._file:
+            yield orjson.loads(line)
+
+    def splits(self, settings: SplitSettings) -> dict[str, Iterator[Row]]:
+        """The rows of each split; read one split to its end before the next."""
+        places = assign_splits(self._groups, settings)
+        return {name: self._of(name, places) for name in SPLITS}
+
+    def counts(self, settings: SplitSettings) -> dict[str, int]:
+        places = assign_splits(self._groups, settings)
+        counts = Counter(places[group] for group in self._groups)
+        return {name: counts[name] for name in SPLITS}
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _of(self, split: str, places: Mapping[str, str]) -> Iterator[Row]:
+        for group, row in zip(self._groups, self.rows(), strict=True):
+            if places[group] == split:
+                yield row
+
+
+def write_dataset_version(
+    *,
+    root: Path,
+    name: str,
+    kind: str,
+    splits: Mapping[str, Iterable[Row]],
+    report: Mapping[str, Any],
+    settings: Mapping[str, Any] | None = None,
+    sources: Mapping[str, Any] | None = None,
+    parents: Sequence[str] = (),
+) -> Written:
+    """Write a dataset version under `root`. A version with the same name and content is found, not written twice."""
+    root.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=root))
+    try:
+        files = {split: _write_rows(aside / f"{split}.jsonl", splits.get(split, ())) for split in SPLITS}
+        content = digest(SCHEMA_VERSION, kind, {split: one["sha256"] for split, one in files.items()})
+        counts = {split: int(one["rows"]) for split, one in files.items()}
+        document = {
+            "name": name, "kind": kind, "schema_version": SCHEMA_VERSION, "content_hash": content, "files": files,
+            "settings": dict(settings or {}), "sources": dict(sources or {}), "parents": list(parents),
+            "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }  # fmt: skip
+        _write_json(
+            aside / REPORT, {**report, "kind": kind, "rows": sum(counts.values()), "splits": counts, "content_hash": content}
+        )
+        _write_json(aside / MANIFEST, document)
+        return Written(_publish(aside, root / f"{name}-{content[:12]}", content), content, counts)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = orjson.loads((folder / MANIFEST).read_bytes())
+    return manifest
+
+
+def verify(folder: Path) -> None:
+    """Raises DatasetDamaged where a row file is not the one that the manifest was written for."""
+    for split, told in read_manifest(folder)["files"].items():
+        found = _sha256(folder / f"{split}.jsonl")
+        if found != told["sha256"]:
+            raise DatasetDamaged(f"{split}.jsonl in {folder} was changed after it was built; build the version again.")
+
+
+def read_rows(folder: Path, split: str, limit: int) -> list[Row]:
+    """The first rows of a split."""
+    path = folder / f"{split}.jsonl"
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        return [orjson.loads(line) for _, line in zip(range(limit), file, strict=False)]
+
+
+def _write_rows(path: Path, rows: Iterable[Row]) -> dict[str, Any]:
+    hashed, count, size = hashlib.sha256(), 0, 0
+    with path.open("wb") as file:
+        for row in rows:
+            line = orjson.dumps(row, option=orjson.OPT_SORT_KEYS) + b"\n"
+            file.write(line)
+            hashed.update(line)
+            count += 1
+            size += len(line)
+    return {"sha256": hashed.hexdigest(), "rows": count, "bytes": size}
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
+
+
+def _publish(aside: Path, folder: Path, content: str) -> Path:
+    if folder.exists():
+        verify(folder)
+        assert read_manifest(folder)["content_hash"] == content
+        return folder
+    for path in aside.iterdir():
+        path.chmod(0o444)
+    aside.chmod(0o755)
+    aside.rename(folder)
+    # After the rename: a folder that may not be written to cannot be renamed by its owner on every system.
+    folder.chmod(0o555)
+    return folder
+
+
+def _sha256(path: Path) -> str:
+    hashed = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            hashed.update(chunk)
+    return hashed.hexdigest()

@@ -1,0 +1,64 @@
+"""The kinds of background job that annotations has. Both are done by a management command in a child process."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from annotations.dataset_files import Written
+from annotations.gate import Verdict
+from annotations.models import DatasetVersion, Import
+from annotations.services import dataset_publish, dataset_refuse
+from annotations.services.datasets import Built
+from jobs.kinds import JobKind, Launch, Outcome, django_child
+from jobs.models import Job
+
+REFUSAL = "refusal.json"
+
+
+class ItemImport(JobKind):
+    """`import-items` of a stored file. The child writes the rows itself, in one transaction; doing it twice adds nothing."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        return Launch(argv=django_child("import_items", "--import", str(job.payload["import"])))
+
+    def url(self, job: Job) -> str | None:
+        record = Import.objects.filter(pk=job.payload["import"]).first()
+        return record.get_absolute_url() if record else None
+
+
+class DatasetBuild(JobKind):
+    """`dataset write`: the child writes the folder, and the version is published when the job ends."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        return Launch(argv=django_child("dataset", "write", str(job.payload["dataset"])))
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        version = DatasetVersion.objects.get(pk=job.payload["dataset"])
+        refusal = Path(job.folder) / REFUSAL
+        if outcome.succeeded:
+            dataset_publish(version=version, built=built_from(job.result or {}))
+        elif job.folder and refusal.exists():
+            dataset_refuse(version=version, report=cast(dict[str, Any], _read_json(refusal)))
+
+    def url(self, job: Job) -> str | None:
+        version = DatasetVersion.objects.filter(pk=job.payload["dataset"]).first()
+        return version.get_absolute_url() if version else None
+
+
+def result_of(built: Built) -> dict[str, Any]:
+    """What the child hands over about a folder that it wrote."""
+    written = built.written
+    return {
+        "folder": str(written.folder), "content_hash": written.content_hash, "counts": written.counts,
+        "verdict": built.verdict, "report": built.report,
+    }  # fmt: skip
+
+
+def built_from(result: dict[str, Any]) -> Built:
+    written = Written(Path(result["folder"]), result["content_hash"], result["counts"])
+    return Built(written, cast(Verdict, result["verdict"]), result["report"])
+
+
+def _read_json(path: Path) -> object:
+    return orjson.loads(path.read_bytes())

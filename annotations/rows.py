@@ -1,0 +1,116 @@
+"""Training rows built from fused tuples. Tuples come grouped: all answers to one prompt together.
+
+What a person should know when reading a preference set:
+- Where the model knows the answer, an abstention is never the chosen side; where it cannot know, an abstention is the
+  only chosen side, even over a lucky guess.
+- A prompt whose answers give no pair can be filled up (`fill`): the missing side is then the stock abstention, or the
+  gold answer where the model knows it. `origin` on each row says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from annotations.tuples import RlwhfTuple
+from annotations.verdicts import ABSTENTION, Verdict, judge
+
+Row = dict[str, Any]
+Group = Sequence[RlwhfTuple]
+
+
+def sft_rows(groups: Iterable[Group], *, min_reward: float = 1.0) -> Iterator[Row]:
+    """`{prompt, response}` for every answer worth at least `min_reward`, each answer once."""
+    for group in groups:
+        told: set[str] = set()
+        for one in group:
+            if one.reward is not None and one.reward >= min_reward and one.answer not in told:
+                told.add(one.answer)
+                yield {"prompt": _prompt(one), "response": one.answer, "reward": one.reward, **_provenance(one)}
+
+
+def prompt_rows(groups: Iterable[Group]) -> Iterator[Row]:
+    """`{prompt, gold_answer, knowledge}` once per prompt."""
+    for group in groups:
+        first = max(group, key=lambda one: (bool(one.gold_answers), one.knowledge is not None))
+        golds = first.gold_answers
+        yield {
+            "prompt": _prompt(first),
+            "gold_answer": golds[0] if len(golds) == 1 else golds or None,
+            "knowledge": first.knowledge,
+            **_provenance(first),
+        }
+
+
+def preference_rows(groups: Iterable[Group], *, min_gap: float = 1.0, max_pairs: int = 4, fill: bool = True) -> Iterator[Row]:
+    """`{prompt, chosen, rejected}`: pairs of answers whose rewards lie at least `min_gap` apart, widest gap first, at
+    most `max_pairs` a prompt.
+    """
+    for group in groups:
+        scored = _distinct([one for one in group if one.reward is not None])
+        pairs = list(_pairs(scored, min_gap))[:max_pairs]
+        if not pairs and fill:
+            pairs = list(_filled(scored))[:1]
+        yield from pairs
+
+
+def _pairs(scored: Group, min_gap: float) -> Iterator[Row]:
+    found = [
+        (_reward(good) - _reward(bad), good, bad)
+        for good in scored
+        if _may_be_chosen(good)
+        for bad in scored
+        if _reward(good) - _reward(bad) >= max(min_gap, 1e-9)
+    ]
+    found.sort(key=lambda pair: (-pair[0], pair[1].answer, pair[2].answer))
+    for _, good, bad in found:
+        yield _pair(good, chosen=good.answer, rejected=bad.answer, scores=(good.reward, bad.reward), origin="answers")
+
+
+def _filled(scored: Group) -> Iterator[Row]:
+    """At most one pair whose other side no model wrote."""
+    if not scored:
+        return
+    best, worst = max(scored, key=_reward), min(scored, key=_reward)
+    if best.knowledge == "known":
+        if _may_be_chosen(best) and _reward(best) >= 1:
+            yield _pair(best, chosen=best.answer, rejected=ABSTENTION, scores=(best.reward, None), origin="abstention")
+        elif worst.gold_answers:
+            yield _pair(worst, chosen=worst.gold_answers[0], rejected=worst.answer, scores=(None, worst.reward), origin="gold")
+    elif _reward(worst) < 0:
+        yield _pair(worst, chosen=ABSTENTION, rejected=worst.answer, scores=(None, worst.reward), origin="abstention")
+
+
+def _may_be_chosen(one: RlwhfTuple) -> bool:
+    abstains = _abstains(one)
+    return {"known": not abstains, "unknown": abstains}.get(one.knowledge or "", True)
+
+
+def _abstains(one: RlwhfTuple) -> bool:
+    return judge(one.answer, one.gold_answers) is Verdict.ABSTAINED
+
+
+def _pair(one: RlwhfTuple, *, chosen: str, rejected: str, scores: tuple[float | None, float | None], origin: str) -> Row:
+    rewards = {"chosen_reward": scores[0], "rejected_reward": scores[1]}
+    return {"prompt": _prompt(one), "chosen": chosen, "rejected": rejected, **rewards, "origin": origin, **_provenance(one)}
+
+
+def _distinct(group: Group) -> list[RlwhfTuple]:
+    """One tuple per answer text: the same words from two models are one answer."""
+    return list({one.answer.strip(): one for one in group}.values())
+
+
+def _reward(one: RlwhfTuple) -> float:
+    assert one.reward is not None
+    return one.reward
+
+
+def _prompt(one: RlwhfTuple) -> Any:
+    return one.prompt if isinstance(one.prompt, str) else one.messages
+
+
+def _provenance(one: RlwhfTuple) -> Row:
+    row: Row = {"item_id": one.metadata.item_id, "source_ai": one.metadata.source_ai}
+    if one.entity:
+        row["entity"] = one.entity
+    return row

@@ -1,0 +1,54 @@
+"""Everything that changes items, scores and datasets. Pages, API, commands, jobs and the apps above call these."""
+
+from annotations.services.datasets import (
+    DatasetRefused,
+    dataset_build,
+    dataset_from_rows,
+    dataset_preview,
+    dataset_publish,
+    dataset_queue,
+    dataset_refuse,
+    dataset_write,
+)
+from annotations.services.gold import gold_score
+from annotations.services.imports import ImportReport, import_carry_out, import_queue, item_import
+from annotations.services.projects import project_create, project_update, rubric_version
+from annotations.services.scoring import (
+    ScoringRefused,
+    draft_save,
+    flag_resolve,
+    item_flag,
+    item_next,
+    item_reveal,
+    item_skip,
+    score_submit,
+    score_undo,
+)
+
+__all__ = [
+    "DatasetRefused",
+    "ImportReport",
+    "ScoringRefused",
+    "dataset_build",
+    "dataset_from_rows",
+    "dataset_preview",
+    "dataset_publish",
+    "dataset_queue",
+    "dataset_refuse",
+    "dataset_write",
+    "draft_save",
+    "flag_resolve",
+    "gold_score",
+    "import_carry_out",
+    "import_queue",
+    "item_flag",
+    "item_import",
+    "item_next",
+    "item_reveal",
+    "item_skip",
+    "project_create",
+    "project_update",
+    "rubric_version",
+    "score_submit",
+    "score_undo",
+]

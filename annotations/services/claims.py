@@ -1,0 +1,80 @@
+"""Which item a person gets. The one place with hand-written SQL: it has to lock, count and skip in one statement."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from annotations.models import Draft, Progress, Project, Rater, Turn
+
+# A candidate lost to somebody else in the instant between finding and holding it; more than a few in a row do not happen.
+ATTEMPTS = 20
+
+# Open items are walked in order of position, from where this person is. Items that enough others hold are passed over,
+# and so are rows that somebody is claiming or scoring this instant.
+FIND = """
+SELECT item.id, item.position
+FROM annotations_item AS item
+WHERE item.project_id = %(project)s AND item.is_open AND item.position > %(cursor)s
+  AND NOT EXISTS (SELECT FROM annotations_turn AS mine WHERE mine.item_id = item.id AND mine.rater_id = %(rater)s)
+  AND item.people_scores + (
+    SELECT count(*) FROM annotations_turn AS other
+    WHERE other.item_id = item.id AND other.state = 'held' AND other.held_until > %(now)s) < %(needed)s
+ORDER BY item.position
+LIMIT 1
+FOR NO KEY UPDATE OF item SKIP LOCKED
+"""
+
+# The count is taken again, now that the row is locked: a hold may have been committed while FIND was under way.
+HOLD = """
+INSERT INTO annotations_turn (item_id, rater_id, project_id, state, held_until, updated_at)
+SELECT item.id, %(rater)s, item.project_id, 'held', %(until)s, %(now)s
+FROM annotations_item AS item
+WHERE item.id = %(item)s AND item.is_open
+  AND item.people_scores + (
+    SELECT count(*) FROM annotations_turn AS other
+    WHERE other.item_id = item.id AND other.state = 'held' AND other.held_until > %(now)s) < %(needed)s
+ON CONFLICT (item_id, rater_id) DO NOTHING
+RETURNING item_id
+"""
+
+
+def held_item(*, project: Project, rater: Rater, besides: Collection[int]) -> int | None:
+    """An item that this person holds: first one with a draft, then the one held longest. One that was closed by others
+    in the meantime is let go, unless they have begun to write about it.
+    """
+    drafted = Exists(Draft.objects.filter(item=OuterRef("item"), rater=rater))
+    mine = Turn.objects.filter(rater=rater, project=project, state=Turn.State.HELD).exclude(item__in=list(besides))
+    wanted = mine.annotate(drafted=drafted).filter(Q(item__is_open=True) | Q(drafted=True))
+    return wanted.order_by("-drafted", "id").values_list("item_id", flat=True).first()
+
+
+def claim_item(*, project: Project, rater: Rater, until: datetime) -> int | None:
+    """Hold the next open item for a person; None where there is none for them. Call it in a transaction."""
+    progress, _ = Progress.objects.get_or_create(project=project, rater=rater)
+    for cursor in (progress.cursor, -1) if progress.cursor >= 0 else (-1,):
+        found = _claim_after(cursor, project, rater, until)
+        if found is not None:
+            item, position = found
+            Progress.objects.filter(pk=progress.pk).update(cursor=position)
+            return item
+    return None
+
+
+def _claim_after(cursor: int, project: Project, rater: Rater, until: datetime) -> tuple[int, int] | None:
+    values: dict[str, int | datetime] = {
+        "project": project.pk, "rater": rater.pk, "needed": project.raters_per_item, "now": timezone.now(), "until": until,
+    }  # fmt: skip
+    with connection.cursor() as run:
+        for _ in range(ATTEMPTS):
+            run.execute(FIND, values | {"cursor": cursor})
+            row = run.fetchone()
+            if row is None:
+                return None
+            item, cursor = int(row[0]), int(row[1])
+            run.execute(HOLD, values | {"item": item})
+            if run.fetchone():
+                return item, cursor
+    return None

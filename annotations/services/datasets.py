@@ -1,0 +1,273 @@
+"""Dataset versions: from a project's scores, or from rows that another app made."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from django.conf import settings as site
+from django.db import transaction
+from django.utils import timezone
+from pydantic import ValidationError
+
+from accounts import audit
+from accounts.models import User
+from annotations.build import BuildSettings
+from annotations.dataset_files import SPLITS, Row, Spool, Written, write_dataset_version
+from annotations.gate import Gate, GateReport, GateSettings, Kind, Verdict, worst
+from annotations.models import DatasetVersion, Project
+from annotations.rows import preference_rows, prompt_rows, sft_rows
+from annotations.tuple_stream import TupleStream
+from jobs.models import Job, Pipeline
+from jobs.services import job_queue
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+Tell = Callable[[int, int], None]
+
+
+class DatasetRefused(ValueError):  # noqa: N818 - reads as what happened
+    """The version is not built; the message says why, `hint` how to mend it, `report` holds the counts."""
+
+    def __init__(self, message: str, *, hint: str = "", field: str = "name", report: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.field = field
+        self.report = report or {}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A folder that was written and not yet published."""
+
+    written: Written
+    verdict: Verdict
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def dataset_build(
+    *, project: Project, name: str, kind: str, settings: BuildSettings | Mapping[str, Any], actor: User | None
+) -> DatasetVersion:
+    """Build a version from a project's scores, at once. Raises DatasetRefused."""
+    version = _version(name=name, kind=kind, actor=actor, project=project, settings=build_settings(settings))
+    try:
+        built = dataset_write(version=version)
+    except DatasetRefused as refused:
+        dataset_refuse(version=version, report=refused.report)
+        raise
+    return dataset_publish(version=version, built=built)
+
+
+@transaction.atomic
+def dataset_queue(
+    *,
+    project: Project,
+    name: str,
+    kind: str,
+    settings: BuildSettings | Mapping[str, Any],
+    actor: User | None,
+    after: Iterable[Job] = (),
+    pipeline: Pipeline | None = None,
+) -> DatasetVersion:
+    """Queue the building of a version, once the jobs in `after` have succeeded. Raises DatasetRefused."""
+    version = _version(name=name, kind=kind, actor=actor, project=project, settings=build_settings(settings))
+    version.job = job_queue(
+        kind="annotations.dataset",
+        title=f"Build dataset {name}",
+        payload={"dataset": version.pk},
+        hardware_tag="site",
+        actor=actor,
+        after=after,
+        pipeline=pipeline,
+    )
+    version.save(update_fields=["job"])
+    return version
+
+
+def dataset_from_rows(
+    *,
+    name: str,
+    kind: str,
+    rows: Mapping[str, Iterable[Row]],
+    source: str,
+    actor: User | None,
+    settings: Mapping[str, Any] | None = None,
+    gate: GateSettings | None = None,
+    parents: Sequence[DatasetVersion] = (),
+) -> DatasetVersion:
+    """A version from rows that another app made, already split (`{"train": …, "eval": …}`), in the order given.
+
+    Rows may repeat: whoever made them meant it. Raises DatasetRefused.
+    """
+    version = _version(name=name, kind=kind, actor=actor, source=source, asked=dict(settings or {}))
+    looked = Gate(gate or GateSettings(duplicates="keep"))
+    splits = {split: _passing(looked, cast(Kind, kind), rows.get(split, ()), split) for split in SPLITS}
+    # The gate must have seen every row before there is a verdict, so rows wait on disk.
+    spools = {split: _spooled(of_split) for split, of_split in splits.items()}
+    try:
+        report = looked.report()
+        _refuse_if_bad(version, report, {})
+        written = write_dataset_version(
+            root=datasets_root(), name=name, kind=kind, report={"gate": report.model_dump(), "verdict": report.verdict},
+            splits={split: spool.rows() for split, spool in spools.items()},
+            settings=version.settings, sources={"rows": source}, parents=[one.content_hash for one in parents],
+        )  # fmt: skip
+    finally:
+        for spool in spools.values():
+            spool.close()
+    version.parents.set(parents)
+    document = {"gate": report.model_dump(), "verdict": report.verdict, "rows": sum(written.counts.values())}
+    return dataset_publish(version=version, built=Built(written, report.verdict, document))
+
+
+def dataset_write(*, version: DatasetVersion, tell: Tell | None = None) -> Built:
+    """Write the folder of a version that was asked for; the version itself is not touched. Raises DatasetRefused."""
+    assert version.project is not None
+    wanted = build_settings(version.settings)
+    with_spool = Spool(datasets_root())
+    try:
+        report = _spool_rows(version.project, cast(Kind, version.kind), wanted, with_spool, tell)
+        verdict: Verdict = report["verdict"]
+        if verdict == "refused":
+            raise DatasetRefused(report["message"], hint=HINT, report=report, field="project")
+        written = write_dataset_version(
+            root=datasets_root(), name=version.name, kind=version.kind, report=report,
+            splits=with_spool.splits(wanted.split), settings=version.settings,
+            sources={"project": version.project.name, "items": report["items"], "rubric": str(version.project.rubric_version)},
+        )  # fmt: skip
+    finally:
+        with_spool.close()
+    return Built(written, verdict, report | {"splits": written.counts})
+
+
+@transaction.atomic
+def dataset_publish(*, version: DatasetVersion, built: Built) -> DatasetVersion:
+    """Say that a version is written and may be used."""
+    version.folder, version.content_hash = str(built.written.folder), built.written.content_hash
+    version.counts, version.verdict, version.report = built.written.counts, built.verdict, built.report
+    version.ready_at = timezone.now()
+    version.save()
+    detail: dict[str, object] = {"hash": version.content_hash, "verdict": version.verdict}
+    audit.record(actor=version.requested_by, action="annotations.dataset_built", target=version, detail=detail)
+    return version
+
+
+def dataset_preview(*, project: Project, kind: str, settings: BuildSettings | Mapping[str, Any]) -> dict[str, Any]:
+    """The report that a build with these settings would give, without writing anything that stays."""
+    spool = Spool(datasets_root())
+    try:
+        wanted = build_settings(settings)
+        report = _spool_rows(project, cast(Kind, kind), wanted, spool, None)
+        return report | {"splits": spool.counts(wanted.split)}
+    finally:
+        spool.close()
+
+
+def build_settings(settings: BuildSettings | Mapping[str, Any]) -> BuildSettings:
+    """Checked settings; raises DatasetRefused that names the field at fault."""
+    if isinstance(settings, BuildSettings):
+        return settings
+    try:
+        return BuildSettings.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise DatasetRefused(f"{where}: {first['msg']}", field=where) from error
+
+
+def datasets_root() -> Path:
+    return Path(site.RLWHF_HOME) / "datasets"
+
+
+HINT = (
+    "Look at the drops by reason. Mend or leave out what is wrong, loosen the gate, or force the build: the report will say so."
+)
+BUILDERS: dict[Kind, Callable[[Any, BuildSettings], Iterator[Row]]] = {
+    "sft": lambda groups, wanted: sft_rows(groups, min_reward=wanted.min_reward),
+    "preference": lambda groups, wanted: preference_rows(
+        groups, min_gap=wanted.min_gap, max_pairs=wanted.max_pairs, fill=wanted.fill
+    ),
+    "prompts": lambda groups, _: prompt_rows(groups),
+}
+
+
+def _spool_rows(project: Project, kind: Kind, wanted: BuildSettings, spool: Spool, tell: Tell | None) -> dict[str, Any]:
+    """Items → tuples → gate → rows → gate, onto the spool; returns the report."""
+    unscored = kind == "prompts"
+    tuples = Gate(wanted.gate.model_copy(update={"require_reward": False}) if unscored else wanted.gate)
+    rows = Gate(wanted.gate)
+    stream = TupleStream(project=project, settings=wanted, gate=tuples, unscored=unscored)
+    for number, row in enumerate(BUILDERS[kind](stream.groups(), wanted), start=1):
+        if rows.row(kind, row, f"row {number}"):
+            spool.add(row)
+        if tell and number % 1000 == 0:
+            tell(stream.items, project.item_count)
+    of_tuples, of_rows = tuples.report(), rows.report()
+    message = of_tuples.message if of_tuples.verdict == "refused" else of_rows.message
+    if of_tuples.verdict != "refused" and not of_rows.seen:
+        message = f"{of_tuples.valid} tuples pass the gate, but none of them gives a {kind} row."
+    return {
+        "items": stream.items,
+        "left_out": dict(stream.left_out.most_common()),
+        "gate": of_tuples.model_dump(),
+        "row_gate": of_rows.model_dump(),
+        "rows": of_rows.valid,
+        "verdict": worst(of_tuples.verdict, of_rows.verdict),
+        "message": message,
+    }
+
+
+def _version(
+    *,
+    name: str,
+    kind: str,
+    actor: User | None,
+    project: Project | None = None,
+    settings: BuildSettings | None = None,
+    source: str = "",
+    asked: dict[str, Any] | None = None,
+) -> DatasetVersion:
+    """The row of a version that is to be built; a name whose build came to nothing may be used again."""
+    if not NAME.fullmatch(name):
+        raise DatasetRefused("The name may hold small letters, digits and dashes, and starts with a letter or digit.")
+    if kind not in DatasetVersion.Kind.values:
+        raise DatasetRefused(f"“{kind}” is no kind of dataset; there are {', '.join(DatasetVersion.Kind.values)}.", field="kind")
+    standing = DatasetVersion.objects.filter(name=name).select_related("job").first()
+    if standing and (standing.is_ready or (standing.job and standing.job.state not in ("failed", "stopped"))):
+        raise DatasetRefused(f"There is a dataset version named “{name}” already; versions never change, so choose another name.")
+    values: dict[str, Any] = {
+        "kind": kind,
+        "project": project,
+        "settings": settings.model_dump(mode="json") if settings else asked or {},
+        "source": source,
+        "requested_by": actor,
+        "verdict": "",
+        "report": {},
+        "job": None,
+    }
+    version, _ = DatasetVersion.objects.update_or_create(name=name, defaults=values)
+    audit.record(actor=actor, action="annotations.dataset_requested", target=version, detail={"kind": kind})
+    return version
+
+
+def dataset_refuse(*, version: DatasetVersion, report: dict[str, Any]) -> None:
+    """Keep the report of a build that the gate refused, so that its page can say why."""
+    DatasetVersion.objects.filter(pk=version.pk).update(verdict="refused", report=report)
+
+
+def _refuse_if_bad(version: DatasetVersion, report: GateReport, more: dict[str, Any]) -> None:
+    if report.verdict == "refused":
+        document = {"gate": report.model_dump(), "verdict": report.verdict, "message": report.message, **more}
+        dataset_refuse(version=version, report=document)
+        raise DatasetRefused(report.message, hint=HINT, field="rows", report=document)
+
+
+def _passing(gate: Gate, kind: Kind, rows: Iterable[Row], split: str) -> Iterator[Row]:
+    return (row for number, row in enumerate(rows, start=1) if gate.row(kind, row, f"{split} row {number}"))
+
+
+def _spooled(rows: Iterable[Row]) -> Spool:
+    spool = Spool(datasets_root(), grouped=False)
+    for row in rows:
+        spool.add(row)
+    return spool

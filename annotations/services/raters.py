@@ -1,0 +1,19 @@
+"""Who gives scores. A rater's row is made when it is first needed."""
+
+from accounts.models import User
+from annotations.models import Rater
+
+GOLD_NAME = "gold answers"
+
+
+def person_rater(*, user: User) -> Rater:
+    known = Rater.objects.filter(user=user).first()
+    return known or Rater.objects.get_or_create(user=user, defaults={"kind": Rater.Kind.PERSON, "name": user.username})[0]
+
+
+def gold_rater() -> Rater:
+    return Rater.objects.get_or_create(kind=Rater.Kind.GOLD, name=GOLD_NAME)[0]
+
+
+def teacher_rater(*, name: str) -> Rater:
+    return Rater.objects.get_or_create(kind=Rater.Kind.TEACHER, name=name[:150])[0]

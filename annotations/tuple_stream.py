@@ -1,0 +1,116 @@
+"""A project's scored items as fused tuples, grouped by prompt, in an order that depends on their content alone."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby, islice
+from typing import Any
+
+from annotations.build import BuildSettings
+from annotations.fusion import Fused, Given, fuse
+from annotations.gate import Gate
+from annotations.models import Item, Project, Score
+from annotations.tuples import RlwhfTuple
+
+BATCH = 500
+COLUMNS = (
+    "id", "prompt", "prompt_is_text", "answer", "source_model", "stated_confidence", "gold_answers", "knowledge",
+    "knowledge_source", "entity", "metadata", "prompt_hash", "content_hash", "open_flags", "project_id",
+)  # fmt: skip
+
+
+class TupleStream:
+    """Reads a project's items through fusion and the gate; says what was left out, and why, in `left_out`."""
+
+    def __init__(self, *, project: Project, settings: BuildSettings, gate: Gate, unscored: bool) -> None:
+        self._project = project
+        self._settings = settings
+        self._gate = gate
+        # Prompts are worth having without a score.
+        self._unscored = unscored
+        self.items = 0
+        self.left_out: Counter[str] = Counter()
+
+    def groups(self) -> Iterator[list[RlwhfTuple]]:
+        """All tuples of one prompt together."""
+        for _, group in groupby(self._tuples(), key=lambda pair: pair[0]):
+            yield [one for _, one in group]
+
+    def _tuples(self) -> Iterator[tuple[str, RlwhfTuple]]:
+        items = Item.objects.filter(project=self._project).only(*COLUMNS).order_by("prompt_hash", "content_hash").iterator(BATCH)
+        while batch := list(islice(items, BATCH)):
+            self.items += len(batch)
+            scores = given_scores([item.pk for item in batch])
+            for item in batch:
+                one = self._tuple(item, scores.get(item.pk, []))
+                if one is not None:
+                    yield item.prompt_hash, one
+
+    def _tuple(self, item: Item, scores: list[Given]) -> RlwhfTuple | None:
+        fused = fuse(scores, gold=self._settings.gold, gold_weight=self._settings.gold_weight)
+        reason = self._reason_to_leave_out(item, scores, fused)
+        if reason:
+            self.left_out[reason] += 1
+            return None
+        return self._gate.document(tuple_document(item, fused), f"item {item.pk}")
+
+    def _reason_to_leave_out(self, item: Item, scores: list[Given], fused: Fused | None) -> str | None:
+        if item.open_flags:
+            return "flagged"
+        if self._settings.source_models and item.source_model not in self._settings.source_models:
+            return "another source model"
+        if self._unscored:
+            return None
+        if fused is None:
+            return "nobody could verify it" if scores else "not scored yet"
+        return "too few people scored it" if fused.people < self._settings.min_people else None
+
+
+def given_scores(items: list[int]) -> dict[int, list[Given]]:
+    """The live scores of each item, as fusion reads them."""
+    rows = Score.objects.filter(item__in=items, withdrawn_at=None).order_by("id")
+    given: dict[int, list[Given]] = {}
+    for row in rows.select_related("rater", "rubric_version").defer("metadata", "rubric_version__data"):
+        one = Given(
+            kind=row.rater.kind,
+            rater=row.rater.name,
+            overall=row.overall,
+            given_at=row.given_at,
+            critique=row.critique,
+            dimensions=row.dimensions,
+            rubric_version=f"{row.rubric_version.name}-{row.rubric_version.version}",
+        )
+        given.setdefault(row.item_id, []).append(one)
+    return given
+
+
+def tuple_document(item: Item, fused: Fused | None) -> dict[str, Any]:
+    """The RLWHF tuple of an item, with all that it was imported with."""
+    extra = {key: value for key, value in item.metadata.items() if key != "metadata"}
+    metadata: dict[str, Any] = {
+        **item.metadata.get("metadata", {}),
+        "source_ai": item.source_model or None,
+        "confidence_score": item.stated_confidence,
+        "item_id": item.pk,
+    }
+    document: dict[str, Any] = {
+        **extra,
+        "prompt": item.prompt[0]["content"] if item.prompt_is_text else item.prompt,
+        "answer": item.answer,
+        "feedback": fused.feedback if fused else "",
+        "reward": fused.reward if fused else None,
+        "metadata": metadata,
+        "knowledge": item.knowledge,
+        "gold_answer": item.gold_answers,
+        "entity": item.entity or None,
+    }
+    if item.knowledge_source:
+        document["knowledge_source"] = item.knowledge_source
+    if fused:
+        metadata |= {
+            "consensus_score": fused.consensus,
+            "update_timestamp": fused.given_at.isoformat(),
+            "rubric_version": fused.rubric_version,
+            "raters": list(fused.raters),
+            "dimensions": dict(fused.dimensions),
+        }
+    return document

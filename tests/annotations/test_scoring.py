@@ -1,0 +1,162 @@
+"""Handing out items and taking scores."""
+
+from uuid import uuid4
+
+import pytest
+
+from annotations import services
+from annotations.models import Draft, Item, Progress, Score, Turn
+
+pytestmark = pytest.mark.django_db
+
+
+def submit(item, user, overall=2, **more):
+    return services.score_submit(item=item, actor=user, submission=more.pop("submission", uuid4()), overall=overall, **more)
+
+
+def test_people_at_work_at_once_get_different_items(project, items, person):
+    users = [person(f"ann{number}") for number in range(5)]
+    got = [services.item_next(project=project, actor=user) for user in users]
+    assert len({item.pk for item in got}) == 5
+
+
+def test_a_reload_shows_the_same_item_and_the_preloaded_one_is_another(project, items, person):
+    ann = person("ann")
+    first = services.item_next(project=project, actor=ann)
+    assert services.item_next(project=project, actor=ann) == first
+    second = services.item_next(project=project, actor=ann, besides=[first.pk])
+    assert second != first
+    assert services.item_next(project=project, actor=ann) == first
+
+
+def test_each_item_is_scored_once_and_then_nothing_is_left(project, items, person):
+    users = [person(f"ann{number}") for number in range(3)]
+    done = 0
+    while any(item := services.item_next(project=project, actor=user) for user in [users[done % 3], *users]):
+        submit(item, next(u for u in users if Turn.objects.filter(item=item, rater__user=u).exists()))
+        done += 1
+    assert done == 10
+    assert Score.objects.count() == 10
+    assert not Item.objects.filter(is_open=True).exists()
+    assert sum(Progress.objects.values_list("completed", flat=True)) == 10
+
+
+def test_an_item_goes_to_as_many_people_as_the_project_asks_for(project, items, person):
+    services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=2)
+    project.refresh_from_db()
+    a, b, c = person("a"), person("b"), person("c")
+    first = services.item_next(project=project, actor=a)
+    assert services.item_next(project=project, actor=b) == first
+    assert services.item_next(project=project, actor=c) != first
+    submit(first, a)
+    assert Item.objects.get(pk=first.pk).is_open
+    submit(first, b)
+    assert not Item.objects.get(pk=first.pk).is_open
+
+
+def test_the_same_submission_twice_is_one_score(project, items, person):
+    ann, key = person("ann"), uuid4()
+    item = services.item_next(project=project, actor=ann)
+    one, again = (submit(item, ann, overall=1, submission=key) for _ in range(2))
+    assert one == again
+    assert Score.objects.count() == 1
+    assert Progress.objects.get().scored == 1
+
+
+def test_somebody_elses_submission_is_refused(project, items, person):
+    ann, key = person("ann"), uuid4()
+    submit(items[0], ann, submission=key)
+    with pytest.raises(services.ScoringRefused):
+        submit(items[0], person("bob"), submission=key)
+
+
+@pytest.mark.parametrize(
+    ("overall", "more"),
+    [(None, {}), (3, {}), (1, {"dimensions": {"beauty": 1}}), (1, {"dimensions": {"calibration": 9}})],
+)
+def test_what_is_no_score_is_refused(project, items, person, overall, more):
+    with pytest.raises(services.ScoringRefused):
+        submit(items[0], person("ann"), overall=overall, **more)
+    assert not Score.objects.exists()
+
+
+def test_cannot_verify_is_not_a_zero(project, items, person):
+    score = submit(items[0], person("ann"), overall=None, cannot_verify=True)
+    assert score.overall is None and score.cannot_verify
+
+
+def test_a_second_score_replaces_the_first_and_keeps_it(project, items, person):
+    ann = person("ann")
+    first = submit(items[0], ann, overall=2)
+    second = submit(items[0], ann, overall=-2)
+    first.refresh_from_db()
+    assert first.withdrawn_at and second.replaces == first
+    assert Item.objects.get(pk=items[0].pk).people_scores == 1
+    assert Progress.objects.get().scored == 1
+
+
+def test_undo_gives_back_the_item_with_what_was_written(project, items, person):
+    ann = person("ann")
+    item = services.item_next(project=project, actor=ann)
+    submit(item, ann, overall=-1, critique="Made up.", dimensions={"calibration": -1})
+    assert services.score_undo(project=project, actor=ann) == item
+    draft = Draft.objects.get()
+    assert (
+        draft.data["overall"] == -1 and draft.data["critique"] == "Made up." and draft.data["dimensions"] == {"calibration": -1}
+    )
+    assert services.item_next(project=project, actor=ann) == item
+    assert Item.objects.get(pk=item.pk).is_open
+    progress = Progress.objects.get()
+    assert (progress.scored, progress.completed) == (0, 0)
+    assert Score.objects.get().withdrawn_at
+
+
+def test_undo_takes_back_a_skip_and_a_flag_too(project, items, person):
+    ann = person("ann")
+    services.item_skip(item=items[0], actor=ann)
+    services.item_flag(item=items[1], actor=ann, reason="broken")
+    assert services.score_undo(project=project, actor=ann) == items[1]
+    assert Item.objects.get(pk=items[1].pk).open_flags == 0
+    assert services.score_undo(project=project, actor=ann) == items[0]
+    assert services.score_undo(project=project, actor=ann) is None
+    assert Progress.objects.get().skipped == 0
+
+
+def test_skipped_and_flagged_items_do_not_come_back(project, items, person):
+    ann = person("ann")
+    seen = []
+    while item := services.item_next(project=project, actor=ann):
+        seen.append(item.pk)
+        services.item_skip(item=item, actor=ann)
+    assert len(seen) == len(set(seen)) == 10
+
+
+def test_a_late_draft_does_not_come_back_after_the_score(project, items, person):
+    ann = person("ann")
+    item = services.item_next(project=project, actor=ann)
+    assert services.draft_save(item=item, actor=ann, data={"critique": "hm"})
+    submit(item, ann)
+    assert services.draft_save(item=item, actor=ann, data={"critique": "hm"}) is None
+    assert not Draft.objects.exists()
+
+
+def test_who_saw_the_scores_cannot_score_blind(project, items, person):
+    mo = person("mo", "member")
+    services.item_reveal(item=items[0], actor=mo)
+    with pytest.raises(services.ScoringRefused):
+        submit(items[0], mo)
+
+
+def test_an_expired_hold_frees_the_item_for_others(project, items, person):
+    ann, bob = person("ann"), person("bob")
+    first = services.item_next(project=project, actor=ann)
+    Turn.objects.update(held_until="2020-01-01T00:00Z")
+    assert services.item_next(project=project, actor=bob) == first
+
+
+def test_fewer_raters_close_items_and_more_open_them(project, items, person):
+    submit(items[0], person("ann"))
+    for wanted, still_open in ((2, 10), (1, 9), (0, 0), (1, 9)):
+        services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=wanted)
+        assert Item.objects.filter(is_open=True).count() == still_open
+    assert sum(Progress.objects.values_list("completed", flat=True)) == 1
