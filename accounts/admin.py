@@ -8,8 +8,10 @@ from django.http import HttpRequest
 from accounts.models import ApiToken, AuditEntry, User
 
 
-# Django's class takes type arguments only in its stubs.
-_Admin = admin.ModelAdmin[Any] if TYPE_CHECKING else admin.ModelAdmin
+if TYPE_CHECKING:
+    _Admin = admin.ModelAdmin[Any]
+else:
+    _Admin = admin.ModelAdmin  # takes type arguments only in its stubs
 
 
 class ReadOnly(_Admin):

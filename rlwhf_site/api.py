@@ -24,5 +24,6 @@ def api_urls() -> tuple[list[Any], str, str]:
     log-in check, which would answer a script with a redirect to the log-in page, lets them through."""
     patterns, app_name, namespace = api.urls
     for pattern in patterns:
+        assert pattern.callback is not None
         login_not_required(pattern.callback)
     return patterns, app_name, namespace

@@ -52,6 +52,24 @@
     else told(`That did not work: the site answered ${status}. Nothing was changed.`);
   });
 
+  /* What scrolls can be scrolled by keyboard too: a wide table is a stop of the Tab key while it overflows. */
+  const scrollable = () => {
+    for (const box of document.querySelectorAll(".table-wrap, .log, .code")) {
+      const overflows = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1;
+      if (overflows && !box.hasAttribute("tabindex")) {
+        box.tabIndex = 0;
+        box.setAttribute("role", "region");
+        box.setAttribute("aria-label", box.querySelector("caption")?.textContent.trim() || "Scrolls");
+      } else if (!overflows && box.getAttribute("aria-label") === "Scrolls") {
+        for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
+      }
+    }
+  };
+  addEventListener("resize", scrollable);
+  document.addEventListener("htmx:load", scrollable);
+  document.addEventListener("toggle", scrollable, true);
+  scrollable();
+
   /* On narrow screens the loop's current step is scrolled into view. */
   document.querySelector(".loopnav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 })();

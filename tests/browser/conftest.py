@@ -13,9 +13,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from accounts.models import User
 from tests.browser.chromium import chromium_path, launch, photograph
 
-# Playwright's synchronous API keeps an event loop in the test's thread, and Django takes that for an async view.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
 PASSWORD = "correct-horse-battery"
 
 
@@ -41,14 +38,18 @@ class Console:
         return [error for error in self.errors if not any(re.search(pattern, error) for pattern in self.allowed)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser for each test module, not for the session: while Playwright's synchronous API is on, the thread has a running
+    event loop, with which tests of async code could not start theirs."""
     if chromium_path() is None:
         reason = "no Chromium: put one on the PATH or name it in RLWHF_CHROMIUM"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Django takes that event loop for an async view's and would refuse the tests the database.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = launch(playwright)
         yield browser
         browser.close()
