@@ -8,7 +8,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line, get_commands, load_command_class
 
-from jobs.child import watch_parent
 from rlwhf_site.database import why_unreachable
 
 # Ours, in the order of the loop; Django's own are for developers, who know them.
@@ -45,8 +44,6 @@ HELP = {"-h", "--help", "--version"}
 
 def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rlwhf_site.settings")
-    if os.environ.pop("RLWHF_TETHERED", None):
-        watch_parent()  # started by the supervisor: end with it
     arguments = list(sys.argv if argv is None else argv)
     if arguments[1:] in ([], ["help"], ["-h"], ["--help"]):
         print_commands()

@@ -99,6 +99,7 @@ class EmbeddedPostgres:
 
         Raises PostgresError with one sentence where it cannot run.
         """
+        self.stop()  # lets go of what is left of a server that ended by itself
         self._prepare_folders()
         if self.over_tcp:
             self._choose_port_and_password()
@@ -132,26 +133,36 @@ class EmbeddedPostgres:
 
     def stop(self, *, timeout: float = 10.0) -> None:
         """Ask for a fast shutdown (open transactions roll back), then insist."""
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None:
             return
+        if self.process.poll() is None:
+            self._shut_down(self.process, timeout)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process = None
+
+    def _shut_down(self, process: subprocess.Popen[bytes], timeout: float) -> None:
         if sys.platform == "win32":
             subprocess.run([self._binary("pg_ctl"), "stop", "-D", self.data, "-m", "fast"], capture_output=True, check=False)
         else:
-            self.process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(timeout)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self._kill()
+            self._kill(process)
 
-    def _kill(self) -> None:
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL for the server and its tether. Safe: the write-ahead log is replayed at the next start."""
-        assert self.process is not None
         with contextlib.suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(self.process.pid).children(recursive=True):
+            for descendant in psutil.Process(process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-        self.process.kill()
-        self.process.wait()
+                    descendant.kill()
+        process.kill()
+        process.wait()
+
+    def has_ended(self) -> bool:
+        """Whether the server was started and ended by itself."""
+        return self.process is not None and self.process.poll() is not None
 
     def _prepare_folders(self) -> None:
         try:
@@ -192,6 +203,8 @@ class EmbeddedPostgres:
             kept = json.loads(path.read_text(encoding="utf-8"))
         self.password = str(kept.get("password") or secrets.token_urlsafe(24))
         with socket.socket() as probe:
+            if sys.platform != "win32":  # there the option means that two may listen at once
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", int(kept.get("port", 0))))
             except OSError:
@@ -327,7 +340,7 @@ class EmbeddedPostgres:
                 psycopg.connect(self._url("postgres"), connect_timeout=2).close()
                 return
             except psycopg.OperationalError as error:
-                if self.process is not None and self.process.poll() is not None:
+                if self.has_ended():
                     raise PostgresError(f"PostgreSQL did not start: {self._reason()} (its log: {self.log})") from error
                 if time.monotonic() > deadline:
                     self.stop()

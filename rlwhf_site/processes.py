@@ -20,8 +20,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 SETTLED_S = 60.0
 # Marks every process that belongs to the supervisor of a state folder, so that the next one finds what a crash left.
 MARK = "RLWHF_SUPERVISED_HOME"
-# Tells a command of ours that its standard input is a pipe whose end means that its supervisor died.
-TETHERED = "RLWHF_TETHERED"
 LINES_PER_LOOK = 20
 LINE_LENGTH = 220
 
@@ -101,7 +99,7 @@ class Child:
         self.failures = 0
 
     def start(self) -> None:
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+        self._close_input()
         with self.log.path.open("ab") as log:
             # Its own session: Ctrl-C in the terminal reaches the supervisor alone, which ends its children in order.
             # Straight into the file: a pipe would break its writer when the supervisor dies.
@@ -109,11 +107,11 @@ class Child:
                 self.command,
                 cwd=self.cwd,
                 env=self.env,
-                stdin=subprocess.PIPE,
+                stdin=subprocess.PIPE,  # its end tells the child that the supervisor is gone, see jobs/child.py
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                creationflags=flags,
+                creationflags=_creation_flags(),
             )
         self.started_at = time.monotonic()
         self.retry_at = 0.0
@@ -160,6 +158,11 @@ class Child:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._close_input()
+
+    def _close_input(self) -> None:
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
 
     def end_group(self) -> None:
         """A server's main process may die and leave workers that hold its port."""
@@ -167,6 +170,12 @@ class Child:
         if sys.platform != "win32":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _creation_flags() -> int:
+    if sys.platform == "win32":
+        return subprocess.CREATE_NEW_PROCESS_GROUP  # what start_new_session is elsewhere
+    return 0
 
 
 def _how(code: int) -> str:

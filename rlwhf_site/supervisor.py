@@ -28,10 +28,12 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from accounts.setup_link import setup_link_token
+from jobs.broker import make_broker
+from rlwhf_site.database import why_unreachable, without_password
 from rlwhf_site.home import running_site, write_private
 from rlwhf_site.locks import try_lock
 from rlwhf_site.postgres import EmbeddedPostgres, PostgresError
-from rlwhf_site.processes import MARK, TETHERED, Child, Log, end_left_behind
+from rlwhf_site.processes import MARK, Child, Log, end_left_behind
 from rlwhf_site.settings import database
 from rlwhf_site.web import port_is_free
 
@@ -161,7 +163,10 @@ class Supervisor:
         # Needs no database, and takes about as long as a first start of one.
         static = _InBackground(collect_static)
         use_database(self._start_database())
+        if reason := why_unreachable():
+            raise UpError(reason)
         self._migrate()
+        self._prepare_queue()
         static.wait()
         token = setup_link_token()
         self._start_children()
@@ -191,6 +196,14 @@ class Supervisor:
         except DatabaseError as error:
             raise UpError(f"The database cannot be brought up to date: {str(error).strip().splitlines()[0]}") from error
 
+    def _prepare_queue(self) -> None:
+        """Make its tables before several processes start at once and would each try to."""
+        try:
+            make_broker(settings.BROKER_URL).close()
+        except Exception as error:  # each broker has its own exceptions
+            where = without_password(settings.BROKER_URL)
+            raise UpError(f"The queue {where} does not answer ({error}): check BROKER_URL.") from error
+
     def _start_children(self) -> None:
         options = self.options
         web = ["-m", "rlwhf_site.web", "--host", options.host, "--port", str(options.port)]
@@ -200,7 +213,7 @@ class Supervisor:
             self._add(f"worker {tag}", ["manage.py", "worker", "--tags", tag])
 
     def _add(self, name: str, arguments: list[str]) -> None:
-        env = os.environ | {MARK: str(self.home), TETHERED: "1", "PYTHONUNBUFFERED": "1", "RLWHF_HOME": str(self.home)}
+        env = os.environ | {MARK: str(self.home), "PYTHONUNBUFFERED": "1", "RLWHF_HOME": str(self.home)}
         child = Child(
             name=name,
             command=[sys.executable, *arguments],
@@ -236,7 +249,7 @@ class Supervisor:
     def _look(self) -> None:
         """Show what the children's logs say that matters; start again what ended."""
         self._show_logs()
-        if self.postgres is not None and self.postgres.process is not None and self.postgres.process.poll() is not None:
+        if self.postgres is not None and self.postgres.has_ended():
             self._restart_postgres(self.postgres)
         for child in self.children:
             if news := child.look_after():

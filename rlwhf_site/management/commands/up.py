@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from jobs.hardware import detect
 from rlwhf_site.supervisor import Options, Supervisor, UpError
 from rlwhf_site.web import add_arguments
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
                 host=options["host"],
                 port=options["port"],
                 web_workers=options["web_workers"],
-                tags=options["tags"].split(",") if options["tags"] else ["cpu", "site"],
+                tags=options["tags"].split(",") if options["tags"] else [*detect(settings.RLWHF_HOME).tags, "site"],
                 database_url=os.environ.get("DATABASE_URL") or None,
             ),
             say=self.say,
