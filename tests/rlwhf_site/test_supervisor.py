@@ -203,7 +203,8 @@ def test_after_kill_9_everything_ends_and_the_next_start_works(site, home):
 
 def web_server(site):
     """The web server's main process, if there is one: a child of the supervisor itself."""
-    return next((each for each in left_behind(site.home) if each.ppid() == site.process.pid and "web" in str(each.cmdline())), None)
+    ours = [each for each in left_behind(site.home) if each.ppid() == site.process.pid]
+    return next((each for each in ours if "rlwhf_site.web" in each.cmdline()), None)
 
 
 def test_a_crashed_web_server_is_started_again(site):
