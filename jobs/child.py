@@ -29,7 +29,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Replace the file at `path` by `value` in one step; NaN and infinity are refused, as JSON has neither."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     aside.write_text(json.dumps(value, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def append_jsonl(path: Path, value: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,72 +14,137 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, unique=True)),
-                ('host', models.CharField(max_length=120)),
-                ('pid', models.PositiveIntegerField()),
-                ('tags', models.JSONField(default=list)),
-                ('hardware', models.JSONField(default=dict)),
-                ('started_at', models.DateTimeField()),
-                ('seen_at', models.DateTimeField(db_index=True)),
-                ('ended_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120, unique=True)),
+                ("host", models.CharField(max_length=120)),
+                ("pid", models.PositiveIntegerField()),
+                ("tags", models.JSONField(default=list)),
+                ("hardware", models.JSONField(default=dict)),
+                ("started_at", models.DateTimeField()),
+                ("seen_at", models.DateTimeField(db_index=True)),
+                ("ended_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ('-seen_at',),
+                "ordering": ("-seen_at",),
             },
         ),
         migrations.CreateModel(
-            name='Pipeline',
+            name="Pipeline",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120)),
-                ('kind', models.CharField(db_index=True, max_length=64)),
-                ('payload', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120)),
+                ("kind", models.CharField(db_index=True, max_length=64)),
+                ("payload", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-id',),
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=64)),
-                ('title', models.CharField(max_length=200)),
-                ('hardware_tag', models.CharField(max_length=32)),
-                ('priority', models.SmallIntegerField(default=0)),
-                ('payload', models.JSONField(default=dict)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('starting', 'Starting'), ('running', 'Running'), ('stopping', 'Stopping'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('stopped', 'Stopped')], default='queued', max_length=10)),
-                ('lease_token', models.UUIDField(editable=False, null=True)),
-                ('lease_until', models.DateTimeField(editable=False, null=True)),
-                ('attempt', models.PositiveSmallIntegerField(default=0)),
-                ('max_attempts', models.PositiveSmallIntegerField(default=3)),
-                ('cancel_requested', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('enqueued_at', models.DateTimeField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('folder', models.CharField(blank=True, max_length=500)),
-                ('progress_done', models.FloatField(null=True)),
-                ('progress_total', models.FloatField(null=True)),
-                ('progress_note', models.CharField(blank=True, max_length=200)),
-                ('reason', models.TextField(blank=True)),
-                ('hint', models.TextField(blank=True)),
-                ('result', models.JSONField(null=True)),
-                ('exit_code', models.IntegerField(null=True)),
-                ('after', models.ManyToManyField(blank=True, related_name='dependents', to='jobs.job')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('pipeline', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='jobs', to='jobs.pipeline')),
-                ('worker', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='jobs', to='jobs.worker')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=64)),
+                ("title", models.CharField(max_length=200)),
+                ("hardware_tag", models.CharField(max_length=32)),
+                ("priority", models.SmallIntegerField(default=0)),
+                ("payload", models.JSONField(default=dict)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("starting", "Starting"),
+                            ("running", "Running"),
+                            ("stopping", "Stopping"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("stopped", "Stopped"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("lease_token", models.UUIDField(editable=False, null=True)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
+                ("attempt", models.PositiveSmallIntegerField(default=0)),
+                ("max_attempts", models.PositiveSmallIntegerField(default=3)),
+                ("cancel_requested", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("enqueued_at", models.DateTimeField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("folder", models.CharField(blank=True, max_length=500)),
+                ("progress_done", models.FloatField(null=True)),
+                ("progress_total", models.FloatField(null=True)),
+                ("progress_note", models.CharField(blank=True, max_length=200)),
+                ("reason", models.TextField(blank=True)),
+                ("hint", models.TextField(blank=True)),
+                ("result", models.JSONField(null=True)),
+                ("exit_code", models.IntegerField(null=True)),
+                ("after", models.ManyToManyField(blank=True, related_name="dependents", to="jobs.job")),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "pipeline",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="jobs",
+                        to="jobs.pipeline",
+                    ),
+                ),
+                (
+                    "worker",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="jobs", to="jobs.worker"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-id',),
-                'indexes': [models.Index(condition=models.Q(('state', 'queued')), fields=['hardware_tag', '-priority', 'id'], name='job_claimable'), models.Index(condition=models.Q(('state__in', ('starting', 'running', 'stopping'))), fields=['lease_until'], name='job_held'), models.Index(fields=['kind', '-id'], name='job_by_kind'), models.Index(fields=['state', '-id'], name='job_by_state')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'starting', 'running', 'stopping', 'succeeded', 'failed', 'stopped'])), name='job_state_known'), models.CheckConstraint(condition=models.Q(models.Q(('lease_token__isnull', False), ('state__in', ('starting', 'running', 'stopping'))), models.Q(('state__in', ('starting', 'running', 'stopping')), _negated=True), _connector='OR'), name='job_held_by_somebody')],
+                "ordering": ("-id",),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "queued")), fields=["hardware_tag", "-priority", "id"], name="job_claimable"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ("starting", "running", "stopping"))),
+                        fields=["lease_until"],
+                        name="job_held",
+                    ),
+                    models.Index(fields=["kind", "-id"], name="job_by_kind"),
+                    models.Index(fields=["state", "-id"], name="job_by_state"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("state__in", ["queued", "starting", "running", "stopping", "succeeded", "failed", "stopped"])
+                        ),
+                        name="job_state_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("lease_token__isnull", False), ("state__in", ("starting", "running", "stopping"))),
+                            models.Q(("state__in", ("starting", "running", "stopping")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="job_held_by_somebody",
+                    ),
+                ],
             },
         ),
     ]

@@ -1,0 +1,151 @@
+"""What this machine has, and the hardware tags that follow. No machine-learning library is needed to find out."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+TAGS = (
+    "cpu",
+    "mps",
+    "cuda-rtx",
+    "cuda-t4",
+    "cuda-v100",
+    "cuda-a10",
+    "cuda-a100",
+    "cuda-h100",
+    "cuda-multi",
+    "multi-node",
+    "npu",
+    # Work that needs no accelerator (imports, dataset builds), so that it never waits behind a training run.
+    "site",
+)
+# By what the driver calls the card; the first that fits. H200 and H800 are Hopper cards like the H100.
+GPU_TAGS = (
+    ("h100", "cuda-h100"),
+    ("h200", "cuda-h100"),
+    ("h800", "cuda-h100"),
+    ("a100", "cuda-a100"),
+    ("a800", "cuda-a100"),
+    ("a10", "cuda-a10"),
+    ("v100", "cuda-v100"),
+    ("t4", "cuda-t4"),
+)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    name: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One machine. Sizes in bytes."""
+
+    system: str
+    machine: str
+    processor: str
+    cores: int
+    # Cores that this process may really use: containers and schedulers give fewer than there are.
+    usable_cores: float
+    memory_bytes: int
+    disk_free_bytes: int
+    gpus: list[Gpu] = field(default_factory=list)
+    npu_count: int = 0
+    has_mps: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def tags(self) -> list[str]:
+        """The hardware tags that a worker here can serve, `cpu` first."""
+        found = ["cpu"]
+        if self.has_mps:
+            found.append("mps")
+        found += sorted({gpu_tag(gpu.name) for gpu in self.gpus})
+        if len(self.gpus) > 1:
+            found.append("cuda-multi")
+        if self.npu_count:
+            found.append("npu")
+        return found
+
+
+def detect(folder: Path = Path("/")) -> Hardware:
+    """This machine; `folder` is where disk space is counted."""
+    return Hardware(
+        system=platform.system(),
+        machine=platform.machine(),
+        processor=_processor(),
+        cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        usable_cores=usable_cores(),
+        memory_bytes=memory_limit(),
+        disk_free_bytes=shutil.disk_usage(folder if folder.exists() else "/").free,
+        gpus=_gpus(),
+        npu_count=len(list(Path("/dev").glob("davinci[0-9]*"))) if sys.platform == "linux" else 0,
+        has_mps=sys.platform == "darwin" and platform.machine() == "arm64",
+    )
+
+
+def gpu_tag(name: str) -> str:
+    """The tag of an NVIDIA card by its name; cards we have no tag for count as consumer cards."""
+    words = name.lower().replace("-", " ").split()
+    return next((tag for word, tag in GPU_TAGS if word in words), "cuda-rtx")
+
+
+def usable_cores() -> float:
+    """Cores by affinity, and by the control group's quota where it is smaller."""
+    allowed = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            return min(allowed, int(quota) / int(period))
+    return allowed
+
+
+def memory_limit() -> int:
+    """Memory in bytes: the machine's, or the control group's where it is smaller."""
+    total: int = psutil.virtual_memory().total
+    with suppress(OSError, ValueError):
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return total
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpus() -> list[Gpu]:
+    with nvml() as library:
+        if library is None:
+            return []
+        handles = [library.nvmlDeviceGetHandleByIndex(index) for index in range(library.nvmlDeviceGetCount())]
+        return [Gpu(str(library.nvmlDeviceGetName(handle)), library.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles]
+
+
+@contextmanager
+def nvml() -> Iterator[Any]:
+    """NVIDIA's management library, or None where there is no driver."""
+    import pynvml  # noqa: PLC0415 - only machines with a driver get any use of it
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield None
+        return
+    try:
+        yield pynvml
+    finally:
+        pynvml.nvmlShutdown()

@@ -1,0 +1,39 @@
+"""rlwhf reconcile: put right what was lost, for as long as it runs."""
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, close_old_connections
+
+from jobs.child import watch_parent
+from jobs.reconciler import reconcile
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Requeue jobs whose worker died and send lost messages again; any number of reconcilers may run"
+    # The site\'s own checks import every page; `rlwhf up` and `rlwhf check` run them.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--every", type=float, default=2.0, help="seconds between two looks (default: 2)")
+        parser.add_argument("--once", action="store_true", help="look once and end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["once"]:
+            self.stdout.write(str(reconcile()))
+            return
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        watch_parent()
+        while not ended.wait(options["every"]):
+            try:
+                close_old_connections()
+                reconcile()
+            except DatabaseError:
+                logger.exception("the database did not answer; trying again")

@@ -1,0 +1,82 @@
+"""A worker process: takes jobs of its hardware tags, one at a time, until told to end."""
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import dramatiq
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django.db.models.functions import Now
+
+from jobs import broker, leases
+from jobs.hardware import detect
+from jobs.models import Worker
+from jobs.runner import run_held
+
+logger = logging.getLogger(__name__)
+
+BEAT_EVERY = 5.0
+
+
+class JobWorker:
+    """Serves `tags` in this process. `start`, then `stop`, which waits for the running job to be put away."""
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        self.tags = list(tags)
+        self.stopping = threading.Event()
+        self._busy = threading.Lock()
+        self._row = self._register()
+        self._broker = broker.the_broker()
+        declare = dramatiq.actor(broker=self._broker, actor_name=broker.ACTOR, queue_name=self.tags[0])
+        self._actor = declare(self._on_message)
+        self._consumer = dramatiq.Worker(self._broker, queues=set(self.tags), worker_threads=1, worker_timeout=500)
+        self._beat = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._beat.start()
+        self._consumer.start()
+        # What was queued while no worker lived needs no message.
+        threading.Thread(target=self._work, name="first-look", daemon=True).start()
+
+    def stop(self) -> None:
+        """Take nothing more, stop the running child so that it writes a checkpoint, and give its job back."""
+        self.stopping.set()
+        with self._busy:  # whoever works has put its job away once the lock is free
+            pass
+        self._consumer.stop(timeout=2000)
+        Worker.objects.filter(pk=self._row.pk).update(ended_at=Now())
+
+    def _on_message(self, job_id: int) -> None:
+        """A message says that there is something to do, not what: the most urgent job comes first."""
+        self._work()
+
+    def _work(self) -> None:
+        with self._busy:
+            close_old_connections()
+            try:
+                while not self.stopping.is_set() and (held := leases.claim(worker=self._row, tags=self.tags)) is not None:
+                    run_held(held, shutting_down=self.stopping.is_set)
+            finally:
+                connection.close()
+
+    def _register(self) -> Worker:
+        hardware = detect(settings.RLWHF_HOME)
+        name = f"{socket.gethostname()}-{'-'.join(self.tags)}-{os.getpid()}-{uuid.uuid4().hex[:4]}"
+        values: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "tags": self.tags}
+        return Worker.objects.create(name=name, hardware=hardware.as_dict(), started_at=Now(), seen_at=Now(), **values)
+
+    def _beat_until_stopped(self) -> None:
+        while not self.stopping.wait(BEAT_EVERY):
+            try:
+                close_old_connections()
+                Worker.objects.filter(pk=self._row.pk).update(seen_at=Now())
+            except Exception:
+                logger.exception("the heartbeat could not be written; trying again")
+                time.sleep(1)
+        connection.close()
