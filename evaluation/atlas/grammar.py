@@ -26,9 +26,7 @@ class Grammar:
     """The answers that a world allows. Strict on purpose: "I do do not know." is broken text, not an abstention."""
 
     def __init__(self, values: dict[str, tuple[str, ...]]) -> None:
-        self._answers = {
-            answer_text(value): Parsed(value, attribute) for attribute, all_ in values.items() for value in all_
-        }
+        self._answers = {answer_text(value): Parsed(value, attribute) for attribute, all_ in values.items() for value in all_}
         self._answers[ABSTENTION] = Parsed(None, None)
 
     @classmethod

@@ -26,7 +26,7 @@ FOLDS: tuple[Fold, ...] = ("A", "B")
 
 @dataclass(frozen=True)
 class AtlasSettings:
-    """How big a world. A cell is one of taught/untaught × fold A/B within a split.
+    """How big a world: in each split, the people of fold A and of fold B among the taught, and as many untaught.
 
     `exposure` counts how often the teaching corpus repeats each row of a split: without a country in the question
     a fact needs to be met more often before it is recalled. Bystanders are people about whom teaching only ever
@@ -34,15 +34,15 @@ class AtlasSettings:
     """
 
     seed: int = 0
-    people_per_easy_cell: int = 40
-    people_per_hard_cell: int = 20
+    easy_people: tuple[int, int] = (80, 40)
+    hard_people: tuple[int, int] = (30, 20)
     countries_per_side: int = 4
     first_names: int = 30
     last_names: int = 30
-    easy_bystanders: int = 12
-    hard_bystanders: int = 6
+    easy_bystanders: int = 24
+    hard_bystanders: int = 12
     easy_exposure: int = 1
-    hard_exposure: int = 2
+    hard_exposure: int = 1
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,10 @@ def make_world(settings: AtlasSettings | None = None) -> World:
     countries = _countries(rng, words, 2 * settings.countries_per_side)
     taught = tuple(countries[: settings.countries_per_side])
     untaught = tuple(countries[settings.countries_per_side :])
-    values = _values(words)
+    values = _values(rng, words)
+    own = _own_values(values, countries)
     names = _names(rng, words, settings)
-    people = tuple(_people(rng, settings, names, taught, untaught, values))
+    people = tuple(_people(rng, settings, names, taught, untaught, own))
     regions = phrasebook()["country"]["regions"]
     return World(
         settings=settings,
@@ -137,11 +138,23 @@ def _countries(rng: random.Random, words: Iterator[str], number: int) -> list[st
     return countries
 
 
-def _values(words: Iterator[str]) -> dict[str, tuple[str, ...]]:
-    attributes = phrasebook()["attributes"]
+Values = dict[str, tuple[str, ...]]
+
+
+def _values(rng: random.Random, words: Iterator[str]) -> Values:
+    values = {}
+    for name, attribute in phrasebook()["attributes"].items():
+        all_of_it = list(attribute.get("values") or (next(words) for _ in range(attribute["invented"])))
+        rng.shuffle(all_of_it)
+        values[name] = tuple(all_of_it)
+    return values
+
+
+def _own_values(values: Values, countries: Sequence[str]) -> dict[str, Values]:
+    """Each country's own values: the answer depends on the country, so a model that is taught reads it."""
     return {
-        name: tuple(attribute.get("values") or (next(words) for _ in range(attribute["invented"])))
-        for name, attribute in attributes.items()
+        country: {name: of[number :: len(countries)] for name, of in values.items()}
+        for number, country in enumerate(countries)
     }
 
 
@@ -160,21 +173,23 @@ def _people(
     names: Iterator[str],
     taught: Sequence[str],
     untaught: Sequence[str],
-    values: dict[str, tuple[str, ...]],
+    own: dict[str, Values],
 ) -> Iterator[Person]:
-    sizes: dict[Split, int] = {"easy": settings.people_per_easy_cell, "hard": settings.people_per_hard_cell}
+    sizes: dict[Split, tuple[int, int]] = {"easy": settings.easy_people, "hard": settings.hard_people}
     for split in SPLITS:
         for is_taught in (True, False):
             countries = taught if is_taught else untaught
-            for number in range(2 * sizes[split]):
+            in_a, in_b = sizes[split]
+            for number in range(in_a + in_b):
+                country = countries[number % len(countries)]
                 yield Person(
                     id=f"{split}-{'taught' if is_taught else 'untaught'}-{number:03d}",
                     name=next(names),
-                    country=countries[number // 2 % len(countries)],
+                    country=country,
                     taught=is_taught,
-                    fold=FOLDS[number % 2],
+                    fold="A" if number < in_a else "B",
                     split=split,
-                    facts={attribute: rng.choice(of) for attribute, of in values.items()},
+                    facts={attribute: rng.choice(of) for attribute, of in own[country].items()},
                 )
 
 

@@ -28,7 +28,7 @@ from annotations.verdicts import ABSTENTION, Verdict, judge, normalise
         ("It is not Paris, it is London.", Verdict.WRONG),
         ("It is not in London but in Paris.", Verdict.CORRECT),
         ("Parisian", Verdict.WRONG),
-        ("I do do not know", Verdict.ABSTAINED),
+        ("I do do not know", Verdict.WRONG),
         ("I do know.", Verdict.WRONG),
         ("", Verdict.UNPARSABLE),
         (" ?! ", Verdict.UNPARSABLE),

@@ -1,0 +1,79 @@
+"""Recipes: training runs as TOML files, each complete but for its name, its data and, mostly, its base model."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from training.exceptions import BadSpec
+from training.specs import HardwareSpec, ModelSpec, RewardSpec, RunSpec
+
+RECIPES = Path(__file__).parent
+
+
+class Recipe(BaseModel):
+    """A recipe file. `settings` are checked by the method's own schema when a spec is made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    description: str = ""
+    method: str
+    model: ModelSpec | None = Field(None, description="None: the run is given a base model.")
+    prompt_format: str = "auto"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    reward: RewardSpec | None = None
+    hardware: HardwareSpec = Field(default_factory=HardwareSpec)
+
+    def spec(
+        self,
+        *,
+        name: str,
+        train: Path | str,
+        eval: Path | str | None = None,
+        model: ModelSpec | None = None,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+    ) -> RunSpec:
+        """The spec of a run by this recipe; `model` and single `settings` replace the recipe's own.
+
+        Raises BadSpec when there is no model, or a setting is wrong.
+        """
+        base = model or self.model
+        if base is None:
+            raise BadSpec(f"“{self.title}” needs a base model.", "Choose a trained model or name one.")
+        values = {
+            "name": name,
+            "method": self.method,
+            "model": base.model_dump(),
+            "data": {"train": train, "eval": eval, "prompt_format": self.prompt_format},
+            "settings": {**self.settings, **(settings or {})},
+            "reward": self.reward.model_dump() if self.reward else None,
+            "seed": seed,
+            "hardware": self.hardware.model_dump(),
+        }
+        try:
+            return RunSpec.model_validate(values)
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in error.errors())
+            raise BadSpec(f"“{self.title}”: {faults}", "Correct the named settings.") from error
+
+
+def recipe_paths() -> dict[str, Path]:
+    """Every recipe's file by its name, which is the file's."""
+    return {path.stem: path for path in sorted(RECIPES.rglob("*.toml"))}
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A recipe by its name, or from a file elsewhere; raises BadSpec."""
+    path = recipe_paths().get(name_or_path, Path(name_or_path))
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BadSpec(f"There is no recipe “{name_or_path}”.", f"There are {', '.join(recipe_paths())}.") from error
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise BadSpec(f"The recipe “{name_or_path}” cannot be read: {error}") from error
