@@ -73,6 +73,10 @@ def processes(transactional_db, tmp_path, monkeypatch) -> Iterator[Processes]:
     monkeypatch.setattr(settings, "BROKER_URL", database_url())
     monkeypatch.setattr(settings, "JOB_LEASE_SECONDS", LEASE)
     broker.the_broker.cache_clear()
+    with connection.cursor() as cursor:  # the queue's own schema outlives the flush between tests
+        cursor.execute("SELECT to_regclass('dramatiq.queue')")
+        if cursor.fetchone()[0]:
+            cursor.execute("TRUNCATE dramatiq.queue")
     started = Processes(tmp_path)
     yield started
     started.end()
