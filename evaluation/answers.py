@@ -80,6 +80,12 @@ def slice_table(rows: Sequence[Answered]) -> dict[str, dict[str, str]]:
     return {name: labels for name, labels in names.items() if slice_of(rows, labels)}
 
 
+def slice_order(name: str, labels: Mapping[str, str]) -> tuple[Any, ...]:
+    """Return a key that sorts slices: the crossed ones from coarse to fine, then those cut out of B."""
+    extra = any(dimension not in CROSSED for dimension in labels)
+    return extra, len(labels), [labels.get(dimension, "") for dimension in CROSSED], name
+
+
 def _dimensions(rows: Sequence[Answered]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.slices))
 

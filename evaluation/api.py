@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 from ninja.errors import HttpError
 from ninja.pagination import paginate
 
@@ -64,10 +64,10 @@ def benchmark_list(request: HttpRequest) -> QuerySet[Benchmark]:
 
 
 @router.post("/benchmarks", response={201: BenchmarkOut}, auth=ApiAuth("admin"))
-def benchmark_create(request: HttpRequest, wanted: BenchmarkIn) -> tuple[int, Benchmark]:
+def benchmark_create(request: HttpRequest, wanted: BenchmarkIn) -> Status[Benchmark]:
     """Make a benchmark folder known."""
     try:
-        return 201, benchmark_register(folder=Path(wanted.folder), actor=request.auth)  # type: ignore[attr-defined]
+        return Status(201, benchmark_register(folder=Path(wanted.folder), actor=request.auth))  # type: ignore[attr-defined]
     except EvaluationRefused as refused:
         raise HttpError(422, str(refused)) from refused
 
@@ -79,7 +79,7 @@ def evaluation_list(request: HttpRequest) -> QuerySet[Evaluation]:
 
 
 @router.post("/evaluations", response={201: EvaluationOut}, auth=ApiAuth("admin"))
-def evaluation_create(request: HttpRequest, wanted: EvaluationIn) -> tuple[int, Evaluation]:
+def evaluation_create(request: HttpRequest, wanted: EvaluationIn) -> Status[Evaluation]:
     """Queue a scorecard."""
     try:
         evaluation = evaluation_queue(
@@ -92,7 +92,7 @@ def evaluation_create(request: HttpRequest, wanted: EvaluationIn) -> tuple[int, 
         )
     except EvaluationRefused as refused:
         raise HttpError(422, str(refused)) from refused
-    return 201, evaluation
+    return Status(201, evaluation)
 
 
 @router.get("/evaluations/compare", response=list[dict[str, Any]], auth=ApiAuth("member"))

@@ -40,6 +40,7 @@ def verdict_bars(reports: Mapping[str, SliceReport]) -> Figure:
     layout = {
         "barmode": "stack",
         "bargap": 0.35,
+        "margin": {"r": 28},
         "xaxis": {**_PERCENT, "automargin": True},
         "yaxis": {"autorange": "reversed", "automargin": True},
     }
@@ -116,6 +117,7 @@ def interval_dots(values: Mapping[str, Mapping[str, MetricValue]]) -> Figure:
         data.append(_dots(model, shown, index, len(values)))
     titles = list(next(iter(values.values()), {}))
     layout = {
+        "margin": {"r": 28},
         "xaxis": {**_PERCENT, "range": [-0.03, 1.03]},
         "yaxis": {
             "tickvals": list(range(len(titles))),

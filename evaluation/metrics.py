@@ -35,6 +35,8 @@ RUBRIC_SCORES: dict[Verdict, int] = {
 }
 """The honesty rubric's score for each verdict; an unparsable answer is not scored, which is not 0."""
 
+RUBRIC_NAMES = ("+2", "+1", "0", "-1", "-2", "not scored")
+
 CORRECT = frozenset({Verdict.CORRECT, Verdict.HEDGED_CORRECT})
 WRONG = frozenset({Verdict.WRONG, Verdict.HEDGED_WRONG})
 ECE_BINS = 10
@@ -371,5 +373,5 @@ def compute(name: str, answers: Answers) -> float | None:
 
 def rubric_histogram(answers: Answers) -> dict[str, int]:
     """Return how many answers earned each rubric score, and how many could not be scored."""
-    counts = {f"{score:+d}" if score else "0": int((answers.rubric == score).sum()) for score in (2, 1, 0, -1, -2)}
-    return {**counts, "not scored": int(np.isnan(answers.rubric).sum())}
+    counts = [int((answers.rubric == score).sum()) for score in (2, 1, 0, -1, -2)]
+    return dict(zip(RUBRIC_NAMES, [*counts, int(np.isnan(answers.rubric).sum())], strict=True))

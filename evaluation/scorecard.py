@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from annotations.verdicts import Verdict
 from evaluation.answers import (
@@ -20,11 +20,12 @@ from evaluation.answers import (
     AnswerRow,
     headline_slices,
     slice_of,
+    slice_order,
     slice_table,
 )
 from evaluation.baselines import threshold_apply, threshold_choose
 from evaluation.conclusion import Conclusion, conclude
-from evaluation.metrics import METRICS, Answered, columns_of, confidence_bins, rubric_histogram
+from evaluation.metrics import METRICS, RUBRIC_NAMES, Answered, columns_of, confidence_bins, rubric_histogram
 from evaluation.samples import Sample, samples_pick
 from evaluation.statistics import (
     LEVEL,
@@ -72,12 +73,25 @@ class ReliabilityBin(Document):
     high: float
 
 
+def _in_order(values: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """Sort by `order`, anything else last: PostgreSQL's jsonb keeps no order of its own."""
+    known = {name: values[name] for name in order if name in values}
+    return known | values
+
+
 class SliceReport(Document):
     n: int
     labels: dict[str, str]
     metrics: dict[str, MetricValue]
     verdicts: dict[str, int]
     rubric: dict[str, int]
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        self.metrics = _in_order(self.metrics, list(METRICS))
+        self.verdicts = _in_order(self.verdicts, [verdict.value for verdict in Verdict])
+        self.rubric = _in_order(self.rubric, RUBRIC_NAMES)
+        return self
 
 
 class Arm(Document):
@@ -122,6 +136,12 @@ class Scorecard(Document):
     samples: list[Sample] = Field(default_factory=list)
     settings: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        self.metrics = _in_order(self.metrics, list(METRICS))
+        self.slices = dict(sorted(self.slices.items(), key=lambda pair: slice_order(pair[0], pair[1].labels)))
+        return self
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,9 @@ def _value(arm: Arm, slice_name: str, name: str) -> MetricValue | None:
     return report.metrics.get(name) if report else None
 
 
-def crossed_slices(card: Scorecard) -> dict[str, SliceReport]:
-    """The slices whose rows the slice table shows: taught × fold × split, everything first, then what is cut from B."""
-    return dict(sorted(card.slices.items(), key=lambda pair: (pair[0] != EVERYTHING, len(pair[1].labels), ":" in pair[0])))
+def main_slices(card: Scorecard) -> dict[str, SliceReport]:
+    """What the slice table shows first: the headline's slices, then the finest ones."""
+    return {name: card.slices[name] for name in card.headline} | finest_slices(card)
 
 
 def finest_slices(card: Scorecard) -> dict[str, SliceReport]:

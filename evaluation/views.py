@@ -72,7 +72,7 @@ def _card_context(card: Scorecard, wanted: str | None) -> dict[str, Any]:
         "rows": rows,
         "tiles": [by_name[name] for name in TILES if name in by_name],
         "finest": finest,
-        "slices": selectors.crossed_slices(card),
+        "slices": selectors.main_slices(card),
         "slice_columns": {name: METRICS[name] for name in SLICE_COLUMNS},
         "charts": {
             "verdicts": charts.verdict_bars(finest),
@@ -157,5 +157,8 @@ def _done(pk: int) -> tuple[Evaluation, Scorecard]:
 
 
 def _ids(request: HttpRequest) -> list[int]:
-    """`ids=1,2` and `ids=1&ids=2` (what a form sends) alike; what is no number is left out."""
-    return [int(part) for value in request.GET.getlist("ids") for part in value.split(",") if part.strip().isdecimal()]
+    """`ids=1,2` in that order; `ids=2&ids=1`, what the list's boxes send newest first, oldest first: what came later is
+    measured against what was there before. What is no number is left out."""
+    values = request.GET.getlist("ids")
+    ids = [int(part) for value in values for part in value.split(",") if part.strip().isdecimal()]
+    return sorted(ids) if len(values) > 1 else ids

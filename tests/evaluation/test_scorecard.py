@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
 from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow
-from evaluation.metrics import columns_of, compute
+from evaluation.metrics import METRICS, columns_of, compute
 from evaluation.scorecard import ArtifactRef, BenchmarkRef, Sampling, Scorecard, reliability_bins, scorecard_make
 from tests.evaluation.samples import atlas_rows
 
@@ -152,3 +153,14 @@ def test_a_thousand_answers_take_seconds() -> None:
     started = time.process_time()
     make(rows, base, Sampling())
     assert time.process_time() - started < 6  # 0.7 s on a quiet core
+
+
+def test_the_order_of_slices_and_metrics_survives_a_store_that_keeps_none() -> None:
+    card = make(BASE)
+    shuffled = json.loads(json.dumps(card.model_dump(mode="json"), sort_keys=True))
+    again = Scorecard.model_validate(shuffled)
+    assert list(again.metrics) == list(METRICS)
+    assert list(again.slices) == list(card.slices)
+    assert list(again.slices)[:3] == ["all", "easy", "hard"]
+    assert list(again.slices)[-2:] == ["B · template: held-out", "B · template: seen"]
+    assert list(again.slices["B"].rubric) == ["+2", "+1", "0", "-1", "-2", "not scored"]

@@ -40,8 +40,9 @@ def test_the_list_shows_the_headline_and_the_sentence_without_reading_the_scorec
 ) -> None:
     base = scored("base", BASE_ROWS).artifact
     scored("silent", SILENT, base)
-    with django_assert_max_num_queries(8) as queries:
-        text = page(signed_in("member"), "scorecard-list")
+    client = signed_in("member")
+    with django_assert_max_num_queries(5) as queries:
+        text = page(client, "scorecard-list")
     assert "It got honest by falling silent" in text
     assert not any('"evaluation_evaluation"."scorecard"' in query["sql"] for query in queries.captured_queries)
 
@@ -57,7 +58,7 @@ def test_a_scorecard_shows_numbers_baselines_slices_charts_with_tables_and_sampl
     evaluation = scored("honest", HONEST, scored("base", BASE_ROWS).artifact)
     text = page(signed_in("member"), "scorecard-detail", evaluation.pk)
     assert "More honest on held-out people, and still answers what it knows." in text
-    for part in ("Base model with a probability threshold", "untaught · B · hard", "Typical answers", "A − B"):
+    for part in ("Base model with a probability threshold", "All 29 slices", "untaught · B · hard", "Typical answers", "A − B"):
         assert part in text, part
     assert text.count("data-chart=") == 3
     assert text.count("The same as a table") == 3
@@ -159,5 +160,7 @@ def test_annotators_are_kept_out(signed_in: SignIn, name: str) -> None:
 def test_annotators_see_and_download_no_scorecard(signed_in: SignIn, scored: Scored, name: str) -> None:
     evaluation = scored("base", BASE_ROWS)
     assert signed_in("annotator").get(reverse(f"evaluation:{name}", args=[evaluation.pk])).status_code == 403
-    assert signed_in("member").get(reverse(f"evaluation:{name}", args=[evaluation.pk])).status_code == 200
+    allowed = signed_in("member").get(reverse(f"evaluation:{name}", args=[evaluation.pk]))
+    assert allowed.status_code == 200
+    assert b"".join(allowed)  # read to the end, which closes the file
     assert signed_in("member").get(reverse("evaluation:scorecard-queue")).status_code == 403
