@@ -1,13 +1,75 @@
 """The home page: the loop, where the project stands in it, and the next thing to do."""
 
+from dataclasses import dataclass
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
+from django_htmx.http import HttpResponseClientRefresh
 
-from accounts.roles import role_required
+from accounts.links import page_for
+from accounts.models import User
+from accounts.roles import role_required, signed_in_user
+from dashboards import charts, selectors
+from dashboards.standing import RUN_THE_LOOP, Action, Standing, Step, next_actions, steps
+
+
+@dataclass(frozen=True)
+class Button:
+    """An action with the address it has for this person."""
+
+    action: Action
+    url: str
+
+
+@dataclass(frozen=True)
+class Station:
+    step: Step
+    url: str | None
+    is_next: bool
 
 
 @require_GET
 @role_required("annotator")
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "dashboards/home.html")
+    """The page; or, asked by htmx while the demo loop runs, only the part that changes."""
+    user = signed_in_user(request)
+    pipeline = selectors.latest_loop()
+    jobs = selectors.loop_jobs(pipeline)
+    at = selectors.standing(pipeline=pipeline, jobs=jobs)
+    live = at.loop is not None and at.loop.is_live
+    if request.headers.get("HX-Request") and not live:
+        return HttpResponseClientRefresh()
+    context = _now(user, at) | {"loop": at.loop, "loop_live": live, "loop_jobs": jobs}
+    if request.headers.get("HX-Request"):
+        return render(request, "dashboards/_now.html", context)
+    if user.has_role("member"):
+        context |= _results(request)
+    return render(request, "dashboards/home.html", context)
+
+
+def _now(user: User, at: Standing) -> dict[str, object]:
+    doable = [button for action in next_actions(at) if (button := _button(user, action))]
+    first = doable[0] if doable else None
+    stations = [
+        Station(step, page_for(user, step.page), first is not None and first.action.page == step.page) for step in steps(at)
+    ]
+    demo = _button(user, RUN_THE_LOOP)
+    offered = demo if demo and first and first.action != RUN_THE_LOOP and not (at.loop and at.loop.is_live) else None
+    return {"stations": stations, "first": first, "others": doable[1:3], "demo": offered}
+
+
+def _button(user: User, action: Action) -> Button | None:
+    url = page_for(user, action.page, *action.args)
+    return Button(action, url + action.query) if url else None
+
+
+def _results(request: HttpRequest) -> dict[str, object]:
+    wanted = request.GET.get("benchmark", "")
+    trend = selectors.trend(benchmark=int(wanted) if wanted.isdecimal() else None)
+    context: dict[str, object] = {"trend": trend, "runs": selectors.last_runs(), "benchmarks": selectors.benchmarks_measured()}
+    if trend:
+        context["figure"] = charts.honesty_trend(trend.labels, trend.readings)
+        context["rows"] = list(zip(trend.evaluations, trend.labels, trend.readings, strict=True))[::-1]
+        context["newest"], context["newest_readings"] = trend.evaluations[-1], trend.readings[-1]
+    return context

@@ -1,11 +1,10 @@
 """The site's navigation: the loop in its order, and what stands behind it. A link shows only to people its page lets in."""
 
 from dataclasses import dataclass
-from functools import cache
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
+from accounts.links import page_for
 from accounts.models import User
 
 LOOP = (
@@ -27,25 +26,9 @@ class Link:
     current: bool
 
 
-@cache
-def _address(name: str) -> tuple[str, str | None] | None:
-    """A page's address and the role it asks for; None for a page this installation does not have."""
-    try:
-        url = reverse(name)
-        return url, getattr(resolve(url).func, "required_role", None)
-    except (NoReverseMatch, Resolver404):
-        return None
-
-
 def _links(user: User, path: str, names: tuple[tuple[str, str], ...]) -> list[Link]:
-    links = []
-    for label, name in names:
-        address = _address(name)
-        if address is None or (address[1] is not None and not user.has_role(address[1])):
-            continue
-        url = address[0]
-        links.append(Link(label=label, url=url, current=path == url if url == "/" else path.startswith(url)))
-    return links
+    pages = [(label, page_for(user, name)) for label, name in names]
+    return [Link(label, url, path == url if url == "/" else path.startswith(url)) for label, url in pages if url]
 
 
 def navigation(request: HttpRequest) -> dict[str, list[Link]]:

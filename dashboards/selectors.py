@@ -1,0 +1,127 @@
+"""What the home page reads. No query touches the items or the scores themselves, so it is as fast with many as with few."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
+
+from annotations.models import DatasetVersion, Progress, Project
+from dashboards.charts import Reading
+from dashboards.standing import LoopRun, Standing
+from dashboards.telemetry import Usage, usage_of
+from evaluation.models import Benchmark, Evaluation
+from evaluation.selectors import honesty_trend, labels_of
+from jobs.models import ENDED, Job, Pipeline, State
+from jobs.selectors import pipeline_jobs, pipeline_state
+from training.models import Artifact, Run
+
+LOOP_KIND = "atlas.loop"
+RUNS_SHOWN = 6
+MODELS_SHOWN = 20
+
+
+def standing(*, pipeline: Pipeline | None, jobs: list[Job]) -> Standing:
+    """Where the project stands; `pipeline` and `jobs` are the latest turn of the demo loop."""
+    projects = Project.objects.aggregate(
+        count=Count("id"),
+        items=Sum("item_count", default=0),
+        wanted=Sum("item_count", filter=Q(raters_per_item__gt=0), default=0),
+    )
+    progress = Progress.objects.aggregate(
+        scores=Sum("scored", default=0), completed=Sum("completed", filter=Q(project__raters_per_item__gt=0), default=0)
+    )
+    live = _live_jobs()
+    dataset = DatasetVersion.objects.ready().only("name").first()
+    model = Artifact.objects.ready().only("name").first()
+    unmeasured = Artifact.objects.ready().filter(evaluations=None).only("name").first()
+    return Standing(
+        projects=projects["count"],
+        items=projects["items"],
+        open_items=max(projects["wanted"] - progress["completed"], 0),
+        scores=progress["scores"],
+        datasets=DatasetVersion.objects.ready().count(),
+        live_datasets=live["annotations.dataset"],
+        runs=Run.objects.filter(job__state=State.SUCCEEDED).count(),
+        live_runs=live["training.run"],
+        scorecards=Evaluation.objects.done().count(),
+        live_evaluations=live["evaluation.scorecard"],
+        models=Artifact.objects.ready().count(),
+        newest_dataset=dataset.name if dataset else "",
+        newest_model=model.name if model else "",
+        unmeasured_model=unmeasured.name if unmeasured else "",
+        newest_scorecard=Evaluation.objects.done().values_list("pk", flat=True).first(),
+        loop=_loop_run(pipeline, jobs),
+    )
+
+
+def _live_jobs() -> dict[str, int]:
+    kinds = ("annotations.dataset", "training.run", "evaluation.scorecard")
+    counts = Job.objects.exclude(state__in=ENDED).filter(kind__in=kinds).order_by().values_list("kind").annotate(Count("id"))
+    return dict.fromkeys(kinds, 0) | dict(counts)
+
+
+def latest_loop() -> Pipeline | None:
+    return Pipeline.objects.filter(kind=LOOP_KIND).first()
+
+
+def loop_jobs(pipeline: Pipeline | None) -> list[Job]:
+    return pipeline_jobs(pipeline) if pipeline else []
+
+
+def _loop_run(pipeline: Pipeline | None, jobs: list[Job]) -> LoopRun | None:
+    if pipeline is None or not jobs:
+        return None
+    done = sum(job.state == State.SUCCEEDED for job in jobs)
+    return LoopRun(pipeline.pk, pipeline.name, str(pipeline_state(jobs)), done, len(jobs))
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The models that were asked one benchmark, oldest first."""
+
+    benchmark: Benchmark
+    evaluations: list[Evaluation]
+    labels: list[str]
+    readings: list[dict[str, Reading]]
+
+
+def trend(*, benchmark: int | None = None) -> Trend | None:
+    """The trend on a benchmark; without one, on that of the newest scorecard. None while there is no scorecard."""
+    wanted = Evaluation.objects.light().done()
+    newest = wanted.filter(benchmark=benchmark).first() if benchmark else None
+    newest = newest or wanted.first()
+    if newest is None:
+        return None
+    points = honesty_trend(newest.benchmark, limit=MODELS_SHOWN)
+    evaluations = [point.evaluation for point in points]
+    readings = [{name: Reading(one.value, one.low, one.high) for name, one in point.metrics.items()} for point in points]
+    return Trend(newest.benchmark, evaluations, labels_of(evaluations), readings)
+
+
+def benchmarks_measured() -> list[Benchmark]:
+    return list(Benchmark.objects.filter(evaluations__scorecard__isnull=False).distinct())
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One training run with what it used."""
+
+    run: Run
+    usage: Usage
+    duration: timedelta | None
+
+    @property
+    def is_live(self) -> bool:
+        return not self.run.job.has_ended
+
+
+def last_runs() -> list[RunRow]:
+    runs = Run.objects.select_related("job", "artifact").defer("spec").order_by(F("id").desc())[:RUNS_SHOWN]
+    return [RunRow(run, usage_of(run.job.folder, ended=run.job.has_ended), _duration(run.job)) for run in runs]
+
+
+def _duration(job: Job) -> timedelta | None:
+    if job.started_at is None:
+        return None
+    return (job.finished_at or timezone.now()) - job.started_at
