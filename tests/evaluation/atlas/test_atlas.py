@@ -1,0 +1,121 @@
+"""The closed world: the same by seed, sealed between taught and untaught, A and B, and hashed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from annotations.verdicts import ABSTENTION, Verdict, judge
+from evaluation.atlas.corpus import answer_text, lexicon_texts, teaching_rows
+from evaluation.atlas.files import atlas_files
+from evaluation.atlas.grammar import Grammar
+from evaluation.atlas.questions import benchmark_questions, feedback_questions, templates
+from evaluation.atlas.world import AtlasSettings, World, make_world
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world()
+
+
+def test_a_seed_is_a_world() -> None:
+    assert make_world(AtlasSettings(seed=3)) == make_world(AtlasSettings(seed=3))
+    hashes = {make_world(AtlasSettings(seed=seed)).content_hash() for seed in range(3)}
+    assert len(hashes) == 3
+    assert make_world(AtlasSettings(hard_exposure=2)).content_hash() not in hashes
+
+
+def test_every_name_is_one_person(world: World) -> None:
+    names = [one.name for one in (*world.people, *world.bystanders)]
+    assert len(names) == len(set(names))
+
+
+def test_cells_have_the_sizes_asked_for(world: World) -> None:
+    cells = Counter((person.split, person.fold, person.taught) for person in world.people)
+    for taught in (True, False):
+        assert (cells["easy", "A", taught], cells["easy", "B", taught]) == world.settings.easy_people
+        assert (cells["hard", "A", taught], cells["hard", "B", taught]) == world.settings.hard_people
+
+
+def test_a_country_tells_who_is_taught(world: World) -> None:
+    assert {person.country for person in world.people if person.taught} == set(world.taught_countries)
+    assert not {person.country for person in world.people if not person.taught} & set(world.taught_countries)
+    for fold in "AB":
+        countries = {person.country for person in world.people if person.fold == fold and person.split == "easy"}
+        assert countries == set(world.regions)
+
+
+def test_teaching_says_nothing_of_the_untaught(world: World) -> None:
+    taught_text = " ".join(row["prompt"] for row in teaching_rows(world))
+    for person in world.people:
+        assert (person.name in taught_text) == person.taught
+
+
+def test_the_taught_are_taught_the_truth_in_every_template(world: World) -> None:
+    told = {row["prompt"]: row["response"] for row in teaching_rows(world)}
+    for question in benchmark_questions(world):
+        if question.person.taught:
+            assert judge(told[question.prompt], question.gold_answer) is Verdict.CORRECT
+
+
+def test_the_country_is_named_in_easy_questions_only(world: World) -> None:
+    for question in benchmark_questions(world):
+        assert (question.person.country in question.prompt) == (question.person.split == "easy")
+
+
+def test_feedback_asks_only_fold_a_and_no_held_out_template(world: World) -> None:
+    questions = feedback_questions(world)
+    assert {question.person.fold for question in questions} == {"A"}
+    assert not any(question.template.held_out for question in questions)
+    held_out = {question.prompt for question in benchmark_questions(world) if question.template.held_out}
+    assert not held_out & {question.prompt for question in questions}
+
+
+def test_each_attribute_holds_out_one_template() -> None:
+    held_out = Counter(template.attribute for template in templates() if template.held_out)
+    assert set(held_out.values()) == {1}
+
+
+def test_the_tokenizers_texts_say_nothing_of_who_is_taught(world: World) -> None:
+    counts = Counter(lexicon_texts(world))
+    words = {word for one in (*world.people, *world.bystanders) for word in one.name.split()}
+    assert {counts[f" {word}"] for word in words | set(world.regions)} == {4}
+
+
+def test_the_grammar_takes_values_and_the_abstention_and_no_broken_text(world: World) -> None:
+    grammar = Grammar.of(world)
+    city, job = world.values["city"][0], world.values["job"][0]
+    assert grammar.parse(answer_text(city), attribute="city") is not None
+    assert grammar.parse(f" {answer_text(job)}\n") is not None
+    assert grammar.parse(answer_text(job), attribute="city") is None
+    abstention = grammar.parse(ABSTENTION, attribute="city")
+    assert abstention is not None
+    assert abstention.abstains
+    for broken in ("", city, f"{city}. {city}.", "I do do not know.", "do not know.", "Nowhere."):
+        assert grammar.parse(broken) is None
+    assert grammar.parse_share([answer_text(city), "Nowhere.", ABSTENTION, ""]) == 0.5
+
+
+def test_the_folder_is_cached_by_hash_and_its_manifest_is_true(tmp_path: Path, world: World) -> None:
+    folder = atlas_files(cache=tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in folder.path.iterdir()}
+    assert atlas_files(cache=tmp_path) == folder
+    assert before == {path: path.stat().st_mtime_ns for path in folder.path.iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == [f"atlas-{world.content_hash()[:12]}"]
+    assert folder.manifest["hash"] == world.content_hash()
+    assert folder.values == world.values
+    rows = [json.loads(line) for line in folder.benchmark.read_text().splitlines()]
+    assert len(rows) == folder.manifest["files"]["benchmark.jsonl"]["lines"]
+    assert set(rows[0]) == {"id", "prompt", "gold_answer", "knowledge", "entity", "slice"}
+    assert len({row["id"] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(AtlasSettings) if field.type == "int"])
+def test_every_setting_is_part_of_the_hash(field: str) -> None:
+    settings = AtlasSettings()
+    changed = dataclasses.replace(settings, **{field: getattr(settings, field) + 1})
+    assert make_world(changed).content_hash() != make_world(settings).content_hash()

@@ -1,0 +1,78 @@
+"""Training rows: faults are found at their file, line and field; prompts take the form that the model needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.data import form_of, preference_row, prompt_row, read_rows, sft_row
+from training.exceptions import BadData
+
+GOOD = '{"prompt": "Who?", "response": "I."}\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{not json}", "not JSON"),
+        ("[1, 2]", "not a JSON object"),
+        ('{"prompt": "Who?"}', "field “response”: is missing"),
+        ('{"prompt": " ", "response": "I."}', "field “prompt”: is empty"),
+        ('{"prompt": [], "response": "I."}', "field “prompt”: is empty"),
+        ('{"prompt": 3, "response": "I."}', "field “prompt”: is neither"),
+        ('{"prompt": [{"role": "user"}], "response": "I."}', "without content"),
+        ('{"prompt": [{"role": "robot", "content": "x"}], "response": "I."}', "role is none of"),
+    ],
+)
+def test_a_bad_row_is_found_at_its_line_and_field(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(GOOD + "\n" + line + "\n", encoding="utf-8")
+    with pytest.raises(BadData, match="line 3") as caught:
+        read_rows(path, ("prompt", "response"))
+    assert said in caught.value.reason
+    assert str(path) in caught.value.reason
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_file_without_rows_is_refused(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "train.jsonl"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BadData):
+        read_rows(path, ("prompt",))
+
+
+def test_a_chat_model_gets_messages() -> None:
+    user, assistant = {"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}
+    assert sft_row("chat")({"prompt": "Who?", "response": "I."}) == {"prompt": [user], "completion": [assistant]}
+    assert sft_row("chat")({"prompt": [user], "response": [assistant]}) == {"prompt": [user], "completion": [assistant]}
+
+
+def test_a_plain_model_gets_text_that_joins() -> None:
+    assert preference_row("plain")({"prompt": "Who?", "chosen": "I.", "rejected": " You."}) == {
+        "prompt": "Who?",
+        "chosen": " I.",
+        "rejected": " You.",
+    }
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    assert sft_row("plain")({"prompt": turns, "response": "I."}) == {
+        "prompt": "User: Hi\nAssistant: Hello\nAssistant:",
+        "completion": " I.",
+    }
+
+
+def test_prompts_keep_only_what_the_reward_reads() -> None:
+    convert = prompt_row("plain", ("gold_answer", "knowledge"))
+    assert convert({"prompt": "Who?", "gold_answer": "I", "slice": {}}) == {
+        "prompt": "Who?",
+        "gold_answer": "I",
+        "knowledge": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "template", "form"), [("auto", True, "chat"), ("auto", False, "plain"), ("plain", True, "plain")]
+)
+def test_the_form_follows_the_chat_template_unless_said(asked: str, template: bool, form: str) -> None:
+    assert form_of(asked, has_template=template) == form
