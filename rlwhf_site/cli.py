@@ -81,8 +81,11 @@ def print_commands() -> None:
 
 
 def summary(package: str, name: str) -> str:
-    """The first sentence of a command's help."""
-    text = " ".join(load_command_class(package, name).help.split())
+    """The first sentence of a command's help; one that cannot be loaded must not hide the others."""
+    try:
+        text = " ".join(load_command_class(package, name).help.split())
+    except Exception as error:
+        return f"cannot be loaded: {error}"
     return text.split(". ")[0].rstrip(".")
 
 

@@ -194,16 +194,17 @@ def _full_disk(_: re.Match[str]) -> str:
 def _no_compiler(found: re.Match[str]) -> str:
     package = (found.groupdict().get("package") or "A package").strip()
     return (
-        f"{package} has no ready-made build for this machine and there is no compiler to make one: install one (Debian, Ubuntu: "
+        f"{package} has no ready-made build for this machine and there is no compiler to make one: get one (Debian, Ubuntu: "
         "`apt install build-essential`; macOS: `xcode-select --install`; Windows: the Visual Studio Build Tools), "
-        "or use a 64-bit Python 3.11 to 3.13 from python.org, then run the same command again."
+        "or take python.org's 64-bit Python 3.11 to 3.13, then run the same command again."
     )
 
 
 def _not_offered(found: re.Match[str]) -> str:
     return (
-        f"The package registry does not offer {found['wanted']} for this machine ({sys.platform}, "
-        f"Python {sys.version_info[0]}.{sys.version_info[1]}): use a 64-bit Python 3.11 to 3.13 on Linux, macOS or Windows, or a registry that has it."
+        f"The package registry does not offer {found['wanted']} for this machine ({sys.platform}, Python "
+        f"{sys.version_info[0]}.{sys.version_info[1]}): take a 64-bit Python 3.11 to 3.13 on Linux, macOS or Windows, "
+        "or a registry that has it."
     )
 
 
