@@ -284,8 +284,8 @@ def main() -> int:
     testing = command.command not in {"run", "install"}
     try:
         install(["site", "test"] if testing else ["site"])
-    except InstallError as error:
-        sys.stderr.write(f"{error}\n")
+    except (InstallError, OSError) as error:
+        sys.stderr.write(f"{error if isinstance(error, InstallError) else reason_for(str(error))}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("Stopped; run the same command again to go on.\n")
