@@ -248,6 +248,10 @@ class Progress(models.Model):
     def __str__(self) -> str:
         return f"{self.rater} in {self.project}: {self.scored}"
 
+    @property
+    def seconds_each(self) -> float | None:
+        return self.seconds / self.scored if self.scored else None
+
 
 class Draft(models.Model):
     """What a person has typed about an item and not yet submitted."""

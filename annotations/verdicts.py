@@ -41,7 +41,7 @@ class Phrases:
     negate: tuple[str, ...]
 
 
-_APOSTROPHES = re.compile("['’‘`´]")  # noqa: RUF001 (the typographic ones are what models write)
+_APOSTROPHES = re.compile("['’‘`´]")
 _NOT_WORD = re.compile(r"[^\w]+|_")
 
 
@@ -114,4 +114,4 @@ def _says_more(said: str, lists: Phrases) -> bool:
     return any(word not in _FILLER for word in rest.split())
 
 
-_FILLER = frozenset("i im am sorry but that this it is the a an answer to about and so sure of".split())
+_FILLER = frozenset(normalise("I I'm am sorry but that this it is the a an answer to about and so sure of").split())

@@ -22,6 +22,8 @@ from annotations.tuple_stream import TupleStream
 from jobs.models import Job, Pipeline
 from jobs.services import job_queue
 
+# The address of the build form.
+RESERVED = "new"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 Tell = Callable[[int, int], None]
 
@@ -228,7 +230,7 @@ def _version(
     asked: dict[str, Any] | None = None,
 ) -> DatasetVersion:
     """The row of a version that is to be built; a name whose build came to nothing may be used again."""
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name == RESERVED:
         raise DatasetRefused("The name may hold small letters, digits and dashes, and starts with a letter or digit.")
     if kind not in DatasetVersion.Kind.values:
         raise DatasetRefused(f"“{kind}” is no kind of dataset; there are {', '.join(DatasetVersion.Kind.values)}.", field="kind")

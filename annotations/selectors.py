@@ -1,0 +1,212 @@
+"""What pages, API and commands read about items, scores and datasets."""
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+
+from accounts.models import User
+from annotations.models import DatasetVersion, Flag, Import, Item, Progress, Project, Score, Turn
+
+ITEM_STATES = {
+    "": "All",
+    "open": "Needs scores",
+    "done": "Has its scores",
+    "flagged": "Flagged",
+    "mine": "Scored by me",
+}
+# Enough to show that there are more; counting every hit of a broad search would read the whole table.
+COUNTED_AT_MOST = 10_000
+
+
+@dataclass(frozen=True)
+class ItemFilter:
+    """What the items page was asked for."""
+
+    project: Project | None = None
+    text: str = ""
+    state: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class ProjectProgress:
+    """How far a project is, exact: the sum of the raters' running counts."""
+
+    items: int
+    done: int
+    scores: int
+    mine: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.items - self.done)
+
+    @property
+    def share(self) -> float | None:
+        return self.done / self.items if self.items else None
+
+
+def item_list(*, wanted: ItemFilter, user: User) -> QuerySet[Item]:
+    """Items, newest first, without the long columns."""
+    items = Item.objects.defer("prompt", "metadata", "search").select_related("project")
+    if wanted.project:
+        items = items.filter(project=wanted.project)
+    if wanted.source:
+        items = items.filter(source_model=wanted.source)
+    if wanted.text.strip():
+        items = items.filter(search=SearchQuery(wanted.text, config="simple", search_type="websearch"))
+    states: dict[str, Any] = {
+        "open": Q(is_open=True),
+        "done": Q(is_open=False, people_scores__gt=0),
+        "flagged": Q(open_flags__gt=0),
+        "mine": Q(pk__in=Score.objects.filter(rater__user=user, withdrawn_at=None).values("item")),
+    }
+    return items.filter(states[wanted.state]) if wanted.state in states else items
+
+
+def item_count(*, items: QuerySet[Item], wanted: ItemFilter) -> int:
+    """How many items match; with a search, at most COUNTED_AT_MOST + 1."""
+    if wanted.project and wanted == ItemFilter(project=wanted.project):
+        return Project.objects.values_list("item_count", flat=True).get(pk=wanted.project.pk)
+    if wanted == ItemFilter():
+        return Project.objects.aggregate(all=Sum("item_count"))["all"] or 0
+    return items.order_by()[: COUNTED_AT_MOST + 1].count()
+
+
+def source_models(*, project: Project | None) -> list[str]:
+    """The models that answered, by walking the index from name to name: it never reads every item."""
+    items = Item.objects.filter(project=project) if project else Item.objects
+    found: list[str] = []
+    name = ""
+    while len(found) < 200:
+        after = items.filter(source_model__gt=name).order_by("source_model").values_list("source_model", flat=True).first()
+        if after is None:
+            break
+        found.append(after)
+        name = after
+    return found
+
+
+@dataclass
+class SeenScores:
+    """The scores of an item that a person may see, and why there may be more than those."""
+
+    mine: Score | None = None
+    others: list[Score] = field(default_factory=list)
+    # "" shown, "blind" until they have scored it themselves, "role" not for annotators
+    hidden: str = ""
+
+    @property
+    def fused(self) -> float | None:
+        return _median([score for score in (self.mine, *self.others) if score])
+
+
+def scores_seen(*, item: Item, user: User) -> SeenScores:
+    """Nobody sees others' scores of an item before giving their own, or saying that they will not score it."""
+    live = list(Score.objects.filter(item=item, withdrawn_at=None).select_related("rater", "rubric_version"))
+    mine = next((score for score in live if score.rater.user_id == user.pk), None)
+    others = [score for score in live if score is not mine]
+    if not user.has_role("member"):
+        return SeenScores(mine, hidden="role" if others else "")
+    if others and item.pk in _blind([item], user):
+        return SeenScores(mine, hidden="blind")
+    return SeenScores(mine, others)
+
+
+def shown_rewards(*, items: list[Item], user: User) -> dict[int, float | None]:
+    """The median of the live scores of each item, for those items whose scores this person may see."""
+    if not user.has_role("member"):
+        mine = Score.objects.filter(item__in=items, rater__user=user, withdrawn_at=None)
+        return dict(mine.values_list("item_id", "overall"))
+    blind = _blind(items, user)
+    scores: dict[int, list[Score]] = {}
+    for score in Score.objects.filter(item__in=items, withdrawn_at=None).only("item_id", "overall"):
+        scores.setdefault(score.item_id, []).append(score)
+    return {item.pk: _median(scores[item.pk]) for item in items if item.pk in scores and item.pk not in blind}
+
+
+def _blind(items: list[Item], user: User) -> set[int]:
+    """The items that this person may still be asked to score."""
+    settled = (Turn.State.SCORED, Turn.State.REVEALED)
+    done = set(Turn.objects.filter(item__in=items, rater__user=user, state__in=settled).values_list("item_id", flat=True))
+    return {item.pk for item in items if item.is_open and item.pk not in done}
+
+
+def _median(scores: list[Score]) -> float | None:
+    values = [score.overall for score in scores if score.overall is not None]
+    return float(median(values)) if values else None
+
+
+def score_history(*, item: Item, user: User) -> QuerySet[Score]:
+    """A person's own scores of an item, withdrawn ones too, newest first."""
+    return Score.objects.filter(item=item, rater__user=user).select_related("rater").order_by("-id")
+
+
+def open_flags(*, item: Item) -> QuerySet[Flag]:
+    return Flag.objects.filter(item=item, resolved_at=None).select_related("rater")
+
+
+def project_list() -> QuerySet[Project]:
+    return Project.objects.select_related("rubric_version")
+
+
+def project_progress(*, project: Project, user: User | None = None) -> ProjectProgress:
+    rows = Progress.objects.filter(project=project)
+    people = Q(rater__kind="person")
+    mine = Q(rater__user=user) if user else Q(pk__in=[])
+    sums = rows.aggregate(done=Sum("completed"), scores=Sum("scored", filter=people), mine=Sum("scored", filter=mine))
+    items = Project.objects.values_list("item_count", flat=True).get(pk=project.pk) if project.raters_per_item else 0
+    return ProjectProgress(items=items, done=sums["done"] or 0, scores=sums["scores"] or 0, mine=sums["mine"] or 0)
+
+
+def rater_progress(*, project: Project) -> QuerySet[Progress]:
+    """Who has scored how much here."""
+    return Progress.objects.filter(project=project, scored__gt=0).select_related("rater").order_by("-scored")
+
+
+def import_list(*, project: Project | None = None) -> QuerySet[Import]:
+    imports = Import.objects.select_related("project", "job", "requested_by")
+    return imports.filter(project=project) if project else imports
+
+
+def dataset_list() -> QuerySet[DatasetVersion]:
+    return DatasetVersion.objects.select_related("project", "job", "requested_by")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The home page's figures; each is a running count or an index, never a scan of the items."""
+
+    projects: int
+    items: int
+    scores: int
+    raters: int
+    datasets: int
+
+
+def totals() -> Totals:
+    scored = Progress.objects.aggregate(scores=Sum("scored"), raters=Count("rater", distinct=True, filter=Q(scored__gt=0)))
+    items = Project.objects.aggregate(items=Sum("item_count"), projects=Count("pk"))
+    return Totals(
+        projects=items["projects"],
+        items=items["items"] or 0,
+        scores=scored["scores"] or 0,
+        raters=scored["raters"],
+        datasets=DatasetVersion.objects.ready().count(),
+    )
+
+
+def next_project(*, user: User) -> Project | None:
+    """The project where this person's scores are wanted: where they scored last, else the first with open items."""
+    open_items = Item.objects.filter(project=OuterRef("pk"), is_open=True)
+    with_work = Project.objects.filter(Exists(open_items), raters_per_item__gt=0)
+    last = Turn.objects.filter(rater__user=user, project__in=with_work).order_by("-updated_at").select_related("project").first()
+    return last.project if last else with_work.order_by("name").first()
+
+
+def scoring_projects() -> list[Project]:
+    """Projects that ask people for scores."""
+    return list(project_list().filter(raters_per_item__gt=0).order_by(F("item_count").desc(), "name"))

@@ -1,0 +1,71 @@
+"""How scores and texts are shown."""
+
+from typing import Any
+
+import nh3
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+
+register = template.Library()
+
+# Markdown without raw HTML; what comes out is cleaned all the same. No images: they would call other machines.
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"]).disable("image")
+_TAGS = {
+    "p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "h3", "h4", "h5", "h6",
+    "table", "thead", "tbody", "tr", "th", "td",
+}  # fmt: skip
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+# What renders longer than this is shown as plain text: nobody reads it for its headings.
+LONGEST_MARKDOWN = 100_000
+CHIPS = {2: "p2", 1: "p1", 0: "0", -1: "m1", -2: "m2"}
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """Markdown as safe HTML. Headings start at the third level, below the page's own."""
+    if len(text) > LONGEST_MARKDOWN:
+        return format_html("<pre>{}</pre>", text)
+    tokens = _MARKDOWN.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    return mark_safe(  # noqa: S308 - cleaned on this line
+        nh3.clean(
+            html,
+            tags=_TAGS,
+            attributes=_ATTRIBUTES,
+            url_schemes={"http", "https", "mailto"},
+            link_rel="noopener noreferrer nofollow",
+        )
+    )
+
+
+@register.filter
+def signed(value: float | None) -> str:
+    """A score as it is written everywhere: +2, 0, −1, and with halves where there are any."""
+    if value is None:
+        return "–"
+    text = f"{abs(value):.2f}".rstrip("0").rstrip(".")
+    return f"+{text}" if value > 0 else f"−{text}" if value < 0 else "0"
+
+
+@register.simple_tag
+def chip(value: float | None, label: str = "") -> SafeString:
+    """A score in its colour; "not scored" is hatched and never 0."""
+    if value is None:
+        return format_html('<span class="chip chip--none" title="{}">–</span>', label or "Not scored")
+    nearest = min(CHIPS, key=lambda step: (abs(step - value), -step))
+    return format_html('<span class="chip chip--{}" title="{}">{}</span>', CHIPS[nearest], label, signed(value))
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+@register.filter
+def get(mapping: dict[str, Any], key: Any) -> Any:
+    return mapping.get(key)

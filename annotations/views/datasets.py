@@ -1,0 +1,110 @@
+"""The Data pages: dataset versions, their report cards, and the build form."""
+
+from pathlib import Path
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.roles import role_required, signed_in_user
+from annotations import selectors, services
+from annotations.dataset_files import MANIFEST, REPORT, SPLITS, read_rows
+from annotations.forms import DatasetForm
+from annotations.models import DatasetVersion, Project
+from annotations.services import DatasetRefused
+
+PAGE_SIZE = 50
+SAMPLE_ROWS = 5
+# Up to this many items a build takes seconds, and is done while the person waits.
+DIRECT_ITEMS = 2000
+# Above this a preview would take longer than a person waits.
+PREVIEWED_ITEMS = 20_000
+FILES = {*(f"{split}.jsonl" for split in SPLITS), REPORT, MANIFEST}
+
+
+@require_GET
+@role_required("member")
+def dataset_list(request: HttpRequest) -> HttpResponse:
+    page = Paginator(selectors.dataset_list(), PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(
+        request, "annotations/dataset_list.html", {"page": page, "any_item": Project.objects.filter(item_count__gt=0).exists()}
+    )
+
+
+@require_GET
+@role_required("member")
+def dataset_detail(request: HttpRequest, name: str) -> HttpResponse:
+    version = get_object_or_404(selectors.dataset_list(), name=name)
+    samples = read_rows(Path(version.folder), "train", SAMPLE_ROWS) if version.is_ready else []
+    context = {
+        "version": version,
+        "report": version.report,
+        "gates": [
+            (title, version.report[key]) for title, key in (("Tuples", "gate"), ("Rows", "row_gate")) if version.report.get(key)
+        ],
+        "samples": samples,
+        "columns": [
+            column for column in ("prompt", "response", "chosen", "rejected", "gold_answer") if samples and column in samples[0]
+        ],
+        "files": sorted(FILES) if version.is_ready else [],
+        "parents": version.parents.all(),
+    }
+    return render(request, "annotations/dataset_detail.html", context)
+
+
+@require_GET
+@role_required("member")
+def dataset_download(request: HttpRequest, name: str, file: str) -> FileResponse:  # noqa: ARG001 - what a view is given
+    version = get_object_or_404(DatasetVersion.objects.ready(), name=name)
+    path = Path(version.folder) / file
+    if file not in FILES or not path.exists():
+        raise Http404(f"{name} has no file “{file}”.")
+    return FileResponse(path.open("rb"), as_attachment=True, filename=f"{name}-{file}", content_type="application/octet-stream")
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("admin")
+def dataset_build(request: HttpRequest) -> HttpResponse:
+    initial = {"project": Project.objects.filter(slug=request.GET.get("project", "")).first()}
+    form = DatasetForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        make = services.dataset_build if data["project"].item_count <= DIRECT_ITEMS else services.dataset_queue
+        try:
+            version = make(
+                project=data["project"],
+                name=data["name"],
+                kind=data["kind"],
+                settings=form.settings(),
+                actor=signed_in_user(request),
+            )
+        except DatasetRefused as refused:
+            field = refused.field if refused.field in form.fields else None
+            form.add_error(field, f"{refused} {refused.hint}".strip())
+        else:
+            if version.is_ready:
+                messages.success(request, f"{version.name} is built.")
+            return redirect(version)
+    context = {"form": form, "any_project": Project.objects.exists()}
+    return render(request, "annotations/dataset_build.html", context, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@role_required("admin")
+def dataset_preview(request: HttpRequest) -> HttpResponse:
+    """What a build with the filled-in form would give; builds nothing."""
+    form = DatasetForm(request.POST)
+    form.fields["name"].required = False
+    context: dict[str, object] = {"form": form}
+    if form.is_valid():
+        data = form.cleaned_data
+        if data["project"].item_count > PREVIEWED_ITEMS:
+            context["too_many"] = data["project"].item_count
+        else:
+            try:
+                context["report"] = services.dataset_preview(project=data["project"], kind=data["kind"], settings=form.settings())
+            except DatasetRefused as refused:
+                context["refused"] = str(refused)
+    return render(request, "annotations/_dataset_preview.html", context)

@@ -1,0 +1,198 @@
+"""The scoring page. Every action works as a plain form; with JavaScript the page asks for JSON, and swaps the item
+that it has already loaded while the server takes the score.
+"""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import User
+from accounts.roles import role_required, signed_in_user
+from annotations import selectors, services
+from annotations.forms import ScoreForm
+from annotations.models import Draft, Flag, Item, Project
+from annotations.services import ScoringRefused
+
+
+@require_GET
+@role_required("annotator")
+def score(request: HttpRequest) -> HttpResponse:
+    """To the project where this person's scores are wanted."""
+    project = selectors.next_project(user=signed_in_user(request))
+    projects = selectors.scoring_projects()
+    if project or len(projects) == 1:
+        return redirect("annotations:score-project", slug=(project or projects[0]).slug)
+    return render(request, "annotations/score_nothing.html", {"projects": projects})
+
+
+@require_GET
+@role_required("annotator")
+def score_project(request: HttpRequest, slug: str) -> HttpResponse:
+    user = signed_in_user(request)
+    project = _project(slug)
+    item = services.item_next(project=project, actor=user)
+    context = {
+        "project": project,
+        "rubric": project.rubric_version.rubric,
+        "progress": selectors.project_progress(project=project, user=user),
+        "projects": selectors.scoring_projects(),
+        **(_scoring(item, project, user) if item else {}),
+    }
+    return render(request, "annotations/score.html", context)
+
+
+@require_GET
+@role_required("annotator")
+def score_next(request: HttpRequest, slug: str) -> JsonResponse:
+    """The item after the one on the page, for loading ahead."""
+    return _next(request, _project(slug), signed_in_user(request), request.GET.getlist("besides"))
+
+
+@require_POST
+@role_required("annotator")
+def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
+    user, item = signed_in_user(request), _item(pk)
+    form = ScoreForm(request.POST, rubric=item.project.rubric_version.rubric)
+    if not form.is_valid():
+        return _refused(request, item, " ".join(f"{name}: {errors[0]}" for name, errors in form.errors.items()))
+    data = form.cleaned_data
+    try:
+        services.score_submit(
+            item=item,
+            actor=user,
+            submission=data["submission"],
+            overall=None if data["cannot_verify"] else data["overall"],
+            dimensions=form.dimensions,
+            critique=data["critique"],
+            cannot_verify=data["cannot_verify"],
+            seconds=data["seconds"] if data["seconds"] is not None else _since(request.POST.get("shown_at", "")),
+        )
+    except ScoringRefused as refused:
+        return _refused(request, item, str(refused))
+    return _done(request, item, user)
+
+
+@require_POST
+@role_required("annotator")
+def score_skip(request: HttpRequest, pk: int) -> HttpResponse:
+    user, item = signed_in_user(request), _item(pk)
+    services.item_skip(item=item, actor=user)
+    return _done(request, item, user)
+
+
+@require_POST
+@role_required("annotator")
+def score_flag(request: HttpRequest, pk: int) -> HttpResponse:
+    user, item = signed_in_user(request), _item(pk)
+    try:
+        services.item_flag(item=item, actor=user, reason=request.POST.get("reason", ""), note=request.POST.get("note", "")[:2000])
+    except ScoringRefused as refused:
+        return _refused(request, item, str(refused))
+    return _done(request, item, user)
+
+
+@require_POST
+@role_required("annotator")
+def score_draft(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep what is typed so far. 204 also when it is no longer wanted: the item has been scored since."""
+    user, item = signed_in_user(request), _item(pk)
+    names = item.project.rubric_version.rubric.dimension_ids
+    post = request.POST
+    data = {
+        "overall": _whole(post.get("overall")),
+        "dimensions": {name: value for name in names if (value := _whole(post.get(f"dimension_{name}"))) is not None},
+        "critique": post.get("critique", "")[:20_000],
+        "cannot_verify": bool(post.get("cannot_verify")),
+        "seconds": _number(post.get("seconds")),
+    }
+    services.draft_save(item=item, actor=user, data=data)
+    return HttpResponse(status=204)
+
+
+@require_POST
+@role_required("annotator")
+def score_undo(request: HttpRequest, slug: str) -> HttpResponse:
+    """Take back the last score, skip or flag; the item comes back with what was written."""
+    user, project = signed_in_user(request), _project(slug)
+    item = services.score_undo(project=project, actor=user)
+    if not _wants_json(request):
+        messages.info(request, "Taken back: here it is again." if item else "There is nothing to take back.")
+        return redirect("annotations:score-project", slug=slug)
+    return JsonResponse(_answer(request, project, user, item))
+
+
+def _done(request: HttpRequest, item: Item, user: User) -> HttpResponse:
+    if not _wants_json(request):
+        return redirect("annotations:score-project", slug=item.project.slug)
+    return _next(request, item.project, user, [str(item.pk), *request.POST.getlist("besides")])
+
+
+def _next(request: HttpRequest, project: Project, user: User, besides: list[str]) -> JsonResponse:
+    item = services.item_next(project=project, actor=user, besides=[int(one) for one in besides if one.isdigit()])
+    return JsonResponse(_answer(request, project, user, item))
+
+
+def _answer(request: HttpRequest, project: Project, user: User, item: Item | None) -> dict[str, Any]:
+    progress = selectors.project_progress(project=project, user=user)
+    context = _scoring(item, project, user) | {"project": project, "rubric": project.rubric_version.rubric} if item else {}
+    return {
+        "item": item.pk if item else None,
+        "html": render_to_string("annotations/_scoring.html", context, request) if item else "",
+        "progress": {"mine": progress.mine, "done": progress.done, "items": progress.items},
+    }
+
+
+def _refused(request: HttpRequest, item: Item, reason: str) -> HttpResponse:
+    if _wants_json(request):
+        return JsonResponse({"error": reason, "item": item.pk}, status=422)
+    messages.error(request, reason)
+    return redirect("annotations:score-project", slug=item.project.slug)
+
+
+def _scoring(item: Item, project: Project, user: User) -> dict[str, Any]:
+    """What the form of one item shows: the item, and the draft of this person."""
+    draft = Draft.objects.filter(item=item, rater__user=user).first()
+    return {
+        "item": item,
+        "draft": draft,
+        "drafted": draft.data if draft else {},
+        "submission": uuid4(),
+        "shown_at": int(time.time()),
+        "dimension_keys": list(zip(project.rubric_version.rubric.dimensions, "qwertyuiop", strict=False)),
+        "reasons": Flag.Reason.choices,
+        "values": (-2, -1, 0, 1, 2),
+    }
+
+
+def _project(slug: str) -> Project:
+    return get_object_or_404(Project.objects.select_related("rubric_version"), slug=slug)
+
+
+def _item(pk: int) -> Item:
+    return get_object_or_404(Item.objects.select_related("project__rubric_version").defer("search", "metadata"), pk=pk)
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.headers.get("Accept") == "application/json"
+
+
+def _since(shown_at: str) -> float | None:
+    """Without JavaScript: the time since the page was made."""
+    return time.time() - int(shown_at) if shown_at.isdigit() else None
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text in {"-2", "-1", "0", "1", "2"} else None
+
+
+def _number(text: str | None) -> float:
+    try:
+        return max(0.0, float(text or 0))
+    except ValueError:
+        return 0.0
