@@ -7,7 +7,6 @@ from django.http import HttpRequest
 
 from accounts.models import ApiToken, AuditEntry, User
 
-
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
 else:

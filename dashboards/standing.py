@@ -73,15 +73,23 @@ def steps(at: Standing) -> list[Step]:
         _step("Items", "annotations:item-list", at.items, "item", _projects(at.projects)),
         _step("Score", "annotations:score", at.scores, "score", _scoring(at)),
         _step(
-            "Data", "annotations:dataset-list", at.datasets, "dataset version", at.newest_dataset, at.live_datasets, "building"
+            "Data",
+            "annotations:dataset-list",
+            at.datasets,
+            "dataset version",
+            at.newest_dataset,
+            live=at.live_datasets,
+            doing="building",
         ),
-        _step("Train", "training:run-list", at.runs, "finished run", "", at.live_runs, "under way"),
-        _step("Evaluate", "evaluation:scorecard-list", at.scorecards, "scorecard", "", at.live_evaluations, "under way"),
+        _step("Train", "training:run-list", at.runs, "finished run", "", live=at.live_runs, doing="under way"),
+        _step(
+            "Evaluate", "evaluation:scorecard-list", at.scorecards, "scorecard", "", live=at.live_evaluations, doing="under way"
+        ),
         _step("Models", "training:artifact-list", at.models, "model", at.newest_model),
     ]
 
 
-def _step(label: str, page: str, count: int, unit: str, note: str, live: int = 0, doing: str = "") -> Step:
+def _step(label: str, page: str, count: int, unit: str, note: str, *, live: int = 0, doing: str = "") -> Step:
     progress: Progress = "busy" if live else "done" if count else "todo"
     return Step(label, page, count, unit if count == 1 else f"{unit}s", f"{live} {doing}" if live else note, progress)
 
@@ -99,7 +107,8 @@ def _scoring(at: Standing) -> str:
 RUN_THE_LOOP = Action(
     "Run the demo loop",
     "Watch the whole loop once, on a small closed world made for it: a model is taught, its answers are scored, the scores "
-    "become a dataset, the dataset trains the model, and a scorecard shows whether it got more honest. Takes a few minutes on two cores.",
+    "become a dataset, the dataset trains the model, and a scorecard shows whether it got more honest. It takes a few minutes "
+    "on two cores.",
     "evaluation:loop-start",
     post=True,
 )

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+from dashboards.telemetry import NOTHING, usage_of
+from tests.dashboards import seed
+
+
+def test_an_ended_run_shows_mean_cpu_peak_memory_and_its_energy(tmp_path: Path):
+    seed.telemetry(tmp_path / "run", energy=5400.0)
+    usage = usage_of(str(tmp_path / "run"), ended=True)
+    assert usage.cpu_percent == 120.0 and usage.memory_bytes == 12 * 10**8
+    assert usage.tokens_per_second == 4001 and usage.energy_joules == 5400.0
+
+
+def test_a_live_run_shows_its_latest_sample(tmp_path: Path):
+    seed.telemetry(tmp_path / "run", energy=None)
+    usage = usage_of(str(tmp_path / "run"), ended=False)
+    assert usage.cpu_percent == 140.0 and usage.tokens_per_second == 4002
+    assert usage.measured and usage.energy_joules is None
+
+
+def test_without_files_nothing_is_claimed(tmp_path: Path):
+    assert usage_of("", ended=True) == NOTHING
+    assert not usage_of(str(tmp_path / "gone"), ended=False).measured
+
+
+def test_only_the_end_of_a_growing_file_is_read(tmp_path: Path):
+    folder = tmp_path / "run"
+    seed.telemetry(folder, energy=None)
+    long = b'{"cpu_percent": 7.0, "rss_bytes": 5, "energy_joules": null}\n' * 20_000
+    (folder / "telemetry.jsonl").write_bytes(long)
+    assert usage_of(str(folder), ended=False).cpu_percent == 7.0
