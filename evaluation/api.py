@@ -13,9 +13,12 @@ from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
 from evaluation import selectors
+from evaluation.loop import LoopSettings, loop_start
 from evaluation.models import Benchmark, Evaluation
 from evaluation.services import EvaluationRefused, benchmark_register, evaluation_queue
+from jobs.models import Pipeline
 from training.models import Artifact
+from training.services import RunRefused
 
 router = Router(tags=["evaluation"])
 
@@ -127,3 +130,18 @@ def evaluation_scorecard(request: HttpRequest, pk: int) -> dict[str, Any]:
     evaluation = get_object_or_404(Evaluation.objects.done(), pk=pk)
     assert evaluation.scorecard is not None
     return evaluation.scorecard
+
+
+class LoopOut(Schema):
+    pipeline: int = Field(alias="id")
+    name: str
+    settings: dict[str, Any] = Field(alias="payload")
+
+
+@router.post("/loops", response={201: LoopOut}, auth=ApiAuth("admin"))
+def loop_create(request: HttpRequest, wanted: LoopSettings) -> Status[Pipeline]:
+    """Queue one turn of the Atlas loop: teach, answer, score, gate, train, evaluate."""
+    try:
+        return Status(201, loop_start(actor=request.auth, wanted=wanted))  # type: ignore[attr-defined]
+    except RunRefused as refused:
+        raise HttpError(422, str(refused)) from refused

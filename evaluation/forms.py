@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from evaluation.loop import LoopSettings
 from evaluation.models import Benchmark
 from jobs.hardware import TAGS
 from training.models import Artifact
@@ -28,3 +29,17 @@ class EvaluationForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset = Artifact.objects.ready()
+
+
+class LoopForm(forms.Form):
+    method = forms.ChoiceField(
+        choices=[("grpo", "GRPO"), ("dpo", "DPO")], initial="grpo", required=False, help_text="How the scores train the model."
+    )
+    seed = forms.IntegerField(
+        min_value=0, max_value=2**31 - 1, initial=0, required=False, help_text="Another seed is another world, with other people."
+    )
+
+    def wanted(self) -> LoopSettings:
+        """The settings that the filled-in form stands for; what it leaves open takes the default."""
+        given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        return LoopSettings.model_validate(given)

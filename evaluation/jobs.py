@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 from django.conf import settings
+from django.urls import reverse
 
-from evaluation.execute import SPEC
+from evaluation.execute import ANSWERS, SPEC
 from evaluation.models import Evaluation
 from evaluation.services import evaluate_spec, scorecard_store
-from jobs.kinds import JobKind, Launch, Outcome
+from jobs.kinds import JobKind, Launch, Outcome, django_child
 from jobs.models import Job
 from training.jobs import CHILD_ENVIRONMENT
 
@@ -31,6 +32,21 @@ class ScorecardEvaluation(JobKind):
 
     def url(self, job: Job) -> str:
         return _evaluation(job).get_absolute_url()
+
+
+class AnswerCollection(JobKind):
+    """`collect-answers` of what an earlier job, the generation, wrote."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        wanted = job.payload
+        answers = Path(Job.objects.get(pk=wanted["answers"]).folder) / ANSWERS
+        arguments = ("--project", wanted["project"], "--questions", wanted["questions"], "--answers", str(answers))
+        return Launch(
+            argv=django_child("collect_answers", *arguments, "--source", wanted["source"], "--folder", str(folder), "--job")
+        )
+
+    def url(self, job: Job) -> str:
+        return f"{reverse('annotations:item-list')}?project={job.payload['project']}"
 
 
 def _evaluation(job: Job) -> Evaluation:

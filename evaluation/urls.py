@@ -8,6 +8,7 @@ urlpatterns = [
     path("evaluate/new/", views.scorecard_queue, name="scorecard-queue"),
     path("evaluate/compare/", views.scorecard_compare, name="scorecard-compare"),
     path("evaluate/compare.csv", views.scorecard_compare_csv, name="scorecard-compare-csv"),
+    path("evaluate/loop/", views.loop_start, name="loop-start"),
     path("evaluate/<int:pk>/", views.scorecard_detail, name="scorecard-detail"),
     path("evaluate/<int:pk>/scorecard.json", views.scorecard_json, name="scorecard-json"),
     path("evaluate/<int:pk>/scorecard.csv", views.scorecard_csv, name="scorecard-csv"),

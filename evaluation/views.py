@@ -9,12 +9,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.roles import role_required, signed_in_user
-from evaluation import charts, selectors
-from evaluation.forms import EvaluationForm
+from evaluation import charts, loop, selectors
+from evaluation.forms import EvaluationForm, LoopForm
 from evaluation.metrics import METRICS
 from evaluation.models import Evaluation
 from evaluation.scorecard import Scorecard
 from evaluation.services import EvaluationRefused, evaluation_queue
+from training.services import RunRefused
 
 PAGE_SIZE = 50
 TILES = ("truthful_rate", "known_correct", "over_conservativeness", "hallucination_rate_unknown", "brier", "parse_share")
@@ -45,6 +46,22 @@ def scorecard_queue(request: HttpRequest) -> HttpResponse:
             return redirect(evaluation)
     context = {"form": form, "benchmarks": selectors.benchmark_list()}
     return render(request, "evaluation/scorecard_queue.html", context, status=422 if form.is_bound else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("admin")
+def loop_start(request: HttpRequest) -> HttpResponse:
+    """One turn of the Atlas loop: what it will do (GET), and its start (POST)."""
+    form = LoopForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            pipeline = loop.loop_start(actor=signed_in_user(request), wanted=form.wanted())
+        except RunRefused as refused:
+            form.add_error(None, str(refused))
+        else:
+            messages.success(request, "The loop is turning: each step shows here as it runs.")
+            return redirect("jobs:pipeline-detail", pipeline.pk)
+    return render(request, "evaluation/loop_start.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
 @require_GET

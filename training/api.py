@@ -60,9 +60,10 @@ class ArtifactOut(Schema):
 
 class RecipeOut(Schema):
     name: str
-    title: str
-    method: str
-    spec: dict[str, Any]
+    title: str = Field(alias="recipe.title")
+    description: str = Field(alias="recipe.description")
+    method: str = Field(alias="recipe.method")
+    settings: dict[str, Any] = Field(alias="recipe.settings")
 
 
 @router.get("/recipes", response=list[RecipeOut], auth=ApiAuth("member"))

@@ -28,9 +28,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self._last = (0.0, 0.0)
         self.stopped = False
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._last = (time.perf_counter(), float(state.num_input_tokens_seen))
         self._report(state)
 

@@ -54,14 +54,16 @@ def _checked(path: Path, number: int, line: bytes, columns: tuple[str, ...]) -> 
 def _problem(value: Any, column: str) -> str | None:
     if value is None:
         return "is missing"
-    if isinstance(value, str):
-        return None if value.strip() else "is empty"
-    if column not in ("prompt", *ANSWER_COLUMNS):
+    if value == [] or (isinstance(value, str) and not value.strip()):
+        return "is empty"
+    if isinstance(value, str) or column not in ("prompt", *ANSWER_COLUMNS):
         return None
+    return _problem_of_messages(value)
+
+
+def _problem_of_messages(value: Any) -> str | None:
     if not isinstance(value, list):
         return "is neither text nor a list of messages"
-    if not value:
-        return "is empty"
     for message in value:
         if not (isinstance(message, dict) and isinstance(message.get("content"), str)):
             return "holds a message without content"

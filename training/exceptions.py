@@ -1,4 +1,5 @@
 """What can go wrong in a training child, each with a reason for people and a hint on how to mend it."""
+# ruff: noqa: N818 (the names say what happened; all but one derive from TrainingError)
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def execute(folder: RunFolder, stop: StopRequest) -> None:
     report_progress(done=0, total=None, note="loading the model", folder=folder.path)
     write_json(folder.environment, describe_environment())
     # torch and transformers take seconds to import: only once the spec and the data are known to be good
-    from training import loading
+    from training import loading  # noqa: PLC0415 (weight)
 
     loaded = loading.model_for(spec, train_rows)
     _set_threads(spec.hardware.threads or loading.default_threads(loaded.model))
@@ -99,7 +99,7 @@ def _quiet_libraries(spec: RunSpec) -> None:
 
 
 def _set_threads(threads: int) -> None:
-    import torch
+    import torch  # noqa: PLC0415 (weight)
 
     torch.set_num_threads(threads)
 
@@ -112,7 +112,7 @@ def _build(
     train_rows: list[dict[str, Any]],
     eval_rows: list[dict[str, Any]] | None,
 ) -> tuple[Any, Any]:
-    from training.callbacks import RunCallback
+    from training.callbacks import RunCallback  # noqa: PLC0415 (weight)
     from training.trainers.arguments import TrainerInputs
 
     callback = RunCallback(folder, stop)
@@ -132,7 +132,7 @@ def _build(
 
 
 def _write_config(inputs: TrainerInputs, trainer: Any) -> None:
-    import torch
+    import torch  # noqa: PLC0415 (weight)
 
     config = {
         "spec": inputs.spec.model_dump(mode="json"),

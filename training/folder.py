@@ -109,4 +109,4 @@ def truncate_after(path: Path, step: int) -> None:
         kept.append(line)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_bytes(b"".join(kept))
-    os.replace(aside, path)
+    aside.replace(path)

@@ -23,13 +23,15 @@ class RunForm(forms.Form):
     hardware_tag = forms.ChoiceField(help_text="Which worker takes it.", label="Hardware")
     overrides = forms.CharField(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 4, "class": "mono", "spellcheck": "false", "placeholder": "settings.max_steps = 60"}),
+        widget=forms.Textarea(
+            attrs={"rows": 4, "class": "mono", "spellcheck": "false", "placeholder": "settings.max_steps = 60"}
+        ),
         help_text="Settings that differ from the recipe, one a line, as TOML.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._choice("recipe").choices = [(one.name, f"{one.method.upper()}: {one.title}") for one in recipe_list()]
+        self._choice("recipe").choices = [(one.name, one.recipe.title) for one in recipe_list()]
         self._model_choice("dataset").queryset = DatasetVersion.objects.ready().order_by("-id")
         self._model_choice("base").queryset = Artifact.objects.ready()
         served = tags_served()
@@ -53,7 +55,9 @@ class RunForm(forms.Form):
         try:
             return flat(tomllib.loads(self.cleaned_data["overrides"]))
         except tomllib.TOMLDecodeError as error:
-            raise forms.ValidationError(f"Not TOML: {error}. Write one setting a line, such as settings.max_steps = 60.") from error
+            raise forms.ValidationError(
+                f"Not TOML: {error}. Write one setting a line, such as settings.max_steps = 60."
+            ) from error
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -134,9 +134,9 @@ def _quiet_libraries(spec: GenerateSpec) -> None:
 
 def _sampler(spec: GenerateSpec) -> Sampler:
     # torch and transformers take seconds to import: only once the spec and the prompts are known to be good
-    import torch
+    import torch  # noqa: PLC0415 (weight)
 
-    from training.loading import default_threads, load
+    from training.loading import default_threads, load  # noqa: PLC0415 (weight)
     from training.sampling import Sampler
 
     loaded = load(spec.model, dtype=getattr(torch, spec.hardware.precision))
@@ -165,7 +165,7 @@ def _batches(spec: GenerateSpec, rows: list[Row], sampler: Sampler) -> list[list
 
 
 def _answers(sampler: Sampler, batch: list[_Question], *, seed: int) -> Iterator[dict[str, Any]]:
-    import torch
+    import torch  # noqa: PLC0415 (weight)
 
     torch.manual_seed(seed)  # by batch, so that a resumed run says what an undisturbed one would have said
     answers = sampler.answer([question.tokens for question in batch])

@@ -47,9 +47,7 @@ def load(source: ModelSpec, *, dtype: torch.dtype = torch.float32) -> Loaded:
     try:
         adapter = where / "adapter_config.json" if isinstance(where, Path) else None
         model = _adapted(where, dtype) if adapter and adapter.exists() else _plain(where, source.revision, dtype)
-        tokenizer = AutoTokenizer.from_pretrained(
-            _tokenizer_of(where), revision=source.revision, trust_remote_code=False
-        )
+        tokenizer = AutoTokenizer.from_pretrained(_tokenizer_of(where), revision=source.revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise BadModel(f"The model “{source.path}” cannot be loaded: {error}", _hint(source.path)) from error
     if tokenizer.pad_token is None:
@@ -85,7 +83,7 @@ def _plain(where: Path | str, revision: str | None, dtype: torch.dtype) -> PreTr
 def _adapted(where: Path | str, dtype: torch.dtype) -> PreTrainedModel:
     """The base model with its adapter merged in, so that it can be trained or adapted further."""
     # peft is slow to import and most runs need no adapter
-    from peft import PeftConfig, PeftModel
+    from peft import PeftConfig, PeftModel  # noqa: PLC0415 (weight)
 
     config = PeftConfig.from_pretrained(str(where))
     base = _plain(_resolve(str(config.base_model_name_or_path)), config.revision, dtype)

@@ -89,8 +89,8 @@ class Sampler:
             ids: list[int] = self._tokenizer(formed)["input_ids"]
             return ids
         text = self._tokenizer.apply_chat_template(formed, add_generation_prompt=True, tokenize=False)
-        ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        encoded: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return encoded
 
     @torch.inference_mode()
     def answer(self, prompts: Sequence[Sequence[int]]) -> list[Answer]:

@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from training.models import Artifact, Run
-from training.recipes import Recipe, recipes
+from training.recipes import Recipe, load_recipe, recipe_paths
+from training.trainers import METHODS
 
 
 def run_list() -> QuerySet[Run]:
@@ -32,8 +33,17 @@ def artifact_lineage(artifact: Artifact) -> list[Artifact]:
     return chain
 
 
-def recipe_list() -> list[Recipe]:
-    return sorted(recipes().values(), key=lambda recipe: (recipe.method, recipe.name))
+@dataclass(frozen=True)
+class NamedRecipe:
+    """A recipe as lists show it."""
+
+    name: str
+    recipe: Recipe
+
+
+def recipe_list() -> list[NamedRecipe]:
+    named = [NamedRecipe(name, load_recipe(name)) for name in recipe_paths()]
+    return sorted(named, key=lambda one: (list(METHODS).index(one.recipe.method), one.name))
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,18 @@ from annotations.models import DatasetVersion
 from jobs.hardware import TAGS
 from jobs.models import Job, Pipeline
 from jobs.services import job_queue
+from training.exceptions import BadSpec
 from training.model_files import check_model_folder
 from training.models import Artifact, Run
-from training.recipes import Recipe, load_recipe
-from training.specs import RunSpec
+from training.recipes import load_recipe
+from training.specs import ModelSpec, RunSpec
 from training.trainers import METHODS
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 GENERATE_FILE = "generate.json"
 
 
-class RunRefused(ValueError):
+class RunRefused(ValueError):  # noqa: N818 - a refusal is no accident
     """A run that cannot work, refused before it is queued. `field` names what to change; the message says how."""
 
     def __init__(self, field: str, message: str) -> None:
@@ -37,7 +38,7 @@ class RunRefused(ValueError):
 def run_spec(
     *,
     name: str,
-    recipe: Recipe,
+    recipe: str,
     base: Artifact | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> RunSpec:
@@ -46,16 +47,18 @@ def run_spec(
     The paths in it stand for files that may not exist yet; `place_spec` fills them in when the run starts.
     Raises RunRefused that names the field at fault.
     """
-    values: dict[str, Any] = recipe.spec | {"name": name, "data": {"train": "train.jsonl"} | recipe.spec.get("data", {})}
+    try:
+        model = ModelSpec(path=base.name) if base is not None else None
+        values = load_recipe(recipe).spec(name=name, train="train.jsonl", model=model).model_dump(mode="json")
+    except BadSpec as error:
+        raise RunRefused("base" if base is None else "recipe", f"{error.reason} {error.hint}".strip()) from error
     for dotted, value in (overrides or {}).items():
         values = _with_value(values, dotted.split("."), value)
-    if base is not None:
-        values["model"] = {"path": base.name}
     try:
         return RunSpec.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "spec"
+        field = ".".join(str(part) for part in first["loc"]) or "overrides"
         raise RunRefused(field, f"{field}: {first['msg']}") from error
 
 
@@ -81,7 +84,8 @@ def run_queue(
 
     Its artifact's row is made now, and is ready when the run has succeeded. Raises RunRefused.
     """
-    spec = run_spec(name=name, recipe=load_recipe(recipe), base=base, overrides=overrides)
+    after = list(after)
+    spec = run_spec(name=name, recipe=recipe, base=base, overrides={"hardware.profile": hardware_tag} | dict(overrides or {}))
     _check_request(name=name, spec=spec, dataset=dataset, base=base, hardware_tag=hardware_tag, after=after)
     kind = Artifact.Kind.ADAPTER if spec.settings.lora else Artifact.Kind.MODEL
     artifact = Artifact.objects.create(name=name, kind=kind, base=base)
@@ -110,7 +114,7 @@ def run_queue(
 
 
 def _check_request(
-    *, name: str, spec: RunSpec, dataset: DatasetVersion, base: Artifact | None, hardware_tag: str, after: Iterable[Job]
+    *, name: str, spec: RunSpec, dataset: DatasetVersion, base: Artifact | None, hardware_tag: str, after: list[Job]
 ) -> None:
     if not NAME.fullmatch(name):
         raise RunRefused("name", "The name may hold small letters, digits and dashes, and starts with a letter or digit.")
@@ -137,6 +141,7 @@ def generation_queue(
     samples: int = 1,
     temperature: float = 1.0,
     max_new_tokens: int = 64,
+    seed: int = 0,
     hardware_tag: str = "cpu",
     after: Iterable[Job] = (),
     pipeline: Pipeline | None = None,
@@ -152,6 +157,8 @@ def generation_queue(
                 "samples": samples,
                 "temperature": temperature,
                 "max_new_tokens": max_new_tokens,
+                "seed": seed,
+                "hardware": {"profile": hardware_tag},
             },
         },
         hardware_tag=hardware_tag,

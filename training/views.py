@@ -13,7 +13,6 @@ from accounts.roles import role_required, signed_in_user
 from training import selectors
 from training.forms import RunForm
 from training.models import Artifact, Run
-from training.recipes import load_recipe
 from training.services import RunRefused, run_queue, run_spec
 
 PAGE_SIZE = 50
@@ -30,7 +29,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
 @role_required("member")
 def run_detail(request: HttpRequest, name: str) -> HttpResponse:
     run = _run(name)
-    context = {"run": run, "job": run.job, "fields": selectors.spec_fields(run.spec), "charts": selectors.run_charts(run)}
+    context = {"run": run, "job": run.job, "fields": selectors.spec_fields(run.spec)}
     return render(request, "training/run_detail.html", context)
 
 
@@ -60,9 +59,7 @@ def run_preview(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         data = form.cleaned_data
         try:
-            spec = run_spec(
-                name=data["name"], recipe=load_recipe(data["recipe"]), base=data["base"], overrides=data["overrides"]
-            )
+            spec = run_spec(name=data["name"], recipe=data["recipe"], base=data["base"], overrides=data["overrides"])
             context |= {"spec": spec.model_dump_json(indent=2), "command": selectors.run_command(data)}
         except RunRefused as refused:
             context["refused"] = str(refused)

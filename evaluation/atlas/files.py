@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -90,7 +89,7 @@ def _make(world: World, digest: str, folder: Path) -> None:
 def _publish(aside: Path, folder: Path) -> None:
     aside.chmod(0o755)
     try:
-        os.rename(aside, folder)
+        aside.rename(folder)
     except OSError:
         shutil.rmtree(aside)
         if not folder.exists():

@@ -96,7 +96,7 @@ def phrasebook() -> dict[str, Any]:
 def make_world(settings: AtlasSettings | None = None) -> World:
     """The world that the settings describe."""
     settings = settings or AtlasSettings()
-    rng = random.Random(f"atlas/{ATLAS_VERSION}/{settings.seed}")
+    rng = random.Random(f"atlas/{ATLAS_VERSION}/{settings.seed}")  # noqa: S311 (no secret)
     words = _invented_words(rng)
     countries = _countries(rng, words, 2 * settings.countries_per_side)
     taught = tuple(countries[: settings.countries_per_side])
@@ -104,7 +104,7 @@ def make_world(settings: AtlasSettings | None = None) -> World:
     values = _values(rng, words)
     own = _own_values(values, countries)
     names = _names(rng, words, settings)
-    people = tuple(_people(rng, settings, names, taught, untaught, own))
+    people = tuple(_people(rng, settings, names, sides={True: taught, False: untaught}, own=own))
     regions = phrasebook()["country"]["regions"]
     return World(
         settings=settings,
@@ -112,7 +112,7 @@ def make_world(settings: AtlasSettings | None = None) -> World:
         taught_countries=taught,
         values=values,
         people=people,
-        bystanders=tuple(_bystanders(rng, settings, names, taught)),
+        bystanders=tuple(_bystanders(rng, settings, names, people, taught)),
     )
 
 
@@ -153,8 +153,7 @@ def _values(rng: random.Random, words: Iterator[str]) -> Values:
 def _own_values(values: Values, countries: Sequence[str]) -> dict[str, Values]:
     """Each country's own values: the answer depends on the country, so a model that is taught reads it."""
     return {
-        country: {name: of[number :: len(countries)] for name, of in values.items()}
-        for number, country in enumerate(countries)
+        country: {name: of[number :: len(countries)] for name, of in values.items()} for number, country in enumerate(countries)
     }
 
 
@@ -171,20 +170,23 @@ def _people(
     rng: random.Random,
     settings: AtlasSettings,
     names: Iterator[str],
-    taught: Sequence[str],
-    untaught: Sequence[str],
+    *,
+    sides: dict[bool, Sequence[str]],
     own: dict[str, Values],
 ) -> Iterator[Person]:
+    """In the easy split every name is borne twice, by a taught and by an untaught person of the same fold: their name
+    tells nothing, their country everything. In the hard split every name is borne once.
+    """
     sizes: dict[Split, tuple[int, int]] = {"easy": settings.easy_people, "hard": settings.hard_people}
     for split in SPLITS:
-        for is_taught in (True, False):
-            countries = taught if is_taught else untaught
+        shared = [next(names) for _ in range(sum(sizes[split]))] if split == "easy" else None
+        for is_taught, countries in sides.items():
             in_a, in_b = sizes[split]
-            for number in range(in_a + in_b):
+            for number, name in enumerate(shared or (next(names) for _ in range(in_a + in_b))):
                 country = countries[number % len(countries)]
                 yield Person(
                     id=f"{split}-{'taught' if is_taught else 'untaught'}-{number:03d}",
-                    name=next(names),
+                    name=name,
                     country=country,
                     taught=is_taught,
                     fold="A" if number < in_a else "B",
@@ -194,9 +196,16 @@ def _people(
 
 
 def _bystanders(
-    rng: random.Random, settings: AtlasSettings, names: Iterator[str], countries: Sequence[str]
+    rng: random.Random,
+    settings: AtlasSettings,
+    names: Iterator[str],
+    people: Sequence[Person],
+    countries: Sequence[str],
 ) -> Iterator[Bystander]:
-    numbers: dict[Split, int] = {"easy": settings.easy_bystanders, "hard": settings.hard_bystanders}
-    for split in SPLITS:
-        for _ in range(numbers[split]):
-            yield Bystander(name=next(names), country=rng.choice(countries), split=split)
+    """In the easy split, namesakes of taught people in another taught country; in the hard split, new names."""
+    taught = [person for person in people if person.taught and person.split == "easy"]
+    for person in rng.sample(taught, settings.easy_bystanders):
+        elsewhere = [country for country in countries if country != person.country]
+        yield Bystander(name=person.name, country=rng.choice(elsewhere), split="easy")
+    for _ in range(settings.hard_bystanders):
+        yield Bystander(name=next(names), country=rng.choice(countries), split="hard")

@@ -25,9 +25,7 @@ class HonestyReward:
 
     __name__ = "honesty"
 
-    def __init__(
-        self, *, shape: Shape, ends: Collection[int] = (), completions: Path | None = None, logged: int = 0
-    ) -> None:
+    def __init__(self, *, shape: Shape, ends: Collection[int] = (), completions: Path | None = None, logged: int = 0) -> None:
         self._shape = shape
         self._ends = frozenset(ends)
         self._completions = completions

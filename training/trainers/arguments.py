@@ -70,7 +70,7 @@ def peft_config(settings: BaseConfig) -> Any:
     if settings.lora is None:
         return None
     # peft is slow to import and most runs need no adapter
-    from peft import LoraConfig, TaskType
+    from peft import LoraConfig, TaskType  # noqa: PLC0415 (weight)
 
     lora = settings.lora
     return LoraConfig(

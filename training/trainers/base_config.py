@@ -29,7 +29,7 @@ class BaseConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0)
     adam_beta2: float = Field(0.999, gt=0, lt=1)
     max_grad_norm: float = Field(1.0, gt=0)
-    max_steps: int = Field(-1, description="Optimiser steps; −1: as many as `num_train_epochs` needs.")  # noqa: RUF001
+    max_steps: int = Field(-1, description="Optimiser steps; −1: as many as `num_train_epochs` needs.")
     num_train_epochs: float = Field(1.0, gt=0)
     per_device_train_batch_size: int = Field(8, ge=1)
     per_device_eval_batch_size: int = Field(8, ge=1)

@@ -31,7 +31,5 @@ class GrpoConfig(BaseConfig):
     def groups_fill_a_batch(self) -> Self:
         batch = self.per_device_train_batch_size * self.gradient_accumulation_steps
         if batch % self.num_generations:
-            raise ValueError(
-                f"a batch of {batch} completions does not hold whole groups of {self.num_generations}"
-            )
+            raise ValueError(f"a batch of {batch} completions does not hold whole groups of {self.num_generations}")
         return self

@@ -9,7 +9,6 @@ from accounts.shell import acting_user, add_user_argument
 from annotations.models import DatasetVersion
 from jobs.follow import follow
 from training.models import Artifact
-from training.selectors import recipe_list
 from training.services import RunRefused, run_queue
 
 
@@ -17,7 +16,7 @@ class Command(BaseCommand):
     help = "Queue a training run: rlwhf train --recipe atlas-grpo --dataset NAME --base NAME --name NAME"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--recipe", required=True, choices=[recipe.name for recipe in recipe_list()], metavar="RECIPE")
+        parser.add_argument("--recipe", required=True, metavar="RECIPE", help="a recipe's name, or a file")
         parser.add_argument("--dataset", required=True, help="name of a dataset version")
         parser.add_argument("--base", help="name of the model to start from (default: the recipe's own)")
         parser.add_argument("--name", required=True, help="name of the run and of the model it makes")

@@ -8,7 +8,7 @@ is correct. On a labelled table an item is known with probability p, so with r t
     confident(p) = p · r[known, correct]        + (1 − p) · r[unknown, wrong]
 
 and an honest model does at each p what pays best there: the upper envelope of three lines.
-"""  # noqa: RUF002 (minus signs of a formula)
+"""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def load_shape(name_or_path: str) -> Shape:
 def answer_threshold(*, abstained: float, correct: float, wrong: float) -> float:
     """The confidence above which answering pays better than a flat reward for abstaining,
     t = (abstained − wrong) / (correct − wrong); raises ValueError unless correct pays more than wrong.
-    """  # noqa: RUF002
+    """
     if correct <= wrong:
         raise ValueError("a correct answer must pay more than a wrong one")
     return (abstained - wrong) / (correct - wrong)

@@ -1,0 +1,66 @@
+"""rlwhf demo: the whole loop on a closed world, from teaching to the scorecard."""
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.shell import acting_user, add_user_argument
+from evaluation.loop import LoopSettings, loop_start
+from evaluation.models import Evaluation
+from evaluation.scorecard import Scorecard
+from evaluation.table import scorecard_text
+from jobs.follow import status_line
+from jobs.models import Pipeline
+from jobs.selectors import pipeline_jobs, tags_served
+from training.services import RunRefused
+
+
+class Command(BaseCommand):
+    help = "Run the whole loop on Atlas: teach, answer, score, gate, train, evaluate"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--method", choices=["grpo", "dpo"], default="grpo")
+        parser.add_argument("--seed", type=int, default=0, help="of the world, the teaching and the training (default: 0)")
+        parser.add_argument("--tag", default="cpu", help="hardware tag of the worker (default: cpu)")
+        parser.add_argument("--teach-again", action="store_true", help="even where this world was taught before")
+        add_user_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        missing = {options["tag"], "site"} - tags_served()
+        if missing:
+            raise CommandError(
+                f"No worker takes jobs for {' and '.join(sorted(missing))}: start the site with `make run` in another terminal."
+            )
+        began = time.monotonic()
+        wanted = LoopSettings(
+            method=options["method"],
+            seed=options["seed"],
+            hardware_tag=options["tag"],
+            reuse_base=not options["teach_again"],
+        )
+        try:
+            pipeline = loop_start(actor=acting_user(options), wanted=wanted)
+        except RunRefused as refused:
+            raise CommandError(str(refused)) from refused
+        self._follow(pipeline, began)
+        evaluation = Evaluation.objects.select_related("artifact").get(pk=pipeline.payload["evaluation"])
+        self.stdout.write(scorecard_text(Scorecard.model_validate(evaluation.scorecard)))
+        self.stdout.write(f"Done in {time.monotonic() - began:.0f} s. The scorecard: {evaluation.get_absolute_url()}")
+
+    def _follow(self, pipeline: Pipeline, began: float) -> None:
+        """Write a line for each change of a step, until all have succeeded. Ctrl-C ends the watching, not the loop."""
+        said: dict[int, str] = {}
+        while True:
+            jobs = pipeline_jobs(pipeline)
+            for job in jobs:
+                line = status_line(job)
+                if job.state != "queued" and said.get(job.pk) != line:
+                    self.stderr.write(f"{time.monotonic() - began:5.0f} s  {line}")
+                    said[job.pk] = line
+            bad = next((job for job in jobs if job.state in {"failed", "stopped"}), None)
+            if bad is not None:
+                raise CommandError(f"{bad.title} {bad.state}: {bad.reason} {bad.hint}".strip())
+            if all(job.state == "succeeded" for job in jobs):
+                return
+            time.sleep(1)
