@@ -38,7 +38,12 @@ def honesty_trend(models: Sequence[str], readings: Sequence[Mapping[str, Reading
     """Each model's headline shares, oldest first, with interval bars. What was not measured leaves a gap, never a zero."""
     data = [_line(line, models, [one.get(line.metric, Reading(None, None, None)) for one in readings]) for line in LINES]
     layout = {
-        "xaxis": {"type": "category", "tickangle": 0 if len(models) <= 6 else -30, "range": [-0.5, max(len(models) - 0.5, 0.5)]},
+        "xaxis": {
+            "type": "category",
+            "showgrid": False,
+            "tickangle": 0 if len(models) <= 6 else -30,
+            "range": [-0.5, max(len(models) - 0.5, 0.5)],
+        },
         "yaxis": {"tickformat": ".0%", "range": [-0.03, 1.03]},
         "hovermode": "x unified",
     }

@@ -41,10 +41,12 @@ def test_logging_in_by_keyboard_alone(page: Page, shot):
     expect(page.get_by_role("heading", name="API tokens")).to_be_visible()
 
 
-def test_the_theme_is_chosen_in_the_menu_and_stays(page: Page, sign_in):
+def test_the_theme_is_chosen_in_the_menu_and_stays(page: Page, sign_in, shot):
     sign_in("annotator")
     page.goto("/account/tokens/")
     page.locator("summary", has_text="annotator-person").click()
+    assert not serious_findings(page)
+    shot(page, "menu")
     page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(18, 19, 21)"
