@@ -9,7 +9,7 @@ from annotations.rubric import HIGHEST, LOWEST, Rubric, load_rubric, rubric_name
 from annotations.services.datasets import NAME
 
 
-class ProjectForm(forms.ModelForm[Project]):
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
     rubric = forms.ChoiceField(help_text="Scores name the version they were given under.")
 
     class Meta:

@@ -28,7 +28,7 @@ def item_import(request: HttpRequest) -> HttpResponse:
     return render(request, "annotations/item_import.html", context, status=422 if form.is_bound else 200)
 
 
-def _import(project: Project, upload: UploadedFile[bytes], rater_name: str, user: User) -> Import:
+def _import(project: Project, upload: "UploadedFile[bytes]", rater_name: str, user: User) -> Import:
     """Small files while the person waits, others as a job."""
     name = Path(upload.name or "upload.jsonl").name
     stored = upload_store(upload.chunks())

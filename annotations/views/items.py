@@ -14,7 +14,7 @@ from annotations.selectors import ITEM_STATES, ItemFilter
 PAGE_SIZE = 50
 
 
-class ItemPages(Paginator[Item]):
+class ItemPages(Paginator):  # type: ignore[type-arg]
     """Pages whose number comes from running counts where there are any."""
 
     wanted: ItemFilter
