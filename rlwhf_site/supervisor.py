@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-import psutil
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
@@ -74,6 +73,8 @@ class Supervisor:
     postgres: EmbeddedPostgres | None = None
     postgres_log: Log | None = None
     children: list[Child] = field(default_factory=list)
+    # Now, less what it took to get here: Python's start and the imports.
+    began: float = field(default_factory=lambda: time.monotonic() - time.process_time())
     starting: bool = True
     stop_signals: int = 0
 
@@ -165,17 +166,18 @@ class Supervisor:
         use_database(self._start_database())
         if reason := why_unreachable():
             raise UpError(reason)
+        static.wait()
+        self._start_web()  # loads while the tables are made; it is announced only after that
         self._migrate()
         self._prepare_queue()
-        static.wait()
         token = setup_link_token()
-        self._start_children()
         self._wait_until_healthy()
-        self.starting = False
-        elapsed = time.time() - psutil.Process().create_time()
+        elapsed = time.monotonic() - self.began
         self.say(f"RLWHF answers at {self.address}/ (started in {elapsed:.1f} s; state in {self.home}; Ctrl-C stops it)")
         if token:
             self.say(f"No admin yet. Become the first one at {self.address}/account/setup/{token}/")
+        self._start_workers()  # last: on few cores they would keep the pages waiting
+        self.starting = False
 
     def _start_database(self) -> str:
         if self.options.database_url:
@@ -204,12 +206,14 @@ class Supervisor:
             where = without_password(settings.BROKER_URL)
             raise UpError(f"The queue {where} does not answer ({error}): check BROKER_URL.") from error
 
-    def _start_children(self) -> None:
+    def _start_web(self) -> None:
         options = self.options
         web = ["-m", "rlwhf_site.web", "--host", options.host, "--port", str(options.port)]
         self._add("web", [*web, "--web-workers", str(options.web_workers)])
+
+    def _start_workers(self) -> None:
         self._add("reconciler", ["manage.py", "reconcile"])
-        for tag in options.tags:
+        for tag in self.options.tags:
             self._add(f"worker {tag}", ["manage.py", "worker", "--tags", tag])
 
     def _add(self, name: str, arguments: list[str]) -> None:
