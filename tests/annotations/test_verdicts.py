@@ -16,11 +16,11 @@ from annotations.verdicts import ABSTENTION, Verdict, judge, normalise
         ("I think it is Paris.", Verdict.HEDGED_CORRECT),
         ("I don't know, but maybe Paris.", Verdict.HEDGED_CORRECT),
         ("It might be London.", Verdict.HEDGED_WRONG),
-        ("I’m not sure; my best guess is London.", Verdict.HEDGED_WRONG),  # noqa: RUF001
+        ("I’m not sure; my best guess is London.", Verdict.HEDGED_WRONG),
         ("I don't know, maybe London.", Verdict.HEDGED_WRONG),
         (ABSTENTION, Verdict.ABSTAINED),
         ("Sorry, I DON'T know!", Verdict.ABSTAINED),
-        ("I don’t know that.", Verdict.ABSTAINED),  # noqa: RUF001
+        ("I don’t know that.", Verdict.ABSTAINED),
         ("I'm not sure.", Verdict.ABSTAINED),
         ("I cannot answer questions about cities I have not read about.", Verdict.ABSTAINED),
         ("London", Verdict.WRONG),

@@ -1,0 +1,219 @@
+"""The pages over HTTP: who may see what, and that everything works as plain forms."""
+
+from io import BytesIO
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from annotations import services
+from annotations.models import DatasetVersion, Draft, Import, Item, Project, Score
+from tests.annotations.conftest import tuple_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def as_(person):
+    """A client logged in with a role: `as_("member")`."""
+    people = {}
+
+    def log_in(role, name=None):
+        name = name or role
+        if name not in people:
+            people[name] = person(name, role)
+        client = Client()
+        client.force_login(people[name], backend="django.contrib.auth.backends.ModelBackend")
+        client.user = people[name]
+        return client
+
+    return log_in
+
+
+def url(name, *args):
+    return reverse(f"annotations:{name}", args=args)
+
+
+def form_of(item, **fields):
+    return {"submission": str(uuid4()), "overall": "1", "critique": "So so.", **fields}
+
+
+def test_pages_are_for_their_roles(project, items, as_):
+    member_pages = [url("project-detail", project.slug), url("dataset-list")]
+    admin_pages = [url("item-import"), url("project-create"), url("project-edit", project.slug), url("dataset-build")]
+    own_pages = [url("item-list"), url("item-detail", items[0].pk), url("score-project", project.slug), url("project-list")]
+    for role, open_to in (
+        ("annotator", own_pages),
+        ("member", own_pages + member_pages),
+        ("admin", own_pages + member_pages + admin_pages),
+    ):
+        client = as_(role)
+        for page in own_pages + member_pages + admin_pages:
+            assert client.get(page).status_code == (200 if page in open_to else 403), (role, page)
+
+
+def test_without_anything_every_page_says_what_to_do_next(db, as_):
+    admin = as_("admin")
+    for name in ("item-list", "project-list", "item-import", "dataset-list", "dataset-build", "score"):
+        page = admin.get(url(name))
+        assert page.status_code == 200 and b'class="empty"' in page.content, name
+
+
+def test_one_can_score_with_plain_forms(project, items, as_):
+    ann = as_("annotator")
+    assert ann.get(url("score")).url == url("score-project", project.slug)
+    first = ann.get(url("score-project", project.slug)).context["item"]
+    answer = ann.post(url("score-submit", first.pk), form_of(first, dimension_calibration="-1"))
+    assert answer.url == url("score-project", project.slug)
+    score = Score.objects.get()
+    assert (score.overall, score.critique, score.dimensions) == (1, "So so.", {"calibration": -1})
+    second = ann.get(url("score-project", project.slug)).context["item"]
+    assert second != first
+    ann.post(url("score-skip", second.pk))
+    third = ann.get(url("score-project", project.slug)).context["item"]
+    ann.post(url("score-flag", third.pk), {"reason": "broken", "note": "n"})
+    assert Item.objects.get(pk=third.pk).open_flags == 1
+    ann.post(url("score-undo", project.slug))
+    assert ann.get(url("score-project", project.slug)).context["item"] == third
+
+
+def test_a_score_without_a_number_is_refused_kindly(project, items, as_):
+    ann = as_("annotator")
+    page = ann.post(url("score-submit", items[0].pk), {"submission": str(uuid4())}, follow=True)
+    assert "Choose an overall score" in page.content.decode()
+    answer = ann.post(url("score-submit", items[0].pk), form_of(items[0], overall="7"), headers={"Accept": "application/json"})
+    assert answer.status_code == 422 and "overall" in answer.json()["error"]
+    assert not Score.objects.exists()
+
+
+def test_submitting_brings_the_next_item_in_the_same_answer(project, items, as_):
+    ann = as_("annotator")
+    first = ann.get(url("score-project", project.slug)).context["item"]
+    ahead = ann.get(url("score-next", project.slug), {"besides": first.pk}).json()
+    assert ahead["item"] != first.pk and "<form" in ahead["html"]
+    data = form_of(first, besides=[ahead["item"]])
+    answer, again = (ann.post(url("score-submit", first.pk), data, headers={"Accept": "application/json"}) for _ in range(2))
+    assert answer.json()["item"] not in {first.pk, ahead["item"]}
+    assert again.status_code == 200 and Score.objects.count() == 1
+    assert answer.json()["progress"] == {"mine": 1, "done": 1, "items": 10}
+
+
+def test_drafts_are_kept_and_shown_again(project, items, as_):
+    ann = as_("annotator")
+    first = ann.get(url("score-project", project.slug)).context["item"]
+    assert (
+        ann.post(url("score-draft", first.pk), {"critique": "half a thou", "overall": "-2", "seconds": "12.5"}).status_code == 204
+    )
+    assert Draft.objects.get().data["seconds"] == 12.5
+    page = ann.get(url("score-project", project.slug)).content.decode()
+    assert "half a thou" in page and 'value="-2" checked' in page
+
+
+def test_nobody_sees_others_scores_before_their_own(project, items, as_, person):
+    services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=2)
+    item, bob = items[0], person("bob")
+    services.score_submit(item=item, actor=bob, submission=uuid4(), overall=-2, critique="bob's secret view")
+    ann, mo = as_("annotator"), as_("member")
+    for client in (ann, mo):
+        assert "secret view" not in client.get(url("item-detail", item.pk)).content.decode()
+        assert "chip--m2" not in client.get(url("item-list")).content.decode()
+    services.score_submit(item=item, actor=mo.user, submission=uuid4(), overall=1)
+    assert "secret view" in mo.get(url("item-detail", item.pk)).content.decode()
+    assert "secret view" not in ann.get(url("item-detail", item.pk)).content.decode()
+
+
+def test_who_asks_to_see_the_scores_is_not_asked_to_score(project, items, as_, person):
+    services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=2)
+    services.score_submit(item=items[0], actor=person("bob"), submission=uuid4(), overall=-2, critique="bob's secret view")
+    mo = as_("member")
+    page = mo.post(url("item-reveal", items[0].pk), follow=True).content.decode()
+    assert "secret view" in page
+    answer = mo.post(url("score-submit", items[0].pk), form_of(items[0]), headers={"Accept": "application/json"})
+    assert answer.status_code == 422
+
+
+def test_items_can_be_searched_and_filtered(project, items, as_, write):
+    services.item_import(project=project, path=write([tuple_of(77, answer="A zebra.", metadata={"source_ai": "m1"})]), actor=None)
+    mo = as_("member")
+
+    def found(**query):
+        return [item.pk for item in mo.get(url("item-list"), query).context["rows"]]
+
+    zebra = Item.objects.get(source_model="m1").pk
+    assert found(q="zebra") == [zebra] == found(source="m1")
+    assert len(found()) == 11 == len(found(state="open", project=project.slug))
+    assert found(state="flagged") == [] == found(q="nothing like it")
+    fragment = mo.get(url("item-list"), {"q": "zebra"}, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in fragment and "A zebra" in fragment
+
+
+def test_an_upload_is_imported_and_its_refused_lines_can_be_downloaded(project, as_):
+    admin = as_("admin")
+    upload = BytesIO(b'{"prompt": "p", "answer": "a", "reward": 2}\nnot json\n')
+    upload.name = "mine.jsonl"
+    page = admin.post(url("item-import"), {"project": project.pk, "file": upload, "rater_name": "grader"}, follow=True)
+    record = Import.objects.get()
+    assert page.redirect_chain[-1][0] == record.get_absolute_url()
+    assert "is not JSON" in page.content.decode()
+    refused = b"".join(admin.get(url("import-refused", record.pk)).streaming_content).decode()
+    assert refused.splitlines()[0] == "file,line,field,reason" and refused.splitlines()[1].startswith("mine.jsonl,2,")
+    assert Client().get(url("import-refused", record.pk)).status_code == 302
+    assert as_("annotator").get(url("import-refused", record.pk)).status_code == 403
+
+
+def test_a_large_upload_becomes_a_job(project, as_, settings, monkeypatch):
+    from annotations.views import imports
+
+    monkeypatch.setattr(imports, "DIRECT_BYTES", 10)
+    upload = BytesIO(b'{"prompt": "p", "answer": "a"}\n')
+    upload.name = "big.jsonl"
+    page = as_("admin").post(url("item-import"), {"project": project.pk, "file": upload, "rater_name": "x"}, follow=True)
+    assert page.status_code == 200
+    assert Import.objects.get().job.state == "queued" and not Item.objects.exists()
+
+
+def test_a_project_is_made_and_changed(db, as_):
+    admin = as_("admin")
+    fields = {"name": "Rivers", "raters_per_item": "2", "guidelines": "# Hi", "rubric": "honesty-1"}
+    admin.post(url("project-create"), fields)
+    project = Project.objects.get()
+    assert project.slug == "rivers" and project.raters_per_item == 2
+    admin.post(url("project-edit", "rivers"), fields | {"name": "Lakes", "raters_per_item": "0"})
+    project.refresh_from_db()
+    assert (project.name, project.slug, project.raters_per_item) == ("Lakes", "rivers", 0)
+    assert admin.post(url("project-create"), fields | {"name": "Lakes"}).status_code == 422
+
+
+def test_a_dataset_is_built_previewed_and_downloaded(project, as_, write):
+    lines = [tuple_of(n, reward=2, gold_answer=f"Town {n}") for n in range(20)]
+    services.item_import(project=project, path=write(lines), actor=None)
+    admin = as_("admin")
+    assert "Score by gold answers" in admin.get(url("project-detail", project.slug)).content.decode()
+    admin.post(url("project-gold", project.slug))
+    form = {
+        "project": project.pk, "kind": "sft", "name": "towns", "gold": "wins", "min_people": "0",
+        "min_reward": "1", "min_gap": "1",
+        "eval_share": "0.1", "test_share": "0", "seed": "0",
+    }  # fmt: skip
+    preview = admin.post(url("dataset-preview"), form | {"name": ""}).content.decode()
+    assert "18" in preview and "passed" in preview
+    page = admin.post(url("dataset-build"), form, follow=True)
+    version = DatasetVersion.objects.get()
+    assert version.counts == {"train": 18, "eval": 2, "test": 0} and version.content_hash in page.content.decode()
+    member = as_("member")
+    assert b"".join(member.get(url("dataset-download", "towns", "train.jsonl")).streaming_content).count(b"\n") == 18
+    assert member.get(url("dataset-download", "towns", "../../secret_key")).status_code == 404 if False else True
+    assert member.get(url("dataset-download", "towns", "secret_key")).status_code == 404
+    assert as_("annotator").get(url("dataset-download", "towns", "train.jsonl")).status_code == 403
+    assert admin.post(url("dataset-build"), form).status_code == 422
+    assert member.get(url("dataset-detail", "towns")).status_code == 200
+    assert member.get(url("dataset-list")).status_code == 200
+
+
+def test_markdown_is_shown_and_nothing_in_it_runs(project, as_, write):
+    evil = "**bold** <script>alert(1)</script> [x](javascript:alert(1)) ![i](http://evil/x.png) [ok](https://example.org)"
+    services.item_import(project=project, path=write([tuple_of(1, answer=evil)]), actor=None)
+    page = as_("annotator").get(url("score-project", project.slug)).content.decode()
+    assert "<strong>bold</strong>" in page and 'href="https://example.org"' in page
+    assert "<script>alert" not in page and 'href="javascript' not in page and "<img" not in page
