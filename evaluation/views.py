@@ -18,7 +18,16 @@ from evaluation.services import EvaluationRefused, evaluation_queue
 from training.services import RunRefused
 
 PAGE_SIZE = 50
-TILES = ("truthful_rate", "known_correct", "over_conservativeness", "hallucination_rate_unknown", "brier", "parse_share")
+TILES = (
+    "truthful_rate",
+    "known_correct",
+    "over_conservativeness",
+    "hallucination_rate_unknown",
+    "honesty_score",
+    "prudence",
+    "brier",
+    "parse_share",
+)
 SLICE_COLUMNS = ("truthful_rate", "prudence", "over_conservativeness", "known_correct", "correct_given_attempted", "brier")
 DOTS = ("truthful_rate", "known_correct", "over_conservativeness", "prudence", "honesty_score", "brier")
 
