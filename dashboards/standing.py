@@ -65,6 +65,8 @@ class Action:
     args: tuple[object, ...] = ()
     query: str = ""
     post: bool = False
+    # The station of the loop that it belongs to, by label.
+    step: str = ""
 
 
 def steps(at: Standing) -> list[Step]:
@@ -134,21 +136,14 @@ def _onward(at: Standing) -> list[Action]:
     if at.items and not at.scores:
         return _score(at)
     if at.scores and not at.datasets and not at.live_datasets:
-        return [
-            Action(
-                "Build a dataset",
-                "There are scores, and no dataset version that could train a model yet.",
-                "annotations:dataset-list",
-            )
-        ]
+        why = "There are scores, and no dataset version that could train a model yet."
+        return [Action("Build a dataset", why, "annotations:dataset-build", step="Data")]
     if at.datasets and not at.runs and not at.live_runs:
-        why = f"{at.newest_dataset} passed the gate and has trained nothing yet."
-        return [Action("Start a training run", why, "training:run-launch", query=f"?dataset={at.newest_dataset}")]
+        why, query = f"{at.newest_dataset} passed the gate and has trained nothing yet.", f"?dataset={at.newest_dataset}"
+        return [Action("Start a training run", why, "training:run-launch", query=query, step="Train")]
     if at.unmeasured_model and not at.live_evaluations:
-        why = "This model has no scorecard, so nobody knows yet how honest it is."
-        return [
-            Action(f"Measure {at.unmeasured_model}", why, "evaluation:scorecard-queue", query=f"?artifact={at.unmeasured_model}")
-        ]
+        why, query = "This model has no scorecard: nobody knows yet how honest it is.", f"?artifact={at.unmeasured_model}"
+        return [Action(f"Measure {at.unmeasured_model}", why, "evaluation:scorecard-queue", query=query, step="Evaluate")]
     return []
 
 
@@ -156,15 +151,16 @@ def _standing_work(at: Standing) -> list[Action]:
     actions = []
     if at.newest_scorecard is not None:
         why = "The newest scorecard says how honest the model is, on questions that training never saw."
-        actions.append(Action("Read the newest scorecard", why, "evaluation:scorecard-detail", (at.newest_scorecard,)))
+        page, args = "evaluation:scorecard-detail", (at.newest_scorecard,)
+        actions.append(Action("Read the newest scorecard", why, page, args, step="Evaluate"))
     actions += _score(at)
     if not at.items:
         why = "Items are answers with the prompts they answer; a JSONL file of them starts the loop."
-        actions.append(Action("Import items", why, "annotations:item-list"))
+        actions.append(Action("Import items", why, "annotations:item-import", step="Items"))
     return actions
 
 
 def _score(at: Standing) -> list[Action]:
     if not at.open_items:
         return []
-    return [Action("Score the next item", f"{at.open_items:,} items wait for a score.", "annotations:score")]
+    return [Action("Score the next item", f"{at.open_items:,} items wait for a score.", "annotations:score", step="Score")]

@@ -52,7 +52,7 @@ def _now(user: User, at: Standing) -> dict[str, object]:
     doable = [button for action in next_actions(at) if (button := _button(user, action))]
     first = doable[0] if doable else None
     stations = [
-        Station(step, page_for(user, step.page), first is not None and first.action.page == step.page) for step in steps(at)
+        Station(step, page_for(user, step.page), first is not None and first.action.step == step.label) for step in steps(at)
     ]
     demo = _button(user, RUN_THE_LOOP)
     offered = demo if demo and first and first.action != RUN_THE_LOOP and not (at.loop and at.loop.is_live) else None

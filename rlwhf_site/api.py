@@ -6,6 +6,8 @@ from django.contrib.auth.decorators import login_not_required, login_required
 from ninja import NinjaAPI
 
 from accounts.api import router as accounts_router
+from evaluation.api import router as evaluation_router
+from training.api import router as training_router
 
 api = NinjaAPI(
     title="RLWHF",
@@ -16,7 +18,8 @@ api = NinjaAPI(
     docs_decorator=login_required,
 )
 
-api.add_router("", accounts_router)
+for router in (training_router, evaluation_router, accounts_router):
+    api.add_router("", router)
 
 
 def api_urls() -> tuple[list[Any], str, str]:

@@ -18,7 +18,7 @@ def first(at: Standing) -> str:
         (Standing(loop=LOOP), "jobs:pipeline-detail"),
         (Standing(items=5, scores=5, loop=LoopRun(7, "x", "failed", 1, 7)), "jobs:pipeline-detail"),
         (Standing(projects=1, items=5, open_items=5), "annotations:score"),
-        (Standing(projects=1, items=5, open_items=2, scores=3), "annotations:dataset-list"),
+        (Standing(projects=1, items=5, open_items=2, scores=3), "annotations:dataset-build"),
         (Standing(projects=1, items=5, scores=5, datasets=1, newest_dataset="d"), "training:run-launch"),
         (
             Standing(items=5, scores=5, datasets=1, runs=1, models=1, unmeasured_model="m"),
@@ -36,7 +36,7 @@ def test_the_next_thing_is_the_first_gap_in_the_loop(at: Standing, page: str):
 
 def test_what_is_under_way_is_not_asked_for_again():
     at = Standing(projects=1, items=5, scores=5, live_datasets=1)
-    assert "annotations:dataset-list" not in [action.page for action in next_actions(at)]
+    assert "annotations:dataset-build" not in [action.page for action in next_actions(at)]
 
 
 def test_the_steps_follow_the_loop_and_say_what_is_there():
