@@ -8,17 +8,17 @@ same folder goes on from the newest checkpoint that was written whole.
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import resource
 import sys
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.child import STOPPED_EXIT_CODE, report_failure, report_progress, report_result, watch_parent, write_json
-from training.data import form_of, read_rows
+from training.data import Row, form_of, read_rows
 from training.environment import describe_environment
 from training.exceptions import OutOfMemory, Stopped, TrainingError
 from training.folder import RunFolder, checkpoint_step, truncate_after
@@ -28,10 +28,9 @@ from training.stopping import StopRequest
 from training.trainers import METHODS, resolve
 
 if TYPE_CHECKING:
+    from training.callbacks import RunCallback
     from training.loading import Loaded
     from training.trainers.arguments import TrainerInputs
-
-logger = logging.getLogger(__name__)
 
 
 def main(arguments: list[str]) -> int:
@@ -80,12 +79,20 @@ def execute(folder: RunFolder, stop: StopRequest) -> None:
 
     loaded = loading.model_for(spec, train_rows)
     _set_threads(spec.hardware.threads or loading.default_threads(loaded.model))
-    trainer, callback = _build(spec, folder, stop, loaded, train_rows, eval_rows)
+    trainer, callback = _build(spec, folder, stop, loaded, _Rows(train_rows, eval_rows))
     ready = time.perf_counter()
     _train(trainer, folder, stop)
     if callback.stopped:
         raise Stopped
     _finish(trainer, spec, folder, {"startup_seconds": ready - started, "train_seconds": time.perf_counter() - ready})
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows to train on, and those to evaluate on while training."""
+
+    train: list[Row]
+    eval: list[Row] | None
 
 
 def _quiet_libraries(spec: RunSpec) -> None:
@@ -109,11 +116,10 @@ def _build(
     folder: RunFolder,
     stop: StopRequest,
     loaded: Loaded,
-    train_rows: list[dict[str, Any]],
-    eval_rows: list[dict[str, Any]] | None,
-) -> tuple[Any, Any]:
+    rows: _Rows,
+) -> tuple[Any, RunCallback]:
     from training.callbacks import RunCallback  # noqa: PLC0415 (weight)
-    from training.trainers.arguments import TrainerInputs
+    from training.trainers.arguments import TrainerInputs  # noqa: PLC0415 (weight)
 
     callback = RunCallback(folder, stop)
     inputs = TrainerInputs(
@@ -122,8 +128,8 @@ def _build(
         model=loaded.model,
         tokenizer=loaded.tokenizer,
         form=form_of(spec.data.prompt_format, has_template=loaded.tokenizer.chat_template is not None),
-        train_rows=train_rows,
-        eval_rows=eval_rows,
+        train_rows=rows.train,
+        eval_rows=rows.eval,
         callbacks=[callback],
     )
     trainer = resolve(METHODS[spec.method].trainer)(inputs)

@@ -103,12 +103,12 @@ def generate(folder: Path, stop: StopRequest, *, progress: Callable[[int, int], 
     ready = time.perf_counter()
     stop.defer()
     total = len(rows) * spec.samples
+    report = _Progress(folder, total, progress)
     for number, batch in list(enumerate(batches))[done:]:
         _append(out, _answers(sampler, batch, seed=spec.seed + number))
-        _progress(folder, min((number + 1) * spec.batch_size, total), total, progress)
+        report(min((number + 1) * spec.batch_size, total))
         if stop.asked and number + 1 < len(batches):
             raise Stopped
-    _report(folder, total, total, progress)
     return {
         "answers": total,
         "startup_seconds": round(ready - started, 3),
@@ -137,7 +137,7 @@ def _sampler(spec: GenerateSpec) -> Sampler:
     import torch  # noqa: PLC0415 (weight)
 
     from training.loading import default_threads, load  # noqa: PLC0415 (weight)
-    from training.sampling import Sampler
+    from training.sampling import Sampler  # noqa: PLC0415 (weight)
 
     loaded = load(spec.model, dtype=getattr(torch, spec.hardware.precision))
     torch.set_num_threads(spec.hardware.threads or default_threads(loaded.model))
@@ -191,25 +191,26 @@ def _keep_whole_batches(path: Path, batch_size: int) -> int:
     whole = len(lines) // batch_size
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_bytes(b"".join(lines[: whole * batch_size]))
-    os.replace(aside, path)
+    aside.replace(path)
     return whole
 
 
-_reported = 0.0
+class _Progress:
+    """Tells how many answers there are, but at most once a second."""
 
+    def __init__(self, folder: Path, total: int, tell: Callable[[int, int], None] | None) -> None:
+        self._folder, self._total, self._tell = folder, total, tell
+        self._told = 0.0
 
-def _progress(folder: Path, done: int, total: int, progress: Callable[[int, int], None] | None) -> None:
-    global _reported
-    if time.monotonic() - _reported >= PROGRESS_EVERY_S:
-        _reported = time.monotonic()
-        _report(folder, done, total, progress)
-
-
-def _report(folder: Path, done: int, total: int, progress: Callable[[int, int], None] | None) -> None:
-    if progress is not None:
-        progress(done, total)
-    else:
-        report_progress(done=done, total=total, note=f"{done} of {total} answers", folder=folder)
+    def __call__(self, done: int) -> None:
+        if time.monotonic() - self._told < PROGRESS_EVERY_S and done < self._total:
+            return
+        self._told = time.monotonic()
+        if self._tell is not None:
+            self._tell(done, self._total)
+        else:
+            note = f"{done} of {self._total} answers"
+            report_progress(done=done, total=self._total, note=note, folder=self._folder)
 
 
 if __name__ == "__main__":

@@ -34,13 +34,13 @@ class AtlasSettings:
     """
 
     seed: int = 0
-    easy_people: tuple[int, int] = (80, 40)
-    hard_people: tuple[int, int] = (30, 20)
+    easy_people: tuple[int, int] = (64, 32)
+    hard_people: tuple[int, int] = (16, 16)
     countries_per_side: int = 4
     first_names: int = 30
     last_names: int = 30
-    easy_bystanders: int = 24
-    hard_bystanders: int = 12
+    easy_bystanders: int = 20
+    hard_bystanders: int = 8
     easy_exposure: int = 1
     hard_exposure: int = 1
 

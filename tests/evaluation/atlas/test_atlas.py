@@ -29,9 +29,20 @@ def test_a_seed_is_a_world() -> None:
     assert make_world(AtlasSettings(hard_exposure=2)).content_hash() not in hashes
 
 
-def test_every_name_is_one_person(world: World) -> None:
-    names = [one.name for one in (*world.people, *world.bystanders)]
-    assert len(names) == len(set(names))
+def test_in_the_easy_split_a_name_tells_nothing_and_in_the_hard_split_all(world: World) -> None:
+    easy = [one for one in world.people if one.split == "easy"]
+    for fold in "AB":
+        taught, untaught = ({one.name for one in easy if one.taught is told and one.fold == fold} for told in (True, False))
+        assert taught == untaught
+    assert not {one.name for one in easy if one.fold == "A"} & {one.name for one in easy if one.fold == "B"}
+    hard = [one.name for one in (*world.people, *world.bystanders) if one.split == "hard"]
+    assert len(hard) == len(set(hard))
+    assert not set(hard) & {one.name for one in easy}
+
+
+def test_nobody_is_borne_twice(world: World) -> None:
+    easy = [(one.name, one.country) for one in (*world.people, *world.bystanders) if one.split == "easy"]
+    assert len(easy) == len(set(easy))
 
 
 def test_cells_have_the_sizes_asked_for(world: World) -> None:
@@ -52,7 +63,8 @@ def test_a_country_tells_who_is_taught(world: World) -> None:
 def test_teaching_says_nothing_of_the_untaught(world: World) -> None:
     taught_text = " ".join(row["prompt"] for row in teaching_rows(world))
     for person in world.people:
-        assert (person.name in taught_text) == person.taught
+        called = f"{person.name} of {person.country}" if person.split == "easy" else person.name
+        assert (called in taught_text) == person.taught
 
 
 def test_the_taught_are_taught_the_truth_in_every_template(world: World) -> None:
