@@ -6,6 +6,7 @@ from django.contrib.auth.decorators import login_not_required, login_required
 from ninja import NinjaAPI
 
 from accounts.api import router as accounts_router
+from annotations.api import router as annotations_router
 from evaluation.api import router as evaluation_router
 from training.api import router as training_router
 
@@ -18,7 +19,7 @@ api = NinjaAPI(
     docs_decorator=login_required,
 )
 
-for router in (training_router, evaluation_router, accounts_router):
+for router in (annotations_router, training_router, evaluation_router, accounts_router):
     api.add_router("", router)
 
 
