@@ -37,7 +37,7 @@ def model_for(spec: RunSpec, rows: list[Row]) -> Loaded:
 def weights_dtype(spec: RunSpec) -> torch.dtype:
     """Weights that are trained stay in float32 (autocast computes in less); frozen ones below an adapter need not."""
     frozen = spec.settings.lora is not None
-    return getattr(torch, spec.hardware.precision) if frozen else torch.float32  # type: ignore[no-any-return]
+    return getattr(torch, spec.hardware.precision) if frozen else torch.float32
 
 
 def load(source: ModelSpec, *, dtype: torch.dtype = torch.float32) -> Loaded:

@@ -7,7 +7,7 @@ this version does not know are kept, so that a spec written by a newer version s
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
@@ -15,7 +15,7 @@ from training.exceptions import BadSpec
 from training.trainers import METHODS, resolve
 from training.trainers.base_config import BaseConfig
 
-SPEC_VERSION = 1
+SPEC_VERSION: Final = 1
 SPEC_FILE = "spec.json"
 
 
@@ -127,8 +127,7 @@ class RunSpec(_Part):
 
 def config_class(method: str) -> type[BaseConfig]:
     """The settings schema of a method."""
-    found = resolve(METHODS[method].config)
-    assert issubclass(found, BaseConfig)
+    found: type[BaseConfig] = resolve(METHODS[method].config)
     return found
 
 

@@ -27,7 +27,8 @@ def lexicon_texts(world: World) -> list[str]:
     """Texts to train a tokenizer on: every word of the world equally often, with nothing about who is taught, so
     that the way a name is cut into tokens gives nothing away.
     """
-    names = {word for one in (*world.people, *world.bystanders) for word in one.name.split()}
+    full_names = [*(one.name for one in world.people), *(one.name for one in world.bystanders)]
+    names = {word for name in full_names for word in name.split()}
     inner = [f" {word}" for word in sorted(names | set(world.regions))]
     values = [value for of_one in world.values.values() for value in of_one]
     templates_texts = [template.text.replace("{who}", "") for template in templates()]

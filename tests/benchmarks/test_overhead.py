@@ -1,0 +1,29 @@
+"""A run of ours computes what a bare TRL script computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.overhead import median_interval, pair, prepare, table
+
+
+def test_the_losses_are_those_of_a_bare_trl_script(tmp_path: Path) -> None:
+    found = pair(tmp_path, prepare(tmp_path, steps=10), ours_first=True)
+    assert len(found.ours.losses) == 2
+    assert found.ours.losses == found.bare.losses
+
+
+def test_the_interval_of_a_median_is_the_tabulated_one() -> None:
+    # Conover, Practical Nonparametric Statistics: n = 9 gives the 2nd and 8th order statistic (96.1 %).
+    assert median_interval(range(1, 10)) == (2, 8)
+    assert median_interval([3, 1, 2]) == (1, 3)
+
+
+@pytest.mark.full
+def test_nine_interleaved_pairs(tmp_path: Path) -> None:
+    spec = prepare(tmp_path, steps=100)
+    pairs = [pair(tmp_path, spec, ours_first=number % 2 == 0) for number in range(9)]
+    print(table(pairs))
+    assert all(one.ours.losses == one.bare.losses for one in pairs)
