@@ -27,6 +27,7 @@ WITHOUT_DATABASE = {
     "compilemessages",
     "diffsettings",
     "findstatic",
+    "gate",
     "help",
     "makemessages",
     "makemigrations",
@@ -55,7 +56,10 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"{error}")
     if needs_database(arguments) and (reason := why_unreachable()):
         sys.exit(reason)
-    execute_from_command_line(arguments)
+    try:
+        execute_from_command_line(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell has it; whoever pressed Ctrl-C needs no traceback
 
 
 def needs_database(arguments: list[str]) -> bool:

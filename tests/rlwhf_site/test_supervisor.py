@@ -94,6 +94,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def within(seconds):
+    """The promise for a machine with nothing else to do, stretched by how many processes now share each core."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @pytest.fixture
 def home():
     folder = Path(tempfile.mkdtemp(prefix="rlwhf-up-"))
@@ -117,7 +122,7 @@ def is_alive(process):
 def refusal(site, *arguments, env=None):
     """What `up` says when it will not start: one sentence and exit status 1, at once."""
     site.start(*arguments, env=env)
-    output = site.process.communicate(timeout=30)[0]
+    output = site.process.communicate(timeout=60)[0]
     assert site.process.returncode == 1, output
     assert len(output.strip().splitlines()) <= 2, output  # "Stopped." may follow
     assert "Traceback" not in output
@@ -139,7 +144,7 @@ def test_the_whole_life_of_a_site(site, home, record_property):
     site.start().wait_until_ready()
     record_property("first_start_seconds", round(site.started_in, 1))
     print(f"first start: {site.started_in:.1f} s")
-    assert site.started_in < 30  # under 10 s on an idle machine; the tests' is busy
+    assert site.started_in < within(10)
 
     assert site.get("/account/login/")[0] == 200
     told = json.loads((home / "run" / "supervisor.json").read_text())
@@ -163,7 +168,7 @@ def test_the_whole_life_of_a_site(site, home, record_property):
     )  # fmt: skip
     assert people.stdout.strip().endswith("ada")
 
-    assert site.stop() < 5
+    assert site.stop() < within(5)
     assert site.process.returncode == 0
     assert site.output.rstrip().endswith("Stopped.")
     assert left_behind(home) == []
@@ -173,7 +178,7 @@ def test_the_whole_life_of_a_site(site, home, record_property):
     try:
         again.wait_until_ready()
         print(f"second start: {again.started_in:.1f} s")
-        assert again.stop(signal.SIGTERM) < 5
+        assert again.stop(signal.SIGTERM) < within(5)
         assert "setup" not in again.output  # there is an admin
     finally:
         again.end()
@@ -194,7 +199,7 @@ def test_after_kill_9_everything_ends_and_the_next_start_works(site, home):
         again.process.kill()
         again.process.communicate()
         # Left alone, they notice by themselves.
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + within(20)
         while (alive := [process for process in left_behind(home) if is_alive(process)]) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not alive
@@ -212,7 +217,7 @@ def test_a_crashed_web_server_is_started_again(site):
     site.start().wait_until_ready()
     first = web_server(site)
     first.kill()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + within(20)
     while time.monotonic() < deadline:
         time.sleep(0.2)
         try:
@@ -230,7 +235,7 @@ def test_a_killed_database_comes_back_and_the_site_with_it(site, home):
     site.start().wait_until_ready()
     assert site.get("/account/login/")[0] == 200
     os.kill(int((home / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + within(20)
     while time.monotonic() < deadline:
         time.sleep(0.5)
         try:
@@ -240,13 +245,13 @@ def test_a_killed_database_comes_back_and_the_site_with_it(site, home):
             continue
     else:
         pytest.fail("the site did not recover")
-    assert site.stop() < 10
+    assert site.stop() < within(5)
 
 
 def test_a_stop_before_the_start_is_complete_leaves_nothing(site, home):
     site.start()
     time.sleep(1.5)
-    assert site.stop() < 8
+    assert site.stop() < within(5)
     assert "Traceback" not in site.output
     assert left_behind(home) == []
     site.start().wait_until_ready()
