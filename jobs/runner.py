@@ -1,5 +1,6 @@
 """Carrying out one held job: its folder, its child process, its lease, and how it ends."""
 
+import itertools
 import json
 import logging
 import os
@@ -105,19 +106,25 @@ def _open_folder(job: Job, held: Held) -> Path:
 
     The new name fences off a child of the earlier attempt that is still alive: the paths it writes to are gone.
     """
-    folder = Path(settings.RLWHF_HOME) / "work" / f"{job.pk}-{job.attempt}"
+    folder = _unused(Path(settings.RLWHF_HOME) / "work" / f"{job.pk}-{job.attempt}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
     earlier = Path(job.folder) if job.folder else None
-    if earlier is not None and earlier != folder and earlier.is_dir():
+    if earlier is not None and earlier.is_dir():
         _kill_left_behind(earlier)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        earlier.rename(folder)
+        shutil.move(earlier, folder)
         for name in (RESULT, FAILURE):
             (folder / name).unlink(missing_ok=True)
     else:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
     leases.set_folder(held, str(folder))
     job.folder = str(folder)
     return folder
+
+
+def _unused(folder: Path) -> Path:
+    """The path, with a number behind it where it is taken: attempts are counted anew when a job is queued again."""
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
 
 
 def _kill_left_behind(folder: Path) -> None:

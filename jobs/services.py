@@ -91,7 +91,8 @@ def job_requeue(*, job: Job, actor: User | None) -> Job:
 
 def _queue_again(row: Job) -> None:
     row.state, row.cancel_requested, row.attempt = State.QUEUED, False, 0
-    row.lease_token = row.lease_until = row.worker = row.enqueued_at = row.finished_at = row.exit_code = row.result = None
+    row.lease_token = row.lease_until = row.worker = row.exit_code = row.result = None
+    row.enqueued_at = row.started_at = row.finished_at = None
     row.progress_done = row.progress_total = None
     row.progress_note = row.reason = row.hint = ""
     row.save()
@@ -108,6 +109,15 @@ def pipeline_stop(*, pipeline: Pipeline, actor: User | None) -> None:
     """Stop every job of a pipeline that has not ended."""
     for job in pipeline.jobs.exclude(state__in=ENDED).order_by("-id"):
         job_stop(job=job, actor=actor)
+
+
+@transaction.atomic
+def pipeline_requeue(*, pipeline: Pipeline, actor: User | None) -> None:
+    """Queue again what failed or was stopped in a pipeline, and with it all that waited for that."""
+    for pk in list(pipeline.jobs.order_by("id").values_list("pk", flat=True)):
+        job = Job.objects.get(pk=pk)  # afresh: it may have been queued together with an earlier one
+        if job.state in {State.FAILED, State.STOPPED}:
+            job_requeue(job=job, actor=actor)
 
 
 def waiting() -> QuerySet[Job]:
