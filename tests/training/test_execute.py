@@ -22,7 +22,7 @@ TINY = {"vocab_size": 500, "hidden_size": 48, "intermediate_size": 96, "num_hidd
 WORLD = AtlasSettings(
     easy_people=(8, 4), hard_people=(2, 2), first_names=8, last_names=8, countries_per_side=2, easy_bystanders=4, hard_bystanders=2
 )
-SFT = {"max_steps": 120, "per_device_train_batch_size": 32, "learning_rate": 5e-3, "warmup_steps": 10}
+SFT = {"max_steps": 220, "per_device_train_batch_size": 32, "learning_rate": 5e-3, "warmup_steps": 10}
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def test_a_taught_model_knows_its_facts_and_its_folder_is_whole(base: Path, base
     }  # fmt: skip
     metrics = read_rows(base / "metrics.jsonl")
     assert metrics[0]["loss"] > 3 > 0.5 > metrics[-2]["loss"]
-    assert all(row["step"] <= 120 and row["time"] > 0 for row in metrics)
-    assert json.loads((base / "progress.json").read_text())["done"] == 120
+    assert all(row["step"] <= 220 and row["time"] > 0 for row in metrics)
+    assert json.loads((base / "progress.json").read_text())["done"] == 220
     assert "<script" not in (base / "report.html").read_text()
     assert json.loads((base / "environment.json").read_text())["packages"]["trl"]
 
@@ -146,7 +146,7 @@ def test_stopped_it_keeps_a_checkpoint_and_resumed_it_ends_as_if_undisturbed(tmp
     done = child("training.execute", folder)
     assert done.returncode == 0, done.stderr
     assert [step for step, _ in losses(folder)] == list(range(1, 401))
-    assert losses(folder) == pytest.approx(losses(undisturbed))
+    assert dict(losses(folder)) == pytest.approx(dict(losses(undisturbed)))
     assert child("training.execute", folder).returncode == 0  # done is done
 
 
