@@ -371,7 +371,7 @@ def collect_static() -> None:
 
 def static_digest() -> str:
     """Changes with any static file's path, size or time, and with the way they are stored."""
-    parts = [settings.STORAGES["staticfiles"]["BACKEND"], importlib.metadata.version("whitenoise")]
+    parts = [settings.STORAGES["staticfiles"]["BACKEND"], importlib.metadata.version("servestatic")]
     for finder in get_finders():
         for path, storage in finder.list(None):
             found = Path(storage.path(path)).stat()

@@ -1,12 +1,13 @@
 """Runs and models over HTTP."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 from ninja.errors import HttpError
 from ninja.pagination import paginate
 
@@ -14,7 +15,7 @@ from accounts.api_auth import ApiAuth
 from annotations.models import DatasetVersion
 from training import selectors
 from training.models import Artifact, Run
-from training.services import RunRefused, run_queue
+from training.services import RunRefused, artifact_register, run_queue
 
 router = Router(tags=["training"])
 
@@ -78,16 +79,16 @@ def run_list(request: HttpRequest) -> QuerySet[Run]:
 
 
 @router.post("/runs", response={201: RunOut}, auth=ApiAuth("admin"))
-def run_create(request: HttpRequest, wanted: RunIn) -> tuple[int, Run]:
+def run_create(request: HttpRequest, wanted: RunIn) -> Status[Run]:
     """Queue a training run."""
-    dataset = get_object_or_404(DatasetVersion, name=wanted.dataset)
-    base = get_object_or_404(Artifact, name=wanted.base) if wanted.base else None
+    dataset = _named(DatasetVersion, wanted.dataset)
+    base = _named(Artifact, wanted.base) if wanted.base else None
     values = wanted.dict() | {"dataset": dataset, "base": base}
     try:
         run = run_queue(**values, actor=request.auth)  # type: ignore[attr-defined]
     except RunRefused as refused:
         raise HttpError(422, str(refused)) from refused
-    return 201, run
+    return Status(201, run)
 
 
 @router.get("/runs/{name}", response=RunOut, auth=ApiAuth("member"))
@@ -104,3 +105,24 @@ def artifact_list(request: HttpRequest) -> QuerySet[Artifact]:
 @router.get("/models/{name}", response=ArtifactOut, auth=ApiAuth("member"))
 def artifact_detail(request: HttpRequest, name: str) -> Artifact:
     return get_object_or_404(Artifact.objects.select_related("base"), name=name)
+
+
+class ArtifactIn(Schema):
+    name: str
+    folder: str = Field(description="A folder on the server with safetensors weights and no code.")
+
+
+@router.post("/models", response={201: ArtifactOut}, auth=ApiAuth("admin"))
+def artifact_create(request: HttpRequest, wanted: ArtifactIn) -> Status[Artifact]:
+    """Make a model that was not trained here known."""
+    try:
+        return Status(201, artifact_register(name=wanted.name, folder=Path(wanted.folder), actor=request.auth))  # type: ignore[attr-defined]
+    except RunRefused as refused:
+        raise HttpError(422, str(refused)) from refused
+
+
+def _named(model: Any, name: str) -> Any:
+    found = model.objects.filter(name=name).first()
+    if found is None:
+        raise HttpError(422, f"There is no {model._meta.verbose_name} named “{name}”.")
+    return found

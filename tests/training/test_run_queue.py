@@ -1,0 +1,83 @@
+"""Queueing runs: what is refused, what is written down, and what a worker is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from accounts.models import AuditEntry
+from jobs.models import Job, State
+from training.jobs import TrainingRun, place_spec
+from training.models import Artifact, Run
+from training.services import RunRefused, artifact_register, run_queue
+
+pytestmark = pytest.mark.django_db
+
+
+def refused(match: str, **wanted) -> RunRefused:
+    with pytest.raises(RunRefused, match=match) as caught:
+        run_queue(actor=None, **wanted)
+    assert not Run.objects.exists() and not Job.objects.exists() and not Artifact.objects.exists(), "nothing is half-written"
+    return caught.value
+
+
+def test_a_queued_run_has_a_job_a_model_to_come_and_an_audit_entry(sft_dataset):
+    run = run_queue(name="teach", recipe="atlas-teach", dataset=sft_dataset, actor=None, overrides={"settings.max_steps": 3})
+    assert (run.method, run.job.state, run.job.hardware_tag) == ("sft", State.QUEUED, "cpu")
+    assert run.spec["settings"]["max_steps"] == 3
+    assert run.artifact.ready_at is None and not Artifact.objects.ready().exists()
+    assert AuditEntry.objects.filter(action="training.run_queued").count() == 1
+
+
+def test_what_cannot_work_is_refused_with_the_field_to_change(sft_dataset, home):
+    wanted = {"recipe": "atlas-teach", "dataset": sft_dataset}
+    assert refused("small letters", name="Bad Name", **wanted).field == "name"
+    assert refused("no hardware tag", name="a", hardware_tag="gpu", **wanted).field == "hardware_tag"
+    assert refused("greater than 0", name="a", overrides={"settings.learning_rate": -1}, **wanted).field.startswith("settings")
+    assert refused("no recipe", name="a", recipe="nothing", dataset=sft_dataset).field in {"recipe", "base"}
+    assert refused("base model", name="a", recipe="atlas-grpo", dataset=sft_dataset).field == "base"
+
+
+def test_a_dataset_of_the_wrong_kind_is_refused(sft_dataset, model_folder):
+    base = artifact_register(name="tiny", folder=model_folder, actor=None)
+    with pytest.raises(RunRefused, match="DPO trains on a preference dataset") as caught:
+        run_queue(name="a", recipe="atlas-dpo", dataset=sft_dataset, base=base, actor=None)
+    assert caught.value.field == "dataset"
+
+
+def test_the_child_is_given_real_paths(sft_dataset, model_folder, tmp_path):
+    base = artifact_register(name="tiny", folder=model_folder, actor=None)
+    run = run_queue(name="more", recipe="sft-cpu", dataset=sft_dataset, base=base, actor=None)
+    spec = place_spec(run)
+    assert spec.data.train == Path(sft_dataset.folder) / "train.jsonl" and spec.data.train.exists()
+    assert spec.data.eval is not None and spec.data.eval.exists()
+    assert spec.model.path == str(model_folder)
+    folder = tmp_path / "attempt"
+    folder.mkdir()
+    launch = TrainingRun().launch(run.job, folder)
+    assert launch.argv[1:] == ["-m", "training.execute", str(folder)]
+    assert launch.env["HF_HUB_OFFLINE"] == "1"
+    assert json.loads((folder / "spec.json").read_text())["name"] == "more"
+
+
+@pytest.fixture
+def model_folder(tmp_path) -> Path:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
+def test_a_model_folder_with_code_or_pickled_weights_is_refused(model_folder, db):
+    (model_folder / "modeling.py").write_text("")
+    with pytest.raises(RunRefused, match="Python code"):
+        artifact_register(name="tiny", folder=model_folder, actor=None)
+    (model_folder / "modeling.py").unlink()
+    (model_folder / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Model"}}')
+    with pytest.raises(RunRefused, match="auto_map"):
+        artifact_register(name="tiny", folder=model_folder, actor=None)
+    (model_folder / "config.json").write_text("{}")
+    (model_folder / "model.safetensors").rename(model_folder / "pytorch_model.bin")
+    with pytest.raises(RunRefused, match="safetensors"):
+        artifact_register(name="tiny", folder=model_folder, actor=None)
