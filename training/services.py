@@ -85,8 +85,9 @@ def run_queue(
     Its artifact's row is made now, and is ready when the run has succeeded. Raises RunRefused.
     """
     after = list(after)
+    _check_name(name)
     spec = run_spec(name=name, recipe=recipe, base=base, overrides={"hardware.profile": hardware_tag} | dict(overrides or {}))
-    _check_request(name=name, spec=spec, dataset=dataset, base=base, hardware_tag=hardware_tag, after=after)
+    _check_request(spec=spec, dataset=dataset, base=base, hardware_tag=hardware_tag, after=after)
     kind = Artifact.Kind.ADAPTER if spec.settings.lora else Artifact.Kind.MODEL
     artifact = Artifact.objects.create(name=name, kind=kind, base=base)
     job = job_queue(
@@ -113,13 +114,14 @@ def run_queue(
     return run
 
 
-def _check_request(
-    *, name: str, spec: RunSpec, dataset: DatasetVersion, base: Artifact | None, hardware_tag: str, after: list[Job]
-) -> None:
+def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise RunRefused("name", "The name may hold small letters, digits and dashes, and starts with a letter or digit.")
     if Artifact.objects.filter(name=name).exists():
         raise RunRefused("name", f"There is a model named “{name}” already; choose another name.")
+
+
+def _check_request(*, spec: RunSpec, dataset: DatasetVersion, base: Artifact | None, hardware_tag: str, after: list[Job]) -> None:
     if hardware_tag not in TAGS:
         raise RunRefused("hardware_tag", f"“{hardware_tag}” is no hardware tag; there are {', '.join(TAGS)}.")
     wanted = METHODS[spec.method].dataset_kind
@@ -179,10 +181,7 @@ def artifact_publish(*, artifact: Artifact, folder: Path, metrics: dict[str, Any
 @transaction.atomic
 def artifact_register(*, name: str, folder: Path, actor: User | None) -> Artifact:
     """Make a model that was not trained here known: a folder with safetensors weights and no code. Raises RunRefused."""
-    if not NAME.fullmatch(name):
-        raise RunRefused("name", "The name may hold small letters, digits and dashes, and starts with a letter or digit.")
-    if Artifact.objects.filter(name=name).exists():
-        raise RunRefused("name", f"There is a model named “{name}” already; choose another name.")
+    _check_name(name)
     problem = check_model_folder(folder)
     if problem:
         raise RunRefused("folder", problem)
