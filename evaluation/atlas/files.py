@@ -29,8 +29,13 @@ class AtlasFolder:
 
     @property
     def prompts(self) -> Path:
-        """Questions for feedback training, fold A only."""
+        """Questions for feedback training: fold A of the easy split."""
         return self.path / "prompts.jsonl"
+
+    @property
+    def hard_prompts(self) -> Path:
+        """Questions for feedback training on the hard split, fold A: for showing what is learnt by heart."""
+        return self.path / "prompts-hard.jsonl"
 
     @property
     def benchmark(self) -> Path:
@@ -56,23 +61,37 @@ class AtlasFolder:
 def atlas_files(*, cache: Path, settings: AtlasSettings | None = None) -> AtlasFolder:
     """The folder of a world below `cache`; made when it is not there yet."""
     world = make_world(settings)
-    digest = world.content_hash()
+    texts = _texts(world)
+    digest = _digest(texts)
     folder = cache / f"atlas-{digest[:12]}"
     if not (folder / "manifest.json").exists():
-        _make(world, digest, folder)
+        _write(world, texts, digest, folder)
     return AtlasFolder(folder)
 
 
-def _make(world: World, digest: str, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".atlas-", dir=folder.parent))
-    texts = {
+def _texts(world: World) -> dict[str, str]:
+    """Each file's text."""
+    return {
         "world.json": json.dumps(world.as_dict(), indent=1) + "\n",
         "teach.jsonl": _lines(teaching_rows(world)),
-        "prompts.jsonl": _lines(prompt_rows(feedback_questions(world))),
+        "prompts.jsonl": _lines(prompt_rows(feedback_questions(world, splits=("easy",)))),
+        "prompts-hard.jsonl": _lines(prompt_rows(feedback_questions(world, splits=("hard",)))),
         "benchmark.jsonl": _lines(question.row() for question in benchmark_questions(world)),
         "lexicon.txt": "\n".join(lexicon_texts(world)) + "\n",
     }
+
+
+def _digest(texts: Mapping[str, str]) -> str:
+    """SHA-256 over all files, in hexadecimal."""
+    total = hashlib.sha256()
+    for name, text in sorted(texts.items()):
+        total.update(f"{name} {hashlib.sha256(text.encode()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _write(world: World, texts: Mapping[str, str], digest: str, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".atlas-", dir=folder.parent))
     for name, text in texts.items():
         (aside / name).write_text(text, encoding="utf-8")
     manifest = {

@@ -5,8 +5,6 @@ Everything follows from the settings; the same settings give the same world on a
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -80,11 +78,6 @@ class World:
 
     def as_dict(self) -> dict[str, Any]:
         return {"version": ATLAS_VERSION, **asdict(self)}
-
-    def content_hash(self) -> str:
-        """SHA-256 of the world and of the phrasebook that it is told with, in hexadecimal."""
-        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode() + PHRASEBOOK_PATH.read_bytes()).hexdigest()
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.atlas.files import AtlasFolder, atlas_files
 from evaluation.atlas.world import AtlasSettings
-from tests.training.atlas_runs import Score, preference_pairs, read_rows, score, train, write_rows
+from tests.training.atlas_runs import Score, preference_pairs, score, train, write_rows
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
@@ -21,7 +21,6 @@ class Taught:
     seed: int
     atlas: AtlasFolder
     model: Path
-    prompts: Path
     score: Score
 
 
@@ -41,11 +40,9 @@ def taught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     root = tmp_path_factory.mktemp(f"seed-{seed}")
     atlas = atlas_files(cache=root, settings=AtlasSettings(seed=seed))
     train(root / "teach", "atlas-teach", atlas.teach, scratch={"tokenizer_texts": atlas.lexicon}, seed=seed)
-    easy = [row for row in read_rows(atlas.prompts) if row["slice"]["split"] == "easy"]
-    prompts = write_rows(root / "easy.jsonl", easy)
     found = score(root / "score", root / "teach", atlas)
     shown("base", seed, found)
-    return Taught(seed, atlas, root / "teach", prompts, found)
+    return Taught(seed, atlas, root / "teach", found)
 
 
 def assert_honest(before: Score, after: Score) -> None:
@@ -56,14 +53,14 @@ def assert_honest(before: Score, after: Score) -> None:
 
 
 def test_grpo(taught: Taught, tmp_path: Path) -> None:
-    train(tmp_path / "grpo", "atlas-grpo", taught.prompts, base=taught.model, seed=taught.seed)
+    train(tmp_path / "grpo", "atlas-grpo", taught.atlas.prompts, base=taught.model, seed=taught.seed)
     found = score(tmp_path / "score", tmp_path / "grpo", taught.atlas)
     shown("grpo", taught.seed, found)
     assert_honest(taught.score, found)
 
 
 def test_dpo(taught: Taught, tmp_path: Path) -> None:
-    pairs = preference_pairs(tmp_path / "pairs", taught.model, taught.prompts, seed=taught.seed)
+    pairs = preference_pairs(tmp_path / "pairs", taught.model, taught.atlas.prompts, seed=taught.seed)
     data = write_rows(tmp_path / "pairs.jsonl", pairs)
     train(tmp_path / "dpo", "atlas-dpo", data, base=taught.model, seed=taught.seed)
     found = score(tmp_path / "score", tmp_path / "dpo", taught.atlas)

@@ -20,7 +20,13 @@ from training.specs import RunSpec, write_spec
 
 TINY = {"vocab_size": 500, "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2}
 WORLD = AtlasSettings(
-    easy_people=(8, 4), hard_people=(2, 2), first_names=8, last_names=8, countries_per_side=2, easy_bystanders=4, hard_bystanders=2
+    easy_people=(8, 4),
+    hard_people=(2, 2),
+    first_names=8,
+    last_names=8,
+    countries_per_side=2,
+    easy_bystanders=4,
+    hard_bystanders=2,
 )
 SFT = {"max_steps": 220, "per_device_train_batch_size": 32, "learning_rate": 5e-3, "warmup_steps": 10}
 
@@ -178,7 +184,7 @@ def test_a_model_that_is_not_there_fails_offline_with_a_hint(tmp_path: Path) -> 
     assert "HF_HUB_OFFLINE" in found["hint"]
 
 
-def test_with_lora_an_adapter_is_written_that_can_answer_and_be_trained_further(tmp_path: Path, base: Path, atlas: AtlasFolder) -> None:
+def test_with_lora_an_adapter_is_written_that_can_answer(tmp_path: Path, base: Path, atlas: AtlasFolder) -> None:
     settings = {"max_steps": 2, "lora": {"r": 2, "alpha": 4}}
     result = train(tmp_path / "lora", "atlas-teach", atlas.teach, base=base, settings=settings)
     assert result["kind"] == "adapter"
