@@ -1,10 +1,12 @@
 """The job row: the truth about what runs in the background. Messages in the queue carry only its id and are hints."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 
 class State(models.TextChoices):
@@ -114,3 +116,17 @@ class Job(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def percent(self) -> float | None:
+        """How much is done, from 0 to 100; None where nobody knows."""
+        if not self.progress_total or self.progress_done is None:
+            return None
+        return round(min(max(100 * self.progress_done / self.progress_total, 0), 100), 1)
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From the first start to the end, or until now."""
+        if self.started_at is None:
+            return None
+        return (self.finished_at or timezone.now()) - self.started_at

@@ -1,11 +1,14 @@
 """What pages, API and commands read about jobs and workers."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Now
 
-from jobs.models import ENDED, Job, Pipeline, State, Worker
+from jobs.models import ENDED, HELD, Job, Pipeline, State, Worker
 
 # A worker beats every five seconds; three missed beats and it counts as gone.
 WORKER_ALIVE = timedelta(seconds=20)
@@ -21,6 +24,65 @@ def job_list(*, state: str = "", tag: str = "", kind: str = "") -> QuerySet[Job]
     if tag:
         jobs = jobs.filter(hardware_tag=tag)
     return jobs.filter(kind=kind) if kind else jobs
+
+
+def job_counts() -> dict[str, int]:
+    """How many jobs there are in each state."""
+    counts = Job.objects.order_by().values_list("state").annotate(Count("id"))
+    return dict.fromkeys(State.values, 0) | dict(counts)
+
+
+def job_state(job: Job) -> dict[str, Any]:
+    """What pages, streams and the API tell of a job while it runs."""
+    done, total = job.progress_done, job.progress_total
+    return {
+        "id": job.pk,
+        "state": job.state,
+        "has_ended": job.has_ended,
+        "attempt": job.attempt,
+        "progress_done": done,
+        "progress_total": total,
+        "percent": job.percent,
+        "note": job.progress_note,
+        "reason": job.reason,
+        "hint": job.hint,
+        "worker": job.worker.name if job.worker else None,
+    }
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A worker, whether it lives, and the job it holds."""
+
+    worker: Worker
+    is_alive: bool
+    job: Job | None
+
+
+def worker_list() -> list[WorkerRow]:
+    """Workers that live, then the fifty that were last seen."""
+    now = _database_now()
+    workers = list(Worker.objects.order_by(F("ended_at").desc(nulls_first=True), "-seen_at")[:50])
+    held = {job.worker_id: job for job in Job.objects.filter(worker__in=workers, state__in=HELD)}
+    rows = [WorkerRow(one, _is_alive(one, now), held.get(one.pk)) for one in workers]
+    return sorted(rows, key=lambda row: not row.is_alive)
+
+
+def _is_alive(worker: Worker, now: datetime) -> bool:
+    return worker.ended_at is None and worker.seen_at > now - WORKER_ALIVE
+
+
+def _database_now() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def queue_depths() -> dict[str, int]:
+    """How many jobs wait for each hardware tag."""
+    waiting = Job.objects.filter(state=State.QUEUED).order_by().values_list("hardware_tag").annotate(Count("id"))
+    return dict(waiting)
 
 
 def live_workers() -> QuerySet[Worker]:

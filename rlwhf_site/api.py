@@ -8,6 +8,7 @@ from ninja import NinjaAPI
 from accounts.api import router as accounts_router
 from annotations.api import router as annotations_router
 from evaluation.api import router as evaluation_router
+from jobs.api import router as jobs_router
 from training.api import router as training_router
 
 api = NinjaAPI(
@@ -19,7 +20,7 @@ api = NinjaAPI(
     docs_decorator=login_required,
 )
 
-for router in (annotations_router, training_router, evaluation_router, accounts_router):
+for router in (annotations_router, training_router, evaluation_router, jobs_router, accounts_router):
     api.add_router("", router)
 
 
