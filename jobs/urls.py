@@ -1,4 +1,20 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from jobs import views
 
 app_name = "jobs"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.job_list, name="job-list"),
+    path("workers/", views.worker_list, name="worker-list"),
+    path("pipelines/<int:pk>/", views.pipeline_detail, name="pipeline-detail"),
+    path("pipelines/<int:pk>/stop/", views.pipeline_stop, name="pipeline-stop"),
+    path("pipelines/<int:pk>/requeue/", views.pipeline_requeue, name="pipeline-requeue"),
+    path("<int:pk>/", views.job_detail, name="job-detail"),
+    path("<int:pk>/events", views.job_events, name="job-events"),
+    path("<int:pk>/state/", views.job_state, name="job-state"),
+    path("<int:pk>/metrics/", views.job_metrics, name="job-metrics"),
+    path("<int:pk>/telemetry/", views.job_telemetry, name="job-telemetry"),
+    path("<int:pk>/stop/", views.job_stop, name="job-stop"),
+    path("<int:pk>/requeue/", views.job_requeue, name="job-requeue"),
+    path("<int:pk>/files/<path:name>", views.job_file, name="job-file"),
+]

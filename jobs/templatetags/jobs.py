@@ -1,0 +1,93 @@
+"""What the fragments in `templates/jobs/` show of a job's streams, for any page that has a `job`."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from django import template
+
+from jobs.charts import Chart, Measure, measures, metric_charts, telemetry_charts
+from jobs.models import Job, State
+from jobs.selectors import tags_served
+from jobs.streams import FILES, Piece, read_from, read_tail, rows_of, telemetry_rows
+from jobs.streams import log_text as as_text
+
+register = template.Library()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A stream as it is now: its charts, its figures, and up to where it was read."""
+
+    charts: list[Chart]
+    measures: list[Measure]
+    offset: int
+
+    @property
+    def has_energy(self) -> bool:
+        return any(one.name == "energy_joules" for one in self.measures)
+
+
+@dataclass(frozen=True)
+class ShownLog:
+    text: str
+    offset: int
+    is_cut: bool
+
+
+@register.simple_tag
+def job_metrics(job: Job) -> Shown:
+    piece = _read(job, "metrics")
+    rows = rows_of(piece.data)
+    return Shown(metric_charts(rows), measures(rows), piece.end)
+
+
+@register.simple_tag
+def job_telemetry(job: Job) -> Shown:
+    piece = _read(job, "telemetry")
+    rows = telemetry_rows(rows_of(piece.data), since=job.started_at.timestamp() if job.started_at else None)
+    shown = [one for one in measures(rows) if one.name != "minutes"]
+    return Shown(telemetry_charts(rows) if rows else [], shown, piece.end)
+
+
+def _read(job: Job, stream: str) -> Piece:
+    return read_from(Path(job.folder) / FILES[stream], 0) if job.folder else Piece(0, 0)
+
+
+@register.simple_tag
+def job_log(job: Job) -> ShownLog:
+    if not job.folder:
+        return ShownLog("", 0, False)
+    piece = read_tail(Path(job.folder) / FILES["log"], to_end=job.has_ended)
+    return ShownLog(as_text(piece.data), piece.end, piece.start > 0)
+
+
+@register.simple_tag
+def job_waits_for_worker(job: Job) -> bool:
+    """Whether the job is queued for hardware that no living worker has."""
+    return job.state == State.QUEUED and job.hardware_tag not in tags_served()
+
+
+@register.filter
+def span(value: timedelta | None) -> str:
+    """A duration as people say it: 8 s, 3 min 20 s, 2 h 5 min."""
+    if value is None:
+        return "—"
+    seconds = int(value.total_seconds())
+    if seconds < 60:
+        return f"{value.total_seconds():.1f} s" if seconds < 10 else f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+@register.filter
+def figure(value: float | None) -> str:
+    """A measured number in four digits; a dash for what was not measured."""
+    if value is None:
+        return "—"
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}".replace("-", "−")
+    return f"{value:.4g}".replace("-", "−")

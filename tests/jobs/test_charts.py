@@ -1,0 +1,43 @@
+"""Charts of a job's streams."""
+
+from jobs.charts import CHARTS_AT_MOST, measures, metric_charts, telemetry_charts
+from jobs.streams import POINTS_AT_MOST
+
+
+def test_training_and_held_out_values_share_a_chart_and_the_important_come_first():
+    rows = [{"step": 1, "grad_norm": 3.0, "loss": 2.0}, {"step": 2, "eval_loss": 1.5}, {"step": 2, "loss": 1.0, "note": "text"}]
+    loss, norm = metric_charts(rows)
+    assert (loss.title, norm.title) == ("loss", "grad_norm")
+    assert [(trace["name"], trace["x"], trace["y"]) for trace in loss.figure["data"]] == [
+        ("training", [1, 2], [2.0, 1.0]),
+        ("held out", [2], [1.5]),
+    ]
+    assert loss.columns == ["step", "loss", "eval_loss"]
+    assert loss.table == [[1, 2.0, None], [2, None, 1.5], [2, 1.0, None]]
+
+
+def test_measures_count_only_numbers_and_leave_out_the_axes():
+    found = measures([{"step": 1, "time": 5, "loss": 2.0, "flag": True}, {"step": 2, "loss": 0.5}])
+    assert [(one.name, one.first, one.latest) for one in found] == [("loss", 2.0, 0.5)]
+
+
+def test_a_rare_column_keeps_all_its_points_in_a_long_history():
+    rows = [{"step": n, "loss": 1.0} | ({"eval_loss": 2.0} if n % 1000 == 0 else {}) for n in range(20_000)]
+    (chart,) = metric_charts(rows)
+    training, held_out = chart.figure["data"]
+    assert len(training["x"]) <= POINTS_AT_MOST + 1
+    assert training["x"][-1] == 19_999
+    assert len(held_out["x"]) == 20
+
+
+def test_many_measures_give_few_charts():
+    assert len(metric_charts([{"step": 1} | {f"m{n}": n for n in range(30)}])) == CHARTS_AT_MOST
+
+
+def test_telemetry_has_a_chart_for_what_was_measured_only():
+    rows = [{"minutes": 0, "cpu_percent": 90.0, "memory_mib": 3.0, "energy_joules": None}]
+    assert [chart.id for chart in telemetry_charts(rows)] == ["telemetry-cpu", "telemetry-memory"]
+    gpu = {"gpu0_percent": 5, "gpu0_memory_mib": 7.0, "gpu0_watts": 60.0, "gpu1_percent": 9, "energy_joules": 1.0}
+    charts = {chart.id: chart for chart in telemetry_charts([rows[0] | gpu])}
+    assert [trace["name"] for trace in charts["telemetry-gpu-percent"].figure["data"]] == ["gpu0", "gpu1"]
+    assert {"telemetry-gpu-memory_mib", "telemetry-gpu-watts", "telemetry-energy"} <= set(charts)
