@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
 from annotations.models import DatasetVersion, Progress, Project
 from dashboards.charts import Reading
+from dashboards.recent import shared
 from dashboards.standing import LoopRun, Standing
 from dashboards.telemetry import Usage, usage_of
 from evaluation.models import Benchmark, Evaluation
-from evaluation.selectors import honesty_trend, labels_of
+from evaluation.selectors import labels_of
 from jobs.models import ENDED, Job, Pipeline, State
 from jobs.selectors import pipeline_jobs, pipeline_state
 from training.models import Artifact, Run
@@ -21,8 +23,22 @@ RUNS_SHOWN = 6
 MODELS_SHOWN = 20
 
 
-def standing(*, pipeline: Pipeline | None, jobs: list[Job]) -> Standing:
-    """Where the project stands; `pipeline` and `jobs` are the latest turn of the demo loop."""
+@dataclass(frozen=True)
+class Overview:
+    """Where the project stands, with the steps of the latest turn of the demo loop."""
+
+    standing: Standing
+    loop_jobs: list[Job]
+
+
+@shared
+def overview() -> Overview:
+    pipeline = Pipeline.objects.filter(kind=LOOP_KIND).first()
+    jobs = pipeline_jobs(pipeline) if pipeline else []
+    return Overview(_standing(_loop_run(pipeline, jobs)), jobs)
+
+
+def _standing(loop: LoopRun | None) -> Standing:
     projects = Project.objects.aggregate(
         count=Count("id"),
         items=Sum("item_count", default=0),
@@ -51,7 +67,7 @@ def standing(*, pipeline: Pipeline | None, jobs: list[Job]) -> Standing:
         newest_model=model.name if model else "",
         unmeasured_model=unmeasured.name if unmeasured else "",
         newest_scorecard=Evaluation.objects.done().values_list("pk", flat=True).first(),
-        loop=_loop_run(pipeline, jobs),
+        loop=loop,
     )
 
 
@@ -59,14 +75,6 @@ def _live_jobs() -> dict[str, int]:
     kinds = ("annotations.dataset", "training.run", "evaluation.scorecard")
     counts = Job.objects.exclude(state__in=ENDED).filter(kind__in=kinds).order_by().values_list("kind").annotate(Count("id"))
     return dict.fromkeys(kinds, 0) | dict(counts)
-
-
-def latest_loop() -> Pipeline | None:
-    return Pipeline.objects.filter(kind=LOOP_KIND).first()
-
-
-def loop_jobs(pipeline: Pipeline | None) -> list[Job]:
-    return pipeline_jobs(pipeline) if pipeline else []
 
 
 def _loop_run(pipeline: Pipeline | None, jobs: list[Job]) -> LoopRun | None:
@@ -78,29 +86,38 @@ def _loop_run(pipeline: Pipeline | None, jobs: list[Job]) -> LoopRun | None:
 
 @dataclass(frozen=True)
 class Trend:
-    """The models that were asked one benchmark, oldest first."""
+    """The last models that were asked one benchmark, oldest first; `benchmarks` are all that have a scorecard."""
 
     benchmark: Benchmark
+    benchmarks: list[Benchmark]
     evaluations: list[Evaluation]
     labels: list[str]
     readings: list[dict[str, Reading]]
 
 
+@shared
 def trend(*, benchmark: int | None = None) -> Trend | None:
     """The trend on a benchmark; without one, on that of the newest scorecard. None while there is no scorecard."""
-    wanted = Evaluation.objects.light().done()
-    newest = wanted.filter(benchmark=benchmark).first() if benchmark else None
-    newest = newest or wanted.first()
-    if newest is None:
+    done = Evaluation.objects.done()
+    measured = {one.pk: one for one in Benchmark.objects.filter(Exists(done.filter(benchmark=OuterRef("pk"))))}
+    if benchmark not in measured:
+        benchmark = done.values_list("benchmark_id", flat=True).first()
+    if benchmark is None:
         return None
-    points = honesty_trend(newest.benchmark, limit=MODELS_SHOWN)
-    evaluations = [point.evaluation for point in points]
-    readings = [{name: Reading(one.value, one.low, one.high) for name, one in point.metrics.items()} for point in points]
-    return Trend(newest.benchmark, evaluations, labels_of(evaluations), readings)
+    shown = ("headline", "benchmark_id", "artifact__name")
+    newest = done.filter(benchmark=benchmark).select_related("artifact").only(*shown)[:MODELS_SHOWN]
+    evaluations = list(newest)[::-1]
+    return Trend(
+        benchmark=measured[benchmark],
+        benchmarks=list(measured.values()),
+        evaluations=evaluations,
+        labels=labels_of(evaluations),
+        readings=[_readings(one.headline) for one in evaluations],
+    )
 
 
-def benchmarks_measured() -> list[Benchmark]:
-    return list(Benchmark.objects.filter(evaluations__scorecard__isnull=False).distinct())
+def _readings(headline: dict[str, Any]) -> dict[str, Reading]:
+    return {name: Reading(one["value"], one.get("low"), one.get("high")) for name, one in headline["metrics"].items()}
 
 
 @dataclass(frozen=True)
@@ -116,8 +133,10 @@ class RunRow:
         return not self.run.job.has_ended
 
 
+@shared
 def last_runs() -> list[RunRow]:
-    runs = Run.objects.select_related("job", "artifact").defer("spec").order_by(F("id").desc())[:RUNS_SHOWN]
+    shown = ("name", "method", "job__state", "job__hardware_tag", "job__folder", "job__started_at", "job__finished_at")
+    runs = Run.objects.select_related("job").only(*shown)[:RUNS_SHOWN]
     return [RunRow(run, usage_of(run.job.folder, ended=run.job.has_ended), _duration(run.job)) for run in runs]
 
 

@@ -34,13 +34,12 @@ class Station:
 def home(request: HttpRequest) -> HttpResponse:
     """The page; or, asked by htmx while the demo loop runs, only the part that changes."""
     user = signed_in_user(request)
-    pipeline = selectors.latest_loop()
-    jobs = selectors.loop_jobs(pipeline)
-    at = selectors.standing(pipeline=pipeline, jobs=jobs)
+    overview = selectors.overview()
+    at = overview.standing
     live = at.loop is not None and at.loop.is_live
     if request.headers.get("HX-Request") and not live:
         return HttpResponseClientRefresh()
-    context = _now(user, at) | {"loop": at.loop, "loop_live": live, "loop_jobs": jobs}
+    context = _now(user, at) | {"loop": at.loop, "loop_live": live, "loop_jobs": overview.loop_jobs}
     if request.headers.get("HX-Request"):
         return render(request, "dashboards/_now.html", context)
     if user.has_role("member"):
@@ -67,7 +66,7 @@ def _button(user: User, action: Action) -> Button | None:
 def _results(request: HttpRequest) -> dict[str, object]:
     wanted = request.GET.get("benchmark", "")
     trend = selectors.trend(benchmark=int(wanted) if wanted.isdecimal() else None)
-    context: dict[str, object] = {"trend": trend, "runs": selectors.last_runs(), "benchmarks": selectors.benchmarks_measured()}
+    context: dict[str, object] = {"trend": trend, "runs": selectors.last_runs()}
     if trend:
         context["figure"] = charts.honesty_trend(trend.labels, trend.readings)
         context["rows"] = list(zip(trend.evaluations, trend.labels, trend.readings, strict=True))[::-1]

@@ -205,6 +205,9 @@ JOB_LEASE_SECONDS = number("RLWHF_JOB_LEASE_SECONDS", 20)
 # How long a stopped job's process may take to write its checkpoint before it is killed.
 JOB_STOP_GRACE_SECONDS = number("RLWHF_JOB_STOP_GRACE_SECONDS", 30)
 
+# For how long everybody may be shown the same figures on the home page.
+DASHBOARD_SECONDS = float(os.environ.get("RLWHF_DASHBOARD_SECONDS", "2"))
+
 NINJA_PAGINATION_CLASS = "ninja.pagination.LimitOffsetPagination"
 NINJA_PAGINATION_MAX_LIMIT = 1000
 

@@ -25,6 +25,7 @@ def _start_postgres() -> None:
     os.environ["RLWHF_TEST_OWNER"] = str(os.getpid())
     os.environ.pop("DATABASE_URL", None)
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["RLWHF_DASHBOARD_SECONDS"] = "0"  # what a test has just made is what the home page shows it
     server = EmbeddedPostgres(home, durable=False)
     os.environ["DATABASE_URL"] = server.start()
 
