@@ -21,7 +21,7 @@ SAMPLE_ROWS = 5
 DIRECT_ITEMS = 2000
 # Above this a preview would take longer than a person waits.
 PREVIEWED_ITEMS = 20_000
-FILES = {*(f"{split}.jsonl" for split in SPLITS), REPORT, MANIFEST}
+FILES = [*(f"{split}.jsonl" for split in SPLITS), REPORT, MANIFEST]
 
 
 @require_GET
@@ -41,6 +41,7 @@ def dataset_detail(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "version": version,
         "report": version.report,
+        "splits": [(split, version.counts.get(split, 0)) for split in SPLITS],
         "gates": [
             (title, version.report[key]) for title, key in (("Tuples", "gate"), ("Rows", "row_gate")) if version.report.get(key)
         ],
@@ -48,7 +49,7 @@ def dataset_detail(request: HttpRequest, name: str) -> HttpResponse:
         "columns": [
             column for column in ("prompt", "response", "chosen", "rejected", "gold_answer") if samples and column in samples[0]
         ],
-        "files": sorted(FILES) if version.is_ready else [],
+        "files": FILES if version.is_ready else [],
         "parents": version.parents.all(),
     }
     return render(request, "annotations/dataset_detail.html", context)

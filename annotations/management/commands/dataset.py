@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.shell import acting_user, add_user_argument
 from annotations.build import BuildSettings
+from annotations.dataset_files import SPLITS
 from annotations.jobs import REFUSAL, result_of
 from annotations.management.commands.import_items import project_named
 from annotations.models import DatasetVersion
@@ -82,7 +83,7 @@ class Command(BaseCommand):
         if not version.is_ready:
             self.stdout.write(f"{version.name}: not built yet.")
             return
-        counts = ", ".join(f"{split} {count}" for split, count in version.counts.items())
+        counts = ", ".join(f"{split} {version.counts.get(split, 0)}" for split in SPLITS)
         self.stdout.write(f"{version.name}: {counts}; gate: {version.verdict}; {version.folder}")
 
     def _write(self, options: dict[str, Any]) -> None:
