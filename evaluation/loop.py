@@ -91,6 +91,7 @@ class _Turn:
             dataset=corpus,
             overrides={"seed": self.wanted.seed, "model.scratch.tokenizer_texts": str(self.atlas.lexicon)},
             hardware_tag=self.wanted.hardware_tag,
+            title=f"Teach {stem}",
             actor=self.actor,
             pipeline=self.pipeline,
         )
@@ -164,6 +165,7 @@ class _Turn:
             base=base,
             overrides={"seed": self.wanted.seed},
             hardware_tag=self.wanted.hardware_tag,
+            title=f"Train {base.name} by {self.wanted.method.upper()}",
             after=after,
             actor=self.actor,
             pipeline=self.pipeline,

@@ -22,9 +22,10 @@ def benchmark_list() -> QuerySet[Benchmark]:
     return Benchmark.objects.all()
 
 
-def evaluation_list() -> QuerySet[Evaluation]:
-    """All evaluations, newest first, without their scorecards."""
-    return Evaluation.objects.light()
+def evaluation_list(*, artifact: str = "") -> QuerySet[Evaluation]:
+    """Evaluations, of one model or of all, newest first, without their scorecards."""
+    evaluations = Evaluation.objects.light()
+    return evaluations.filter(artifact__name=artifact) if artifact else evaluations
 
 
 def evaluation_get(pk: int) -> Evaluation:

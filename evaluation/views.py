@@ -35,8 +35,10 @@ DOTS = ("truthful_rate", "known_correct", "over_conservativeness", "prudence", "
 @require_GET
 @role_required("member")
 def scorecard_list(request: HttpRequest) -> HttpResponse:
-    page = Paginator(selectors.evaluation_list(), PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "evaluation/scorecard_list.html", {"page": page, "benchmarks": selectors.benchmark_list()})
+    artifact = request.GET.get("artifact", "")
+    page = Paginator(selectors.evaluation_list(artifact=artifact), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"page": page, "artifact": artifact, "benchmarks": selectors.benchmark_list()}
+    return render(request, "evaluation/scorecard_list.html", context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -64,13 +64,13 @@ def artifact_files(artifact: Artifact) -> list[ModelFile]:
     ]
 
 
-def spec_fields(spec: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """A specification as flat (dotted name, value) pairs, for showing."""
+def flat_fields(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested values as flat (dotted name, value) pairs, for showing."""
     rows: list[tuple[str, Any]] = []
-    for key, value in spec.items():
+    for key, value in values.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            rows += spec_fields(value, f"{name}.")
+            rows += flat_fields(value, f"{name}.")
         else:
             rows.append((name, value))
     return rows

@@ -77,6 +77,7 @@ def run_queue(
     base: Artifact | None = None,
     overrides: Mapping[str, Any] | None = None,
     hardware_tag: str = "cpu",
+    title: str = "",
     after: Iterable[Job] = (),
     pipeline: Pipeline | None = None,
 ) -> Run:
@@ -92,7 +93,7 @@ def run_queue(
     artifact = Artifact.objects.create(name=name, kind=kind, base=base)
     job = job_queue(
         kind="training.run",
-        title=f"{METHODS[spec.method].title}: {name}",
+        title=title or f"{METHODS[spec.method].title}: {name}",
         payload={"run": name},
         hardware_tag=hardware_tag,
         actor=actor,

@@ -29,7 +29,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
 @role_required("member")
 def run_detail(request: HttpRequest, name: str) -> HttpResponse:
     run = _run(name)
-    context = {"run": run, "job": run.job, "fields": selectors.spec_fields(run.spec)}
+    context = {"run": run, "job": run.job, "fields": selectors.flat_fields(run.spec)}
     return render(request, "training/run_detail.html", context)
 
 
@@ -86,6 +86,7 @@ def artifact_detail(request: HttpRequest, name: str) -> HttpResponse:
         "lineage": selectors.artifact_lineage(artifact),
         "descendants": artifact.descendants.ready(),
         "files": selectors.artifact_files(artifact),
+        "reported": selectors.flat_fields(artifact.metrics),
     }
     return render(request, "training/artifact_detail.html", context)
 
