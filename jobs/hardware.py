@@ -27,14 +27,19 @@ TAGS = (
     # Work that needs no accelerator (imports, dataset builds), so that it never waits behind a training run.
     "site",
 )
-# By what the driver calls the card; the first that fits. H200 and H800 are Hopper cards like the H100.
+# By what the driver calls the card; the first that fits. The other Hopper cards, and those after them, do what an H100 does.
 GPU_TAGS = (
     ("h100", "cuda-h100"),
     ("h200", "cuda-h100"),
     ("h800", "cuda-h100"),
+    ("h20", "cuda-h100"),
+    ("gh200", "cuda-h100"),
+    ("b200", "cuda-h100"),
+    ("gb200", "cuda-h100"),
     ("a100", "cuda-a100"),
     ("a800", "cuda-a100"),
     ("a10", "cuda-a10"),
+    ("a10g", "cuda-a10"),
     ("v100", "cuda-v100"),
     ("t4", "cuda-t4"),
 )
@@ -102,21 +107,49 @@ def gpu_tag(name: str) -> str:
 
 
 def usable_cores() -> float:
-    """Cores by affinity, and by the control group's quota where it is smaller."""
+    """Cores by affinity, and by the control groups' quotas where they are smaller."""
     allowed = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)
-    with suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            return min(allowed, int(quota) / int(period))
-    return allowed
+    quotas = [_ratio(_text(folder / "cpu.max").split()) for folder in _control_groups("")]
+    quotas += [
+        _ratio([_text(folder / "cpu.cfs_quota_us").strip(), _text(folder / "cpu.cfs_period_us").strip()])
+        for folder in _control_groups("cpu")
+    ]
+    return min([allowed, *(quota for quota in quotas if quota is not None)])
 
 
 def memory_limit() -> int:
-    """Memory in bytes: the machine's, or the control group's where it is smaller."""
-    total: int = psutil.virtual_memory().total
-    with suppress(OSError, ValueError):
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
-    return total
+    """Memory in bytes: the machine's, or the control groups' where it is smaller."""
+    limits = [_text(folder / "memory.max").strip() for folder in _control_groups("")]
+    limits += [_text(folder / "memory.limit_in_bytes").strip() for folder in _control_groups("memory")]
+    return min([psutil.virtual_memory().total, *(int(limit) for limit in limits if limit.isdigit())])
+
+
+def _control_groups(controller: str) -> list[Path]:
+    """The folders of this process's control group and those above it; `controller` is empty in version 2.
+
+    In a container the group is the root of what can be seen; under systemd or a cluster's scheduler it lies below.
+    """
+    root = Path("/sys/fs/cgroup", controller)
+    for line in _text(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            own = root / path.lstrip("/")
+            return [own, *(parent for parent in own.parents if parent.is_relative_to(root))]
+    return [root]
+
+
+def _ratio(quota_and_period: list[str]) -> float | None:
+    """Cores from a quota and its period; None where there is no quota ("max", or −1 in version 1)."""
+    if len(quota_and_period) != 2 or not all(part.isdigit() for part in quota_and_period) or quota_and_period[1] == "0":
+        return None
+    return int(quota_and_period[0]) / int(quota_and_period[1])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def _processor() -> str:
