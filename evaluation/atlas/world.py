@@ -195,8 +195,8 @@ def _bystanders(
     people: Sequence[Person],
     countries: Sequence[str],
 ) -> Iterator[Bystander]:
-    """In the easy split, namesakes of taught people of fold A in another taught country; in the hard split, new names."""
-    taught = [person for person in people if person.taught and person.split == "easy" and person.fold == "A"]
+    """In the easy split, namesakes of taught people in another taught country; in the hard split, new names."""
+    taught = [person for person in people if person.taught and person.split == "easy"]
     for person in rng.sample(taught, settings.easy_bystanders):
         elsewhere = [country for country in countries if country != person.country]
         yield Bystander(name=person.name, country=rng.choice(elsewhere), split="easy")
