@@ -206,7 +206,7 @@ JOB_LEASE_SECONDS = number("RLWHF_JOB_LEASE_SECONDS", 20)
 JOB_STOP_GRACE_SECONDS = number("RLWHF_JOB_STOP_GRACE_SECONDS", 30)
 
 # For how long everybody may be shown the same figures on the home page.
-DASHBOARD_SECONDS = float(os.environ.get("RLWHF_DASHBOARD_SECONDS", "2"))
+DASHBOARD_SECONDS = number("RLWHF_DASHBOARD_SECONDS", 2)
 
 NINJA_PAGINATION_CLASS = "ninja.pagination.LimitOffsetPagination"
 NINJA_PAGINATION_MAX_LIMIT = 1000
