@@ -43,6 +43,11 @@ class LoopSettings(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Of the world, the teaching and the training.")
     samples: int = Field(4, ge=1, le=64, description="Answers sampled per question for scoring.")
     hardware_tag: str = "cpu"
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Cut teaching and training short, to see the loop turn in a minute; its figures then mean nothing.",
+    )
     reuse_base: bool = Field(True, description="Start from the taught model of an earlier turn, where there is one.")
 
 
@@ -89,13 +94,17 @@ class _Turn:
             name=_free_name(stem),
             recipe=TEACH_RECIPE,
             dataset=corpus,
-            overrides={"seed": self.wanted.seed, "model.scratch.tokenizer_texts": str(self.atlas.lexicon)},
+            overrides=self._overrides() | {"model.scratch.tokenizer_texts": str(self.atlas.lexicon)},
             hardware_tag=self.wanted.hardware_tag,
             title=f"Teach {stem}",
             actor=self.actor,
             pipeline=self.pipeline,
         )
         return run.artifact, [run.job]
+
+    def _overrides(self) -> dict[str, Any]:
+        short = {"settings.max_steps": self.wanted.max_steps} if self.wanted.max_steps else {}
+        return {"seed": self.wanted.seed} | short
 
     def _corpus(self) -> DatasetVersion:
         """What is taught, as a dataset version; the same world gives the same one."""
@@ -163,7 +172,7 @@ class _Turn:
             recipe=f"atlas-{self.wanted.method}",
             dataset=dataset,
             base=base,
-            overrides={"seed": self.wanted.seed},
+            overrides=self._overrides(),
             hardware_tag=self.wanted.hardware_tag,
             title=f"Train {base.name} by {self.wanted.method.upper()}",
             after=after,

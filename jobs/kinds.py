@@ -50,8 +50,8 @@ class JobKind:
 
 
 def django_child(command: str, *arguments: str) -> list[str]:
-    """The argv of a management command run as a job's child."""
-    return [sys.executable, str(settings.BASE_DIR / "manage.py"), command, *arguments]
+    """The argv of a management command run as a job's child; the site's checks were done when the site started."""
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), command, "--skip-checks", *arguments]
 
 
 @cache

@@ -23,6 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("--method", choices=["grpo", "dpo"], default="grpo")
         parser.add_argument("--seed", type=int, default=0, help="of the world, the teaching and the training (default: 0)")
         parser.add_argument("--tag", default="cpu", help="hardware tag of the worker (default: cpu)")
+        parser.add_argument(
+            "--steps", type=int, help="cut teaching and training short, to see the loop turn; the figures then mean nothing"
+        )
         parser.add_argument("--teach-again", action="store_true", help="even where this world was taught before")
         add_user_argument(parser)
 
@@ -37,7 +40,8 @@ class Command(BaseCommand):
             method=options["method"],
             seed=options["seed"],
             hardware_tag=options["tag"],
-            reuse_base=not options["teach_again"],
+            max_steps=options["steps"],
+            reuse_base=not (options["teach_again"] or options["steps"]),
         )
         try:
             pipeline = loop_start(actor=acting_user(options), wanted=wanted)
