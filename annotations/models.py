@@ -13,6 +13,7 @@ from annotations.rubric import HIGHEST, LOWEST, Rubric
 
 # PostgreSQL refuses a search document above 1 MB; the start of a long text is enough to find it by.
 SEARCHED_CHARACTERS = 50_000
+_RUBRICS: dict[str, Rubric] = {}
 
 
 class RubricVersion(models.Model):
@@ -33,7 +34,10 @@ class RubricVersion(models.Model):
 
     @property
     def rubric(self) -> Rubric:
-        return Rubric.model_validate(self.data)
+        """The rubric; remembered, since a row's content never changes and every scored item asks for it."""
+        if self.content_hash not in _RUBRICS:
+            _RUBRICS[self.content_hash] = Rubric.model_validate(self.data)
+        return _RUBRICS[self.content_hash]
 
 
 class Project(models.Model):

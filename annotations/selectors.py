@@ -5,7 +5,9 @@ from statistics import median
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Left
 
 from accounts.models import User
 from annotations.models import DatasetVersion, Flag, Import, Item, Progress, Project, Score, Turn
@@ -19,6 +21,8 @@ ITEM_STATES = {
 }
 # Enough to show that there are more; counting every hit of a broad search would read the whole table.
 COUNTED_AT_MOST = 10_000
+# Of a prompt or an answer in a list; the cell cuts it to its width.
+SHOWN_CHARACTERS = 110
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class ProjectProgress:
 
 def item_list(*, wanted: ItemFilter, user: User) -> QuerySet[Item]:
     """Items, newest first, without the long columns."""
-    items = Item.objects.defer("prompt", "metadata", "search").select_related("project")
+    items = Item.objects.defer("prompt", "prompt_text", "answer", "metadata", "search").select_related("project")
+    items = items.annotate(asked=Left("prompt_text", SHOWN_CHARACTERS), said=Left("answer", SHOWN_CHARACTERS))
     if wanted.project:
         items = items.filter(project=wanted.project)
     if wanted.source:
@@ -76,18 +81,28 @@ def item_count(*, items: QuerySet[Item], wanted: ItemFilter) -> int:
     return items.order_by()[: COUNTED_AT_MOST + 1].count()
 
 
+# From name to name along the index on (project, source_model): it never reads every item.
+SOURCES = """
+WITH RECURSIVE walk AS (
+  (SELECT source_model FROM annotations_item WHERE project_id = %(project)s AND source_model > '' ORDER BY source_model LIMIT 1)
+  UNION ALL
+  SELECT (SELECT item.source_model FROM annotations_item AS item
+          WHERE item.project_id = %(project)s AND item.source_model > walk.source_model ORDER BY item.source_model LIMIT 1)
+  FROM walk WHERE walk.source_model IS NOT NULL
+)
+SELECT source_model FROM walk WHERE source_model IS NOT NULL LIMIT 200
+"""
+
+
 def source_models(*, project: Project | None) -> list[str]:
-    """The models that answered, by walking the index from name to name: it never reads every item."""
-    items = Item.objects.filter(project=project) if project else Item.objects
-    found: list[str] = []
-    name = ""
-    while len(found) < 200:
-        after = items.filter(source_model__gt=name).order_by("source_model").values_list("source_model", flat=True).first()
-        if after is None:
-            break
-        found.append(after)
-        name = after
-    return found
+    """The models that answered, in a project or in all."""
+    projects = [project.pk] if project else list(Project.objects.values_list("pk", flat=True))
+    found: set[str] = set()
+    with connection.cursor() as cursor:
+        for one in projects:
+            cursor.execute(SOURCES, {"project": one})
+            found |= {name for (name,) in cursor.fetchall()}
+    return sorted(found)
 
 
 @dataclass
@@ -158,7 +173,7 @@ def project_progress(*, project: Project, user: User | None = None) -> ProjectPr
     people = Q(rater__kind="person")
     mine = Q(rater__user=user) if user else Q(pk__in=[])
     sums = rows.aggregate(done=Sum("completed"), scores=Sum("scored", filter=people), mine=Sum("scored", filter=mine))
-    items = Project.objects.values_list("item_count", flat=True).get(pk=project.pk) if project.raters_per_item else 0
+    items = project.item_count if project.raters_per_item else 0
     return ProjectProgress(items=items, done=sums["done"] or 0, scores=sums["scores"] or 0, mine=sums["mine"] or 0)
 
 
@@ -202,9 +217,10 @@ def totals() -> Totals:
 def next_project(*, user: User) -> Project | None:
     """The project where this person's scores are wanted: where they scored last, else the first with open items."""
     open_items = Item.objects.filter(project=OuterRef("pk"), is_open=True)
+    turns = Turn.objects.filter(project=OuterRef("pk"), rater__user=user).order_by("-updated_at")
     with_work = Project.objects.filter(Exists(open_items), raters_per_item__gt=0)
-    last = Turn.objects.filter(rater__user=user, project__in=with_work).order_by("-updated_at").select_related("project").first()
-    return last.project if last else with_work.order_by("name").first()
+    latest = with_work.annotate(at=Subquery(turns.values("updated_at")[:1]))
+    return latest.order_by(F("at").desc(nulls_last=True), "name").first()
 
 
 def scoring_projects() -> list[Project]:

@@ -7,8 +7,10 @@ GOLD_NAME = "gold answers"
 
 
 def person_rater(*, user: User) -> Rater:
-    known = Rater.objects.filter(user=user).first()
-    return known or Rater.objects.get_or_create(user=user, defaults={"kind": Rater.Kind.PERSON, "name": user.username})[0]
+    try:
+        return user.rater  # remembered by the user's object, so one request asks once
+    except Rater.DoesNotExist:
+        return Rater.objects.get_or_create(user=user, defaults={"kind": Rater.Kind.PERSON, "name": user.username})[0]
 
 
 def gold_rater() -> Rater:

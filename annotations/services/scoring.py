@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts import audit
@@ -20,6 +20,7 @@ from annotations.services.raters import person_rater
 HOLD = timedelta(minutes=15)
 # A page left open over lunch says nothing about how long the item took.
 LONGEST_SECONDS = 1800.0
+RUBRIC_COLUMNS = ("project__slug", "project__rubric_version__content_hash", "project__rubric_version__data")
 
 
 class ScoringRefused(ValueError):  # noqa: N818 - reads as what happened
@@ -67,15 +68,16 @@ def score_submit(
     """
     item = _locked(item)
     rater = person_rater(user=actor)
-    known = Score.objects.filter(submission=submission).first()
+    mine = Q(item=item, rater=rater, withdrawn_at=None)
+    before = list(Score.objects.filter(mine | Q(submission=submission)))
+    known = next((score for score in before if score.submission == submission), None)
     if known is not None:
         return _own(known, rater, item)
     project = item.project
-    turn = Turn.objects.filter(item=item, rater=rater).first()
-    if turn and turn.state == Turn.State.REVEALED:
+    if _state(item, rater) == Turn.State.REVEALED:
         raise ScoringRefused("You have looked at the others' scores of this item, so you cannot score it blind any more.")
     _check(project, overall, dimensions or {}, cannot_verify)
-    standing = Score.objects.filter(item=item, rater=rater, withdrawn_at=None).first()
+    standing = before[0] if before else None
     if standing is not None:
         Score.objects.filter(pk=standing.pk).update(withdrawn_at=timezone.now())
     score = Score.objects.create(
@@ -186,7 +188,9 @@ def item_reveal(*, item: Item, actor: User) -> None:
 
 def _locked(item: Item) -> Item:
     """The item as it is now; whoever changes its scores next waits."""
-    return Item.objects.select_for_update(of=("self",), no_key=True).select_related("project__rubric_version").get(pk=item.pk)
+    items = Item.objects.select_for_update(of=("self",), no_key=True).select_related("project__rubric_version")
+    # The long texts stay where they are: every submission comes through here.
+    return items.only("people_scores", "is_open", "project__raters_per_item", *RUBRIC_COLUMNS).get(pk=item.pk)
 
 
 def _own(score: Score, rater: Rater, item: Item) -> Score:
@@ -216,8 +220,9 @@ def _state(item: Item, rater: Rater) -> str | None:
 
 def _settle(item: Item, rater: Rater, state: Turn.State) -> None:
     """This person is done with the item; their draft has served."""
-    values = {"state": state, "held_until": None, "updated_at": timezone.now(), "project_id": item.project_id}
-    Turn.objects.update_or_create(item=item, rater=rater, defaults=values)
+    turn = Turn(item=item, rater=rater, project_id=item.project_id, state=state, held_until=None, updated_at=timezone.now())
+    changed = ["state", "held_until", "updated_at"]
+    Turn.objects.bulk_create([turn], update_conflicts=True, unique_fields=["item", "rater"], update_fields=changed)
     Draft.objects.filter(item=item, rater=rater).delete()
 
 

@@ -18,6 +18,7 @@ from annotations import selectors, services
 from annotations.forms import ScoreForm
 from annotations.models import Draft, Flag, Item, Project
 from annotations.services import ScoringRefused
+from annotations.services.scoring import RUBRIC_COLUMNS
 
 
 @require_GET
@@ -175,7 +176,8 @@ def _project(slug: str) -> Project:
 
 
 def _item(pk: int) -> Item:
-    return get_object_or_404(Item.objects.select_related("project__rubric_version").defer("search", "metadata"), pk=pk)
+    columns = ("project__slug", "project__item_count", "project__raters_per_item", "project__guidelines", *RUBRIC_COLUMNS)
+    return get_object_or_404(Item.objects.select_related("project__rubric_version").only(*columns), pk=pk)
 
 
 def _wants_json(request: HttpRequest) -> bool:

@@ -181,11 +181,16 @@ def memory_mb(web: psutil.Process) -> float:
     return sum(one.memory_info().rss for one in [web, *web.children(recursive=True)]) / 1e6
 
 
-def show(name: str, times: list[float], seconds: float) -> None:
+def cpu_seconds(web: psutil.Process) -> float:
+    """Processor time of the web process: unlike a wall time it does not depend on what else the machine does."""
+    return sum(one.cpu_times().user + one.cpu_times().system for one in [web, *web.children(recursive=True)])
+
+
+def show(name: str, times: list[float], seconds: float, worked: float) -> None:
     ordered = sorted(one * 1000 for one in times)
     p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-    numbers = f"{statistics.median(ordered):>8.0f} {p95:>8.0f} {ordered[-1]:>8.0f} {len(times) / seconds:>8.1f}"
-    print(f"{name:52} {len(times):>6} {numbers}", flush=True)
+    numbers = f"{statistics.median(ordered):>8.0f} {p95:>8.0f} {ordered[-1]:>8.0f}"
+    print(f"{name:52} {len(times):>6} {numbers} {len(times) / seconds:>8.1f} {worked / len(times) * 1000:>8.1f}", flush=True)
 
 
 def main() -> None:
@@ -200,12 +205,14 @@ def main() -> None:
         before = memory_mb(web)
         people = [Person(port, f"synthetic-{number:03}") for number in range(options.people)]
         title = f"what, by {options.people} people at once"
-        print(f"{title:52} {'n':>6} {'p50 ms':>8} {'p95 ms':>8} {'max ms':>8} {'per s':>8}")
+        print(f"{title:52} {'n':>6} {'p50 ms':>8} {'p95 ms':>8} {'max ms':>8} {'per s':>8} {'cpu ms':>8}")
         for label, pause in (("no pause", 0.0), ("1 s of thought", 1.0)):
             for name, path in PAGES.items():
                 began = time.monotonic()
                 work = partial(measure, path=path, rounds=options.rounds, pause=pause, stop_at=began + options.limit)
-                show(f"{name} ({label})", at_once(people, work), time.monotonic() - began)
+                worked = cpu_seconds(web)
+                times = at_once(people, work)
+                show(f"{name} ({label})", times, time.monotonic() - began, cpu_seconds(web) - worked)
         print(f"web process: {before:.0f} MB before, {memory_mb(web):.0f} MB after")
 
 
