@@ -195,11 +195,15 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 async def stream(job_id: int, since: Positions) -> AsyncIterator[bytes]:
     """The event stream of a job, from the hub of the running loop."""
     # What looked up the session and the person holds a connection of the pool until the response ends: never, for a stream.
-    await sync_to_async(connection.close)()
+    await sync_to_async(_give_back_connection)()
     hub = _hubs.setdefault(asyncio.get_running_loop(), Hub())
     yield b"retry: 2000\n\n"
     async for chunk in hub.watch(job_id, since):
         yield chunk
+
+
+def _give_back_connection() -> None:
+    connection.close()  # that of the thread in which this runs: the one that served the request
 
 
 def stream_once(job: Job, since: Positions) -> Iterator[bytes]:

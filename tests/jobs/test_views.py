@@ -154,7 +154,8 @@ def test_files_are_saved_and_never_shown(ran):
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret", "..%2fsecret", "%2e%2e/secret", "//etc/passwd", "model/../../secret", "link", "links/secret", "model", "a%00b"]
+    "name",
+    ["../secret", "..%2fsecret", "%2e%2e/secret", "//etc/passwd", "model/../../secret", "link", "links/secret", "model", "a%00b"],
 )
 def test_a_download_never_leaves_the_jobs_folder(ran, name):
     folder = Path(ran.folder)
