@@ -5,7 +5,15 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.templatetags.static import static
 from django.urls import include, path
 
+from accounts.roles import public
 from rlwhf_site.api import api_urls
+
+
+@public
+def favicon(request: HttpRequest) -> HttpResponseRedirect:  # noqa: ARG001 - what a view is given
+    """Browsers ask for this address by themselves on pages that name no icon, such as the API's."""
+    return HttpResponseRedirect(static("img/mark.svg"))
+
 
 urlpatterns = [
     path("", include("dashboards.urls")),
