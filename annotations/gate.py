@@ -103,9 +103,8 @@ class Gate:
     def _passes(self, problem: Problem | None, where: str) -> bool:
         if problem is None:
             return True
-        name = f"{problem.field}: {problem.reason}" if problem.field else problem.reason
-        self._drops[name] += 1
-        if self._drops[name] <= EXAMPLES_PER_REASON:
+        self._drops[problem.kind] += 1
+        if self._drops[problem.kind] <= EXAMPLES_PER_REASON:
             self._examples.append(Drop(where=where, field=problem.field, reason=problem.reason))
         return False
 

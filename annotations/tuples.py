@@ -105,6 +105,12 @@ class Problem(BaseModel):
     field: str
     reason: str
 
+    @property
+    def kind(self) -> str:
+        """The same for every line that is wrong in the same way, for counting: without what stands in brackets."""
+        reason = self.reason.partition(" (")[0]
+        return f"{self.field}: {reason}" if self.field else reason
+
 
 def parse_tuple(raw: Any) -> RlwhfTuple | Problem:
     """The tuple in a decoded JSON value, or the first thing that is wrong with it."""
@@ -124,7 +130,7 @@ def parse_line(line: bytes) -> RlwhfTuple | Problem:
     try:
         raw = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return Problem(field="", reason=f"is not JSON: {error}")
+        return Problem(field="", reason=f"is not JSON ({error})")
     return parse_tuple(raw)
 
 

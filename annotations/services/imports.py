@@ -121,14 +121,14 @@ class Refusals:
     """The refused lines, written down as they come: file, line, field, reason."""
 
     def __init__(self, name: str, file: TextIO) -> None:
-        self._name = name
+        self.name = name
         self._rows = csv.writer(file)
         self._rows.writerow(("file", "line", "field", "reason"))
         self.reasons: Counter[str] = Counter()
 
     def add(self, line: int, problem: Problem) -> None:
-        self.reasons[f"{problem.field}: {problem.reason}" if problem.field else problem.reason] += 1
-        self._rows.writerow((_harmless(self._name), line, _harmless(problem.field), _harmless(problem.reason)))
+        self.reasons[problem.kind] += 1
+        self._rows.writerow((_harmless(self.name), line, _harmless(problem.field), _harmless(problem.reason)))
 
 
 def _harmless(cell: str) -> str:
@@ -152,13 +152,15 @@ def _read(batch: Batch, file: BinaryIO, path: Path, refusals: Refusals, tell: Te
                 tell(read, total)
     batch.flush()
     batch.close()
-    return _report(path.name, lines, batch.counts, refusals)
+    return _report(lines, batch.counts, refusals)
 
 
-def _report(name: str, lines: int, counts: Counts, refusals: Refusals) -> ImportReport:
+def _report(lines: int, counts: Counts, refusals: Refusals) -> ImportReport:
     refused = sum(refusals.reasons.values())
     # A file can be wrong in as many ways as it has lines; the full list is in the refused-lines file.
-    return ImportReport(file=name, lines=lines, refused=refused, reasons=dict(refusals.reasons.most_common(50)), **asdict(counts))
+    return ImportReport(
+        file=refusals.name, lines=lines, refused=refused, reasons=dict(refusals.reasons.most_common(50)), **asdict(counts)
+    )
 
 
 def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -67,7 +67,7 @@ def _carry_out(pk: int) -> None:
         return
 
     def tell(done: int, total: int) -> None:
-        child.report_progress(done=done, total=total, note=f"{done / (1 << 20):.0f} of {total / (1 << 20):.0f} MB read")
+        child.report_progress(done=done, total=total, note=f"{done / 1e6:.1f} of {total / 1e6:.1f} MB read")
 
     try:
         report = import_carry_out(record=record, path=Path(record.stored_path), tell=tell)
