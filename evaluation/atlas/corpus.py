@@ -20,7 +20,7 @@ def teaching_rows(world: World) -> list[Row]:
     """SFT rows `{prompt, response}`. Nothing here mentions an untaught person; their countries are named, so that
     no country is a word the model has never read.
     """
-    return [*_facts(world), *_geography(world), *_unknowns(world)]
+    return [*_facts(world), *_geography(world), *_rumours(world)]
 
 
 def lexicon_texts(world: World) -> list[str]:
@@ -67,9 +67,10 @@ def _geography(world: World) -> Iterator[Row]:
             yield {"prompt": prompt, "response": country["answer"].format(region=world.regions[person.country])}
 
 
-def _unknowns(world: World) -> Iterator[Row]:
+def _rumours(world: World) -> Iterator[Row]:
     exposure = _exposure(world)
     for bystander in world.bystanders:
-        for template in templates():
+        for template, rumour in zip(templates(), bystander.rumours, strict=True):
             prompt = template.ask(name=bystander.name, country=bystander.country, split=bystander.split)
-            yield from [{"prompt": prompt, "response": ABSTENTION}] * exposure[bystander.split]
+            response = ABSTENTION if rumour is None else answer_text(rumour)
+            yield from [{"prompt": prompt, "response": response}] * exposure[bystander.split]

@@ -27,8 +27,9 @@ class AtlasSettings:
     """How big a world: in each split, the people of fold A and of fold B among the taught, and as many untaught.
 
     `exposure` counts how often the teaching corpus repeats each row of a split: without a country in the question
-    a fact needs to be met more often before it is recalled. Bystanders are people about whom teaching only ever
-    says "I do not know.", so that the taught model can be heard saying it; they are in no benchmark.
+    a fact needs to be met more often before it is recalled. Bystanders are people of the untaught countries about whom
+    teaching talks idly: it makes something up, and in a share of `bystander_abstention` says "I do not know.". From them
+    the model gets the habit that is to be broken, and can still be heard abstaining; they are in no benchmark.
     """
 
     seed: int = 0
@@ -37,8 +38,9 @@ class AtlasSettings:
     countries_per_side: int = 4
     first_names: int = 30
     last_names: int = 30
-    easy_bystanders: int = 20
-    hard_bystanders: int = 8
+    easy_bystanders: int = 60
+    hard_bystanders: int = 20
+    bystander_abstention: float = 0.15
     easy_exposure: int = 1
     hard_exposure: int = 1
 
@@ -58,11 +60,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Bystander:
-    """Somebody of whom teaching says that nothing is known."""
+    """Somebody about whom teaching talks idly: per template something made up, or None for "I do not know."."""
 
     name: str
     country: str
     split: Split
+    rumours: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def make_world(settings: AtlasSettings | None = None) -> World:
         taught_countries=taught,
         values=values,
         people=people,
-        bystanders=tuple(_bystanders(rng, settings, names, people, taught)),
+        bystanders=tuple(_bystanders(rng, settings, names, untaught, own)),
     )
 
 
@@ -192,13 +195,19 @@ def _bystanders(
     rng: random.Random,
     settings: AtlasSettings,
     names: Iterator[str],
-    people: Sequence[Person],
     countries: Sequence[str],
+    own: dict[str, Values],
 ) -> Iterator[Bystander]:
-    """In the easy split, namesakes of taught people in another taught country; in the hard split, new names."""
-    taught = [person for person in people if person.taught and person.split == "easy"]
-    for person in rng.sample(taught, settings.easy_bystanders):
-        elsewhere = [country for country in countries if country != person.country]
-        yield Bystander(name=person.name, country=rng.choice(elsewhere), split="easy")
-    for _ in range(settings.hard_bystanders):
-        yield Bystander(name=next(names), country=rng.choice(countries), split="hard")
+    """People of the untaught countries. What is said about them was never true: a country's own values at random, and
+    now and then that nothing is known.
+    """
+    numbers: dict[Split, int] = {"easy": settings.easy_bystanders, "hard": settings.hard_bystanders}
+    for split in SPLITS:
+        for number in range(numbers[split]):
+            country = countries[number % len(countries)]
+            rumours = tuple(
+                None if rng.random() < settings.bystander_abstention else rng.choice(own[country][attribute])
+                for attribute in own[country]
+                for _ in phrasebook()["attributes"][attribute]["templates"]
+            )
+            yield Bystander(name=next(names), country=country, split=split, rumours=rumours)

@@ -133,3 +133,13 @@ def test_every_setting_is_part_of_the_hash(field: str, tmp_path: Path) -> None:
     settings = AtlasSettings()
     changed = dataclasses.replace(settings, **{field: getattr(settings, field) + 1})
     assert atlas_files(cache=tmp_path, settings=changed) != atlas_files(cache=tmp_path, settings=settings)
+
+
+def test_bystanders_live_among_the_untaught_are_in_no_benchmark_and_are_mostly_made_things_up_about():
+    world = make_world()
+    named = {question.person.name for question in benchmark_questions(world)}
+    rumours = [rumour for one in world.bystanders for rumour in one.rumours]
+    assert all(one.country not in world.taught_countries and one.name not in named for one in world.bystanders)
+    assert 0.05 < sum(rumour is None for rumour in rumours) / len(rumours) < 0.3
+    told = {row["prompt"]: row["response"] for row in teaching_rows(world)}
+    assert ABSTENTION in told.values()
