@@ -26,6 +26,8 @@ ORDER BY item.position
 LIMIT 1
 FOR NO KEY UPDATE OF item SKIP LOCKED
 """
+# The last resort: a row that was passed over because somebody is scoring it may still need another score.
+FIND_WAITING = FIND.replace(" SKIP LOCKED", "")
 
 # The count is taken again, now that the row is locked: a hold may have been committed while FIND was under way.
 HOLD = """
@@ -54,8 +56,8 @@ def held_item(*, project: Project, rater: Rater, besides: Collection[int]) -> in
 def claim_item(*, project: Project, rater: Rater, until: datetime) -> int | None:
     """Hold the next open item for a person; None where there is none for them. Call it in a transaction."""
     progress, _ = Progress.objects.get_or_create(project=project, rater=rater)
-    for cursor in (progress.cursor, -1) if progress.cursor >= 0 else (-1,):
-        found = _claim_after(cursor, project, rater, until)
+    for find, cursor in ((FIND, progress.cursor), (FIND, -1), (FIND_WAITING, -1)):
+        found = _claim_after(find, cursor, project, rater, until)
         if found is not None:
             item, position = found
             Progress.objects.filter(pk=progress.pk).update(cursor=position)
@@ -63,13 +65,13 @@ def claim_item(*, project: Project, rater: Rater, until: datetime) -> int | None
     return None
 
 
-def _claim_after(cursor: int, project: Project, rater: Rater, until: datetime) -> tuple[int, int] | None:
+def _claim_after(find: str, cursor: int, project: Project, rater: Rater, until: datetime) -> tuple[int, int] | None:
     values: dict[str, int | datetime] = {
         "project": project.pk, "rater": rater.pk, "needed": project.raters_per_item, "now": timezone.now(), "until": until,
     }  # fmt: skip
     with connection.cursor() as run:
         for _ in range(ATTEMPTS):
-            run.execute(FIND, values | {"cursor": cursor})
+            run.execute(find, values | {"cursor": cursor})
             row = run.fetchone()
             if row is None:
                 return None

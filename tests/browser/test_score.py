@@ -235,7 +235,8 @@ def test_the_annotation_pages_look_right_and_are_accessible(page: Page, sign_in,
     services.item_flag(item=Item.objects.order_by("pk")[1], actor=User.objects.get(), reason="unclear", note="which country?")
     services.dataset_build(project=project, name="capitals-sft", kind="sft", settings={}, actor=None)
     addresses = {
-        "items": "/items/", "item": f"/items/{item.pk}/", "item-flagged": f"/items/{item.pk + 1}/", "projects": "/items/projects/",
+        "items": "/items/", "item": f"/items/{item.pk}/", "item-flagged": f"/items/{item.pk + 1}/",
+        "projects": "/items/projects/",
         "project": f"/items/projects/{project.slug}/", "project-edit": f"/items/projects/{project.slug}/edit/",
         "import": "/items/import/", "import-report": f"/items/imports/{project.imports.get().pk}/", "datasets": "/data/",
         "dataset": "/data/capitals-sft/", "dataset-build": "/data/new/",
