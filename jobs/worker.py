@@ -36,6 +36,8 @@ class JobWorker:
         declare = dramatiq.actor(broker=self._broker, actor_name=broker.ACTOR, queue_name=self.tags[0])
         self._actor = declare(self._on_message)
         self._consumer = dramatiq.Worker(self._broker, queues=set(self.tags), worker_threads=1, worker_timeout=500)
+        # Dramatiq would hold a second message back behind the one at work, and an idle worker would not hear of it.
+        self._consumer.queue_prefetch = 1
         self._beat = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
 
     def start(self) -> None:

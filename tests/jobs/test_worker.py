@@ -2,12 +2,13 @@
 
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 
 from jobs.models import Job, Worker
-from jobs.selectors import tags_served
+from jobs.selectors import live_workers, tags_served
 from jobs.services import job_queue, job_requeue, job_stop
 from tests.jobs.conftest import until
 
@@ -80,6 +81,17 @@ def test_the_most_urgent_job_comes_first(processes):
     processes.start("worker", "--tags", "cpu")
     until(lambda: state(usual) == state(urgent) == "succeeded", log=processes.log)
     assert urgent.started_at < usual.started_at
+
+
+def test_no_worker_idles_while_a_job_waits(processes):
+    for _ in range(2):
+        processes.start("worker", "--tags", "cpu")
+    until(lambda: live_workers().count() == 2, log=processes.log)
+    for _ in range(4):  # a message that a busy worker kept for itself shows only now and then
+        pair = [python(f"import time; time.sleep(2); {RESULT}") for _ in range(2)]
+        until(lambda: not Job.objects.exclude(state="succeeded").exists(), log=processes.log)
+        begun = [Job.objects.get(pk=job.pk).started_at for job in pair]
+        assert max(begun) - min(begun) < timedelta(seconds=1.5)
 
 
 def test_a_worker_that_is_told_to_end_gives_its_job_back(processes, tmp_path):
