@@ -14,6 +14,8 @@ FIRST = ("loss", "reward", "rewards/margins", "rewards/accuracies", "kl", "mean_
 CHARTS_AT_MOST = 6
 TABLE_ROWS_AT_MOST = 40
 NOT_MEASURES = {"step", "time", "epoch"}
+# Set by the settings, not found out by the run: the table is enough.
+NOT_CHARTED = {"learning_rate"}
 HELD_OUT = "eval_"
 
 
@@ -55,6 +57,8 @@ def metric_charts(rows: Sequence[Row]) -> list[Chart]:
     """A chart for each of the first measures; training and held-out values of the same one share it."""
     groups: dict[str, list[str]] = {}
     for measure in measures(rows):
+        if measure.name in NOT_CHARTED:
+            continue
         groups.setdefault(_base(measure.name), []).append(measure.name)
     return [_chart(f"metric-{index}", base, names, rows) for index, (base, names) in enumerate(_shown(groups))]
 

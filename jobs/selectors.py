@@ -26,9 +26,9 @@ def job_list(*, state: str = "", tag: str = "", kind: str = "") -> QuerySet[Job]
     return jobs.filter(kind=kind) if kind else jobs
 
 
-def job_counts() -> dict[str, int]:
-    """How many jobs there are in each state."""
-    counts = Job.objects.order_by().values_list("state").annotate(Count("id"))
+def job_counts(*, tag: str = "") -> dict[str, int]:
+    """How many jobs there are in each state, of all hardware tags or of one."""
+    counts = job_list(tag=tag).order_by().values_list("state").annotate(Count("id"))
     return dict.fromkeys(State.values, 0) | dict(counts)
 
 

@@ -12,6 +12,7 @@ urlpatterns = [
     path("<int:pk>/", views.job_detail, name="job-detail"),
     path("<int:pk>/events", views.job_events, name="job-events"),
     path("<int:pk>/state/", views.job_state, name="job-state"),
+    path("<int:pk>/about/", views.job_about, name="job-about"),
     path("<int:pk>/metrics/", views.job_metrics, name="job-metrics"),
     path("<int:pk>/telemetry/", views.job_telemetry, name="job-telemetry"),
     path("<int:pk>/stop/", views.job_stop, name="job-stop"),

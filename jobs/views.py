@@ -27,14 +27,14 @@ PAGE_SIZE = 50
 def job_list(request: HttpRequest) -> HttpResponse:
     state, tag = request.GET.get("state", ""), request.GET.get("tag", "")
     page = Paginator(selectors.job_list(state=state, tag=tag), PAGE_SIZE).get_page(request.GET.get("page"))
-    counts = selectors.job_counts()
+    counts = selectors.job_counts(tag=tag)
     context = {
         "page": page,
         "state": state,
         "tag": tag,
         "tags": TAGS,
         "tabs": _tabs(counts, state, tag),
-        "total": sum(counts.values()),
+        "is_filtered": bool(state or tag),
         "is_live": any(not job.has_ended for job in page),
     }
     return render(request, "jobs/_job_table.html" if _is_htmx(request) else "jobs/job_list.html", context)
@@ -56,14 +56,17 @@ def _tabs(counts: dict[str, int], state: str, tag: str) -> list[dict[str, Any]]:
 @role_required("member")
 def job_detail(request: HttpRequest, pk: int) -> HttpResponse:
     job = get_object_or_404(selectors.job_list(), pk=pk)
-    context = {
-        "job": job,
-        "makes": _page_of(job),
-        "files": file_list(job.folder),
-        "earlier": list(job.after.all()),
-        "later": list(job.dependents.all()),
-    }
-    return render(request, "jobs/job_detail.html", context)
+    return render(request, "jobs/job_detail.html", {**_about(job), "makes": _page_of(job)})
+
+
+@require_GET
+@role_required("member")
+def job_about(request: HttpRequest, pk: int) -> HttpResponse:
+    return render(request, "jobs/_about.html", _about(get_object_or_404(selectors.job_list(), pk=pk)))
+
+
+def _about(job: Job) -> dict[str, Any]:
+    return {"job": job, "files": file_list(job.folder), "earlier": list(job.after.all()), "later": list(job.dependents.all())}
 
 
 def _page_of(job: Job) -> str | None:
@@ -180,7 +183,9 @@ def worker_list(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": rows,
         "alive": sum(row.is_alive for row in rows),
-        "queues": [{"tag": tag, "waiting": depths.get(tag, 0), "served": tag in served} for tag in TAGS],
+        "queues": [
+            {"tag": tag, "waiting": depths.get(tag, 0), "served": tag in served} for tag in TAGS if tag in served or tag in depths
+        ],
         "unserved": sorted(tag for tag in depths if tag not in served),
     }
     return render(request, "jobs/worker_list.html", context)

@@ -11,6 +11,7 @@
   const state = () => root.querySelector("[data-job-state]");
   if (!root || !state() || "ended" in state().dataset) return;
 
+  const NO_MEASURE = new Set(["step", "time", "epoch", "minutes"]);
   const LOG_AT_MOST = 400_000; // characters kept in the page
   const stream = (name) => document.querySelector(`[data-stream="${name}"]`);
   const refetching = new Set();
@@ -20,7 +21,7 @@
     if (!url || refetching.has(url)) return;
     refetching.add(url);
     setTimeout(async () => {
-      await window.htmx.ajax("GET", url, { target: element, swap: "outerHTML" });
+      await window.htmx.ajax("GET", url, { source: element, target: element, swap: "outerHTML" });
       refetching.delete(url);
     }, 300);
   }
@@ -38,7 +39,10 @@
 
   function onState(told) {
     const element = state();
-    if (told.state !== element.dataset.jobState || told.reason) refetch(element);
+    if (told.state !== element.dataset.jobState || told.reason) {
+      refetch(element);
+      for (const about of document.querySelectorAll("[data-job-about]")) refetch(about);
+    }
     element.querySelector("[data-job-note]").textContent = told.note;
     const bar = element.querySelector("[data-job-progress]");
     bar.hidden = told.has_ended || told.percent === null;
@@ -47,6 +51,13 @@
   }
 
   const shown = (value) => Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 }).replace("-", "−");
+
+  /* Rows that come while the chart is still being drawn wait for it. */
+  function append(chart, rows) {
+    const now = () => chart.isConnected && window.rlwhfCharts.append(chart.dataset.chart, rows);
+    if (chart.data) now();
+    else chart.addEventListener("chart:drawn", now, { once: true });
+  }
 
   function onRows(name, told) {
     const element = stream(name);
@@ -57,14 +68,12 @@
       refetch(element);
       return;
     }
-    for (const chart of element.querySelectorAll("[data-chart]")) window.rlwhfCharts.append(chart.dataset.chart, told.rows);
+    for (const chart of element.querySelectorAll("[data-chart]")) append(chart, told.rows);
     for (const cell of element.querySelectorAll("[data-latest]")) {
       const row = told.rows.findLast((one) => typeof one[cell.dataset.latest] === "number");
       if (row) cell.textContent = shown(row[cell.dataset.latest]);
     }
   }
-  const NO_MEASURE = new Set(["step", "time", "epoch", "minutes"]);
-
   function onLog(told) {
     const element = stream("log");
     if (!element || !told.text) return;

@@ -95,12 +95,12 @@ def test_a_job_of_a_kind_that_is_gone_still_has_a_page(ran):
     assert "gone.kind" in page_of("member", "job-detail", ran.pk)
 
 
-@pytest.mark.parametrize("fragment", ["job-state", "job-metrics", "job-telemetry"])
+@pytest.mark.parametrize("fragment", ["job-state", "job-about", "job-metrics", "job-telemetry"])
 def test_fragments_come_without_the_page(ran, fragment):
     assert "<html" not in page_of("member", fragment, ran.pk)
 
 
-@pytest.mark.parametrize("name", ["job-detail", "job-state", "job-metrics", "job-telemetry", "job-events"])
+@pytest.mark.parametrize("name", ["job-detail", "job-state", "job-about", "job-metrics", "job-telemetry", "job-events"])
 def test_jobs_are_for_members(ran, name):
     url = reverse(f"jobs:{name}", args=[ran.pk])
     assert client_of("annotator").get(url).status_code == 403
