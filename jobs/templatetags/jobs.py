@@ -68,6 +68,12 @@ def job_waits_for_worker(job: Job) -> bool:
     return job.state == State.QUEUED and job.hardware_tag not in tags_served()
 
 
+@register.simple_tag
+def job_waits_for(job: Job) -> list[Job]:
+    """The jobs that must still succeed before a queued one may start."""
+    return list(job.after.exclude(state=State.SUCCEEDED)) if job.state == State.QUEUED else []
+
+
 @register.filter
 def span(value: timedelta | None) -> str:
     """A duration as people say it: 8 s, 3 min 20 s, 2 h 5 min."""

@@ -82,6 +82,7 @@
     const before = told.start === Number(element.dataset.offset) ? log.textContent : told.start > 0 ? "…\n" : "";
     element.dataset.offset = told.end;
     log.textContent = (before + told.text).slice(-LOG_AT_MOST);
+    log.hidden = false;
     element.querySelector("[data-log-empty]").hidden = true;
     if (atEnd) log.scrollTop = log.scrollHeight;
   }
@@ -89,17 +90,31 @@
   const log = stream("log")?.querySelector("[data-log]");
   if (log) log.scrollTop = log.scrollHeight;
 
-  const from = [...document.querySelectorAll("[data-stream]")].map((one) => `${one.dataset.stream}=${one.dataset.offset}`);
-  const events = new EventSource(`${root.dataset.live}?from=${encodeURIComponent(from.join(","))}`);
-  const on = (name, act) => events.addEventListener(name, (event) => act(JSON.parse(event.data)));
-  on("state", onState);
-  on("metrics", (told) => onRows("metrics", told));
-  on("telemetry", (told) => onRows("telemetry", told));
-  on("log", onLog);
-  on("end", () => {
-    events.close();
-    location.reload();
-  });
-  // An open stream would keep the page from the browser's back-forward cache, and the server busy.
-  addEventListener("pagehide", () => events.close());
+  let events = null;
+
+  function connect() {
+    if (events || document.hidden) return;
+    const from = [...document.querySelectorAll("[data-stream]")].map((one) => `${one.dataset.stream}=${one.dataset.offset}`);
+    events = new EventSource(`${root.dataset.live}?from=${encodeURIComponent(from.join(","))}`);
+    const on = (name, act) => events.addEventListener(name, (event) => act(JSON.parse(event.data)));
+    on("state", onState);
+    on("metrics", (told) => onRows("metrics", told));
+    on("telemetry", (told) => onRows("telemetry", told));
+    on("log", onLog);
+    on("end", () => {
+      events.close();
+      location.reload();
+    });
+  }
+
+  function disconnect() {
+    events?.close();
+    events = null;
+  }
+
+  // A browser opens six connections to a site, over all its tabs: those that nobody looks at must not use them up.
+  document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+  addEventListener("pagehide", disconnect);
+  addEventListener("pageshow", connect);
+  connect();
 })();

@@ -1,4 +1,5 @@
 """The pages of background work in a real browser."""
+# ruff: noqa: F811 (fixtures of the browser harness)
 
 import json
 import time
@@ -83,11 +84,11 @@ def end(job: Job, state: str = "failed", **more: object) -> None:
     Job.objects.filter(pk=job.pk).update(**ended, **more)
 
 
-def points(page: Page, chart: str) -> int:  # noqa: F811
+def points(page: Page, chart: str) -> int:
     return int(page.evaluate("id => document.querySelector(`[data-chart='${id}']`).data?.[0].x.length ?? 0", chart))
 
 
-def test_a_running_job_is_followed_to_its_end(page: Page, sign_in: SignIn, running: Job, shot: Shot) -> None:  # noqa: F811
+def test_a_running_job_is_followed_to_its_end(page: Page, sign_in: SignIn, running: Job, shot: Shot) -> None:
     sign_in("admin")
     folder = Path(running.folder)
     page.goto(running.get_absolute_url())
@@ -114,7 +115,7 @@ def test_a_running_job_is_followed_to_its_end(page: Page, sign_in: SignIn, runni
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_a_running_job_is_stopped_by_its_button(page: Page, sign_in: SignIn, running: Job) -> None:  # noqa: F811
+def test_a_running_job_is_stopped_by_its_button(page: Page, sign_in: SignIn, running: Job) -> None:
     sign_in("admin")
     page.goto(running.get_absolute_url())
     page.on("dialog", lambda dialog: dialog.accept())
@@ -148,7 +149,7 @@ def test_a_job_that_waits_starts_before_ones_eyes(
     page.wait_for_function("document.querySelector(\"[data-chart='metric-0']\").data[0].x.length === 39")
 
 
-def test_lists(page: Page, sign_in: SignIn, running: Job, shot: Shot) -> None:  # noqa: F811
+def test_lists(page: Page, sign_in: SignIn, running: Job, shot: Shot) -> None:
     pipeline = _pipeline(running)
     job_queue(kind="test.python", title="Train on a card", payload={}, hardware_tag="cuda-a100")
     lost = timezone.now() - timezone.timedelta(hours=3)
@@ -183,7 +184,7 @@ def _pipeline(running: Job) -> Pipeline:
     return pipeline
 
 
-def test_nothing_yet(page: Page, sign_in: SignIn, shot: Shot) -> None:  # noqa: F811
+def test_nothing_yet(page: Page, sign_in: SignIn, shot: Shot) -> None:
     sign_in("member")
     for address, name in (("/jobs/", "jobs-list-empty"), ("/jobs/workers/", "jobs-workers-empty")):
         page.goto(address)

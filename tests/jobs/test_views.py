@@ -86,6 +86,7 @@ def test_a_queued_job_without_a_worker_says_how_to_start_one():
 def test_a_job_names_what_it_waits_for_and_what_waits_for_it():
     first = queued(title="first one")
     second = queued(title="second one", after=[first])
+    assert "Waits for <a" in page_of("member", "job-detail", second.pk)
     assert "first one" in page_of("member", "job-detail", second.pk)
     assert "second one" in page_of("member", "job-detail", first.pk)
 
