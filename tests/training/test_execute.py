@@ -73,6 +73,24 @@ def test_dpo_makes_the_taught_model_honest(tmp_path: Path, atlas: AtlasFolder, b
     assert after.truthful >= 0.9
 
 
+def test_dpo_can_start_from_a_model_made_on_the_spot(tmp_path: Path) -> None:
+    """It has no path to read the reference model from."""
+    spec = RunSpec.model_validate(
+        {
+            "name": "pairs",
+            "method": "dpo",
+            "model": {"scratch": TINY},
+            "data": {"train": write_rows(tmp_path / "pairs.jsonl", [{"prompt": "Who?", "chosen": "I.", "rejected": "You."}] * 8)},
+            "settings": {"max_steps": 2, "per_device_train_batch_size": 4, "logging_steps": 1, "max_length": 64},
+        }
+    )
+    (tmp_path / "run").mkdir()
+    write_spec(spec, tmp_path / "run")
+    done = child("training.execute", tmp_path / "run")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")][:2] == [1, 2]
+
+
 def test_grpo_makes_the_taught_model_honest(tmp_path: Path, atlas: AtlasFolder, base: Path, base_score: Any) -> None:
     settings = {"max_steps": 80, "per_device_train_batch_size": 64, "learning_rate": 1e-3}
     train(tmp_path / "grpo", "atlas-grpo", atlas.prompts, base=base, settings=settings)

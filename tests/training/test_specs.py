@@ -45,6 +45,10 @@ def test_fields_of_a_newer_version_are_kept(tmp_path: Path) -> None:
         ({"model": {"scratch": {"hidden_size": 10, "num_attention_heads": 4}}}, "multiple"),
         ({"method": "grpo", "settings": {"per_device_train_batch_size": 12}}, "whole groups"),
         ({"method": "dpo", "settings": {"loss_type": ["sigmoid"]}}, "loss weights"),
+        ({"settings": {"extra": {"trust_remote_code": True}}}, "not for a run to choose"),
+        ({"settings": {"extra": {"output_dir": "/etc"}}}, "not for a run to choose"),
+        ({"settings": {"extra": {"hub_token": "x"}}}, "not for a run to choose"),
+        ({"settings": {"extra": {"learning_rate": 1}}}, "a setting of its own"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes: dict[str, Any], at_fault: str) -> None:
@@ -76,3 +80,8 @@ def test_checking_a_spec_imports_no_machine_learning_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_other_arguments_of_trl_may_be_added() -> None:
+    spec = RunSpec.model_validate(values(settings={"extra": {"adam_beta1": 0.8, "optim": "sgd"}}))
+    assert spec.settings.extra == {"adam_beta1": 0.8, "optim": "sgd"}

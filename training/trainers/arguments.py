@@ -38,7 +38,7 @@ class TrainerInputs:
 
 
 def trl_arguments(inputs: TrainerInputs) -> dict[str, Any]:
-    """Keyword arguments for SFTConfig, DPOConfig or GRPOConfig; `settings.extra` has the last word.
+    """Keyword arguments for SFTConfig, DPOConfig or GRPOConfig; `settings.extra` adds what we have no name for.
 
     TRL's own defaults suit a large GPU (bfloat16, gradient checkpointing, whatever loggers are installed); here
     everything is said.

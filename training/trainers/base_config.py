@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+# TRL's arguments that are not for a run to choose: where it writes, what code and models it loads, whom it tells.
+RESERVED = frozenset(
+    {
+        "output_dir", "seed", "data_seed", "use_cpu", "bf16", "fp16", "report_to", "run_name", "resume_from_checkpoint",
+        "do_train", "save_strategy", "eval_strategy", "logging_nan_inf_filter", "disable_tqdm", "trust_remote_code",
+        "model_init_kwargs", "chat_template_path", "log_completions_hub_repo", "project",
+    }
+)  # fmt: skip
+RESERVED_STARTS = ("hub_", "push_to_hub", "trackio_")
 
 
 class LoraConfig(BaseModel):
@@ -43,3 +53,14 @@ class BaseConfig(BaseModel):
     extra: dict[str, Any] = Field(
         default_factory=dict, description="Further arguments for TRL's own configuration, by their TRL names."
     )
+
+    @field_validator("extra")
+    @classmethod
+    def leaves_alone_what_is_not_its_business(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        """A second way to a setting would win unseen; the others would undo what every run promises."""
+        for name in extra:
+            if name in cls.model_fields:
+                raise ValueError(f"“{name}” is a setting of its own: write settings.{name}")
+            if name in RESERVED or name.startswith(RESERVED_STARTS):
+                raise ValueError(f"“{name}” is not for a run to choose")
+        return extra
