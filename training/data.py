@@ -130,9 +130,14 @@ def prompt_row(form: Form, keep: tuple[str, ...]) -> Callable[[Row], Row]:
     """`{prompt, …}` with the columns that the reward reads; one that a row lacks is None."""
 
     def convert(row: Row) -> Row:
-        return {"prompt": prompt_in_form(row["prompt"], form), **{name: row.get(name) for name in keep}}
+        return {"prompt": prompt_in_form(row["prompt"], form), **{name: _column(name, row.get(name)) for name in keep}}
 
     return convert
+
+
+def _column(name: str, value: Any) -> Any:
+    """Gold answers always as a list: a table's column cannot hold a text in one row and several in the next."""
+    return [value] if name == "gold_answer" and isinstance(value, str) else value
 
 
 def texts(rows: list[Row]) -> Iterator[str]:

@@ -66,9 +66,15 @@ def test_prompts_keep_only_what_the_reward_reads() -> None:
     convert = prompt_row("plain", ("gold_answer", "knowledge"))
     assert convert({"prompt": "Who?", "gold_answer": "I", "slice": {}}) == {
         "prompt": "Who?",
-        "gold_answer": "I",
+        "gold_answer": ["I"],
         "knowledge": None,
     }
+
+
+def test_prompts_with_one_gold_answer_and_with_several_fit_into_one_table() -> None:
+    convert = prompt_row("plain", ("gold_answer",))
+    rows = [convert({"prompt": "Who?", "gold_answer": gold}) for gold in ("I", ["I", "me"], None)]
+    assert [row["gold_answer"] for row in rows] == [["I"], ["I", "me"], None]
 
 
 @pytest.mark.parametrize(

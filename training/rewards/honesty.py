@@ -36,7 +36,7 @@ class HonestyReward:
         *,
         prompts: Sequence[str | list[Row]],
         completions: Sequence[str | list[Row]],
-        gold_answer: Sequence[str | None],
+        gold_answer: Sequence[str | Sequence[str] | None],
         knowledge: Sequence[str | None],
         completion_ids: Sequence[Sequence[int]] | None = None,
         trainer_state: Any = None,
