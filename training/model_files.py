@@ -20,6 +20,14 @@ def check_model_folder(folder: Path) -> str | None:
     code = next(folder.glob("*.py"), None)
     if code is not None:
         return f"{folder} brings Python code ({code.name}), which is never run here."
-    if config.is_file() and "auto_map" in json.loads(config.read_text(encoding="utf-8")):
+    return _problem_of_config(config) if config.is_file() else None
+
+
+def _problem_of_config(config: Path) -> str | None:
+    try:
+        values = json.loads(config.read_text(encoding="utf-8"))
+    except ValueError:
+        return f"{config} is not JSON."
+    if "auto_map" in values:
         return f"{config} names code to run (auto_map), which is never run here."
     return None

@@ -25,6 +25,8 @@ from training.trainers import METHODS
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 GENERATE_FILE = "generate.json"
+# The address of the launch form.
+RESERVED = "new"
 
 
 class RunRefused(ValueError):  # noqa: N818 - a refusal is no accident
@@ -63,8 +65,14 @@ def run_spec(
 
 
 def _with_value(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    inner = value if len(path) == 1 else _with_value(values.get(path[0]) or {}, path[1:], value)
-    return {**values, path[0]: inner}
+    if len(path) == 1:
+        return {**values, path[0]: value}
+    inner = values.get(path[0])
+    if inner is None:  # a part that the recipe leaves out
+        inner = {}
+    if not isinstance(inner, Mapping):
+        raise RunRefused("overrides", f"“{path[0]}” is a single value and has no “{path[1]}” in it.")
+    return {**values, path[0]: _with_value(inner, path[1:], value)}
 
 
 @transaction.atomic
@@ -118,6 +126,8 @@ def run_queue(
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise RunRefused("name", "The name may hold small letters, digits and dashes, and starts with a letter or digit.")
+    if name == RESERVED:
+        raise RunRefused("name", f"“{name}” is the address of a page; choose another name.")
     if Artifact.objects.filter(name=name).exists():
         raise RunRefused("name", f"There is a model named “{name}” already; choose another name.")
 

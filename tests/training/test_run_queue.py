@@ -32,6 +32,8 @@ def test_a_queued_run_has_a_job_a_model_to_come_and_an_audit_entry(sft_dataset):
 def test_what_cannot_work_is_refused_with_the_field_to_change(sft_dataset, home):
     wanted = {"recipe": "atlas-teach", "dataset": sft_dataset}
     assert refused("small letters", name="Bad Name", **wanted).field == "name"
+    assert refused("address of a page", name="new", **wanted).field == "name"
+    assert refused("single value", name="a", overrides={"seed.x": 1}, **wanted).field == "overrides"
     assert refused("no hardware tag", name="a", hardware_tag="gpu", **wanted).field == "hardware_tag"
     assert refused("greater than 0", name="a", overrides={"settings.learning_rate": -1}, **wanted).field.endswith("learning_rate")
     assert refused("no recipe", name="a", recipe="nothing", dataset=sft_dataset).field in {"recipe", "base"}
@@ -76,6 +78,9 @@ def test_a_model_folder_with_code_or_pickled_weights_is_refused(model_folder, db
     (model_folder / "modeling.py").unlink()
     (model_folder / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Model"}}')
     with pytest.raises(RunRefused, match="auto_map"):
+        artifact_register(name="tiny", folder=model_folder, actor=None)
+    (model_folder / "config.json").write_text("{")
+    with pytest.raises(RunRefused, match="not JSON"):
         artifact_register(name="tiny", folder=model_folder, actor=None)
     (model_folder / "config.json").write_text("{}")
     (model_folder / "model.safetensors").rename(model_folder / "pytorch_model.bin")
