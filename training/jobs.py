@@ -1,6 +1,7 @@
 """The kinds of background job that training has: what to start, and what to write down when it ends."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ from training.models import Artifact, Run
 from training.services import GENERATE_FILE, artifact_publish, run_folder
 from training.specs import RunSpec, write_spec
 
-# Nothing leaves the machine unasked: no hub look-ups, no usage reports.
-CHILD_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+# Nothing leaves the machine unasked: no usage reports, and no look-ups at the hub but where HF_HUB_OFFLINE=0 allows them.
+CHILD_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 
 
 class TrainingRun(JobKind):

@@ -94,7 +94,10 @@ def _adapted(where: Path | str, dtype: torch.dtype) -> PreTrainedModel:
 
 def _hint(path: str) -> str:
     if os.environ.get("HF_HUB_OFFLINE") == "1" and not Path(path).is_dir():
-        return "HF_HUB_OFFLINE=1 is set: only local folders and models already downloaded can be used."
+        return (
+            "Only local folders and models already downloaded can be used: start the workers with HF_HUB_OFFLINE=0 to let "
+            "them fetch a model from the Hugging Face hub."
+        )
     return "It must be a causal language model with safetensors weights, and need no code of its own."
 
 
