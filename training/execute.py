@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import sys
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from jobs.child import STOPPED_EXIT_CODE, report_failure, report_progress, report_result, watch_parent, write_json
 from training.data import Row, form_of, read_rows
@@ -180,7 +181,6 @@ def _finish(trainer: Any, spec: RunSpec, folder: RunFolder, seconds: dict[str, f
     trainer.model.save_pretrained(target, safe_serialization=True)
     trainer.processing_class.save_pretrained(folder.tokenizer)
     trainer.processing_class.save_pretrained(target)  # so that the model's folder can be loaded by itself
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     result = {
         "method": spec.method,
         "kind": kind,
@@ -188,13 +188,22 @@ def _finish(trainer: Any, spec: RunSpec, folder: RunFolder, seconds: dict[str, f
         "steps": trainer.state.global_step,
         "metrics": _last_metrics(trainer.state.log_history),
         **{name: round(value, 3) for name, value in seconds.items()},
-        "user_cpu_seconds": round(usage.ru_utime, 3),
-        "peak_memory_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "user_cpu_seconds": round(psutil.Process().cpu_times().user, 3),
+        "peak_memory_bytes": _peak_memory(),
     }
     summary = {name: value for name, value in result.items() if name != "metrics"}
     sections = {"Result": summary, "Last metrics": result["metrics"], "Settings": spec.settings.model_dump()}
     write_report(folder.report, title=f"{METHODS[spec.method].title}: {spec.name}", sections=sections)
     report_result(result, folder=folder.path)
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has held at once, in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # noqa: PLC0415 (does not exist on Windows)
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _last_metrics(history: list[dict[str, Any]]) -> dict[str, float]:
