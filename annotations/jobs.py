@@ -8,7 +8,7 @@ import orjson
 from annotations.dataset_files import Written
 from annotations.gate import Verdict
 from annotations.models import DatasetVersion, Import
-from annotations.services import dataset_publish, dataset_refuse
+from annotations.services import DatasetRefused, dataset_publish, dataset_refuse
 from annotations.services.datasets import Built
 from jobs.kinds import JobKind, Launch, Outcome, django_child
 from jobs.models import Job
@@ -31,19 +31,27 @@ class DatasetBuild(JobKind):
     """`dataset write`: the child writes the folder, and the version is published when the job ends."""
 
     def launch(self, job: Job, folder: Path) -> Launch:
+        _version_of(job)
         return Launch(argv=django_child("dataset", "write", str(job.payload["dataset"])))
 
     def finished(self, job: Job, outcome: Outcome) -> None:
-        version = DatasetVersion.objects.get(pk=job.payload["dataset"])
         refusal = Path(job.folder) / REFUSAL
         if outcome.succeeded:
-            dataset_publish(version=version, built=built_from(job.result or {}))
-        elif job.folder and refusal.exists():
+            dataset_publish(version=_version_of(job), built=built_from(job.result or {}))
+        elif job.folder and refusal.exists() and (version := DatasetVersion.objects.filter(job=job).first()):
             dataset_refuse(version=version, report=cast(dict[str, Any], _read_json(refusal)))
 
     def url(self, job: Job) -> str | None:
         version = DatasetVersion.objects.filter(pk=job.payload["dataset"]).first()
         return version.get_absolute_url() if version else None
+
+
+def _version_of(job: Job) -> DatasetVersion:
+    """What the job makes. Raises DatasetRefused where its name was asked for again after the job had failed."""
+    version = DatasetVersion.objects.get(pk=job.payload["dataset"])
+    if version.job_id != job.pk:
+        raise DatasetRefused(f"“{version.name}” was asked for again since; this job no longer makes it.")
+    return version
 
 
 def result_of(built: Built) -> dict[str, Any]:

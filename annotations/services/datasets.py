@@ -144,7 +144,9 @@ def dataset_write(*, version: DatasetVersion, tell: Tell | None = None) -> Built
 
 @transaction.atomic
 def dataset_publish(*, version: DatasetVersion, built: Built) -> DatasetVersion:
-    """Say that a version is written and may be used."""
+    """Say that a version is written and may be used. Raises DatasetRefused where one of that name is there by now."""
+    if DatasetVersion.objects.select_for_update().values_list("ready_at", flat=True).get(pk=version.pk) is not None:
+        raise DatasetRefused(f"“{version.name}” has been built in the meantime; versions never change, so choose another name.")
     version.folder, version.content_hash = str(built.written.folder), built.written.content_hash
     version.counts, version.verdict, version.report = built.written.counts, built.verdict, built.report
     version.ready_at = timezone.now()

@@ -5,11 +5,14 @@ import stat
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from annotations import services
 from annotations.dataset_files import DatasetDamaged, verify
+from annotations.jobs import result_of
 from annotations.models import DatasetVersion, Flag, Item
-from jobs.kinds import kind_of
+from jobs.kinds import Outcome, kind_of
+from jobs.models import Job
 from tests.annotations.conftest import tuple_of
 
 pytestmark = pytest.mark.django_db
@@ -167,9 +170,6 @@ def test_rows_that_are_no_pairs_are_refused(db):
 
 
 def test_a_queued_build_is_published_when_its_job_ends(scored, tmp_path):
-    from annotations.jobs import result_of
-    from jobs.kinds import Outcome
-
     version = services.dataset_queue(project=scored, name="later", kind="prompts", settings={}, actor=None)
     assert not version.is_ready and version.job.kind == "annotations.dataset"
     launch = kind_of("annotations.dataset").launch(version.job, tmp_path)
@@ -178,6 +178,22 @@ def test_a_queued_build_is_published_when_its_job_ends(scored, tmp_path):
     kind_of("annotations.dataset").finished(version.job, Outcome("succeeded"))
     version.refresh_from_db()
     assert version.is_ready and version.counts["train"] == 18 and version.counts["eval"] == 2
+
+
+def test_a_failed_build_that_is_queued_again_leaves_alone_what_has_its_name_by_now(scored, tmp_path):
+    old = services.dataset_queue(project=scored, name="later", kind="prompts", settings={}, actor=None).job
+    result = {"folder": "/elsewhere", "content_hash": "0", "counts": {}, "verdict": "pass", "report": {}}
+    Job.objects.filter(pk=old.pk).update(state="failed", finished_at=timezone.now(), result=result)
+    version = build(scored, "later")
+    old.refresh_from_db()
+    with pytest.raises(services.DatasetRefused, match="asked for again"):
+        kind_of("annotations.dataset").launch(old, tmp_path)
+    with pytest.raises(services.DatasetRefused, match="asked for again"):
+        kind_of("annotations.dataset").finished(old, Outcome("succeeded"))
+    kind_of("annotations.dataset").finished(old, Outcome("failed"))
+    with pytest.raises(services.DatasetRefused, match="never change"):
+        services.dataset_publish(version=version, built=services.dataset_write(version=version))
+    assert DatasetVersion.objects.get(name="later").content_hash == version.content_hash
 
 
 def test_the_preview_counts_what_a_build_would_give(scored):
