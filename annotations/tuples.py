@@ -25,8 +25,6 @@ def _in_utc(moment: datetime) -> datetime:
 def _has_words(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty")
-    if "\x00" in text:
-        raise ValueError("holds a NUL character, which no database text can")
     return text
 
 
@@ -131,7 +129,25 @@ def parse_line(line: bytes) -> RlwhfTuple | Problem:
         raw = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return Problem(field="", reason=f"is not JSON ({error})")
+    if b"\\u0000" in line and (place := _place_of_nul(raw)) is not None:
+        return Problem(field=place, reason="holds a NUL character, which no database text can")
     return parse_tuple(raw)
+
+
+def _place_of_nul(value: Any, place: str = "") -> str | None:
+    """Where in a JSON value a text or a name holds a NUL character; None where none does."""
+    if isinstance(value, str):
+        return place if "\x00" in value else None
+    if isinstance(value, dict):
+        if any("\x00" in name for name in value):
+            return place
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)  # type: ignore[assignment]  # numbers in place of names
+    else:
+        return None
+    places = (_place_of_nul(one, f"{place}.{name}".lstrip(".")) for name, one in inner)
+    return next((found for found in places if found is not None), None)
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -93,6 +93,24 @@ def test_every_refused_line_is_told(project, write):
     assert rows[0]["file"] == "'=odd.jsonl"  # a spreadsheet must not take it for a formula
 
 
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"prompt": "a\0b"}, "prompt"),
+        ({"feedback": "a\0b", "reward": 1}, "feedback"),
+        ({"gold_answer": ["a", "\0"]}, "gold_answer.1"),
+        ({"metadata": {"note": {"deep": ["\0"]}}}, "metadata.note.deep.0"),
+        ({"metadata": {"na\0me": 1}}, "metadata"),
+    ],
+)
+def test_a_nul_character_anywhere_refuses_its_line_alone(project, write, fields, place):
+    """PostgreSQL takes none, in text or JSON: one would fail the whole file."""
+    lines = [tuple_of(1, **fields), tuple_of(2, answer="\\u0000 is an escape")]
+    report = services.item_import(project=project, path=write(lines), actor=None)
+    assert (report.items_added, report.refused) == (1, 1)
+    assert next(iter(report.reasons)).startswith(f"{place}: holds a NUL")
+
+
 def test_nothing_is_half_written(project, write, monkeypatch):
     monkeypatch.setattr(imports, "BATCH_LINES", 2)
     calls = []
