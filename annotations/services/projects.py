@@ -9,6 +9,9 @@ from accounts.models import User
 from annotations.models import Item, Project, RubricVersion
 from annotations.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 
+# The address of the form for a new project.
+RESERVED = "new"
+
 
 def rubric_version(*, rubric: Rubric) -> RubricVersion:
     """The row of this rubric: found by its content, or made."""
@@ -78,6 +81,6 @@ def _reopen(project: Project) -> None:
 
 def _free_slug(name: str) -> str:
     base = slugify(name)[:70] or "project"
-    taken = set(Project.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    taken = {RESERVED, *Project.objects.filter(slug__startswith=base).values_list("slug", flat=True)}
     numbered = (f"{base}-{number}" for number in range(2, len(taken) + 3))
     return base if base not in taken else next(slug for slug in numbered if slug not in taken)

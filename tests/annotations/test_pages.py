@@ -185,6 +185,11 @@ def test_a_project_is_made_and_changed(db, as_):
     assert admin.post(url("project-create"), fields | {"name": "Lakes"}).status_code == 422
 
 
+def test_a_project_named_like_the_form_has_a_page_of_its_own(as_):
+    project = services.project_create(name="New", actor=None)
+    assert project.slug != "new" and "New" in as_("member").get(project.get_absolute_url()).content.decode()
+
+
 def test_a_dataset_is_built_previewed_and_downloaded(project, as_, write):
     lines = [tuple_of(n, reward=2, gold_answer=f"Town {n}") for n in range(20)]
     services.item_import(project=project, path=write(lines), actor=None)
