@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
 from ninja.errors import HttpError
@@ -19,6 +20,7 @@ from annotations.models import DatasetVersion, Flag, Import, Item, Project, Scor
 from annotations.selectors import ITEM_STATES, ItemFilter
 from annotations.services import DatasetRefused, ScoringRefused
 from annotations.services.imports import upload_store
+from jobs.downloads import send_file
 
 router = Router(tags=["annotations"])
 
@@ -146,9 +148,10 @@ def project_list(request: HttpRequest) -> QuerySet[Project]:
 
 @router.post("/projects", response={201: ProjectOut}, auth=ApiAuth("admin"))
 def project_create(request: HttpRequest, wanted: ProjectIn) -> Status[Project]:
-    if Project.objects.filter(name=wanted.name.strip()).exists() or not wanted.name.strip():
-        raise HttpError(422, "The name is empty or taken.")
-    return Status(201, services.project_create(**wanted.dict(), actor=_user(request)))
+    try:
+        return Status(201, services.project_create(**wanted.dict(), actor=_user(request)))
+    except ValidationError as error:
+        raise HttpError(422, " ".join(error.messages)) from error
 
 
 @router.get("/projects/{slug}/progress", response=ProgressOut, auth=ApiAuth("annotator"))
@@ -262,11 +265,12 @@ def dataset_detail(request: HttpRequest, name: str) -> DatasetVersion:
 
 
 @router.get("/datasets/{name}/files/{file}", auth=ApiAuth("member"))
-def dataset_download(request: HttpRequest, name: str, file: str) -> FileResponse:
+def dataset_download(request: HttpRequest, name: str, file: str) -> StreamingHttpResponse:
     version = get_object_or_404(DatasetVersion.objects.ready(), name=name)
-    if file not in {*(f"{split}.jsonl" for split in SPLITS), REPORT, MANIFEST}:
+    path = Path(version.folder) / file
+    if file not in {*(f"{split}.jsonl" for split in SPLITS), REPORT, MANIFEST} or not path.exists():
         raise HttpError(404, f"{name} has no file “{file}”.")
-    return FileResponse((Path(version.folder) / file).open("rb"), filename=f"{name}-{file}")
+    return send_file(request, path.open("rb"), f"{name}-{file}")
 
 
 def _project(slug: str) -> Project:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -15,6 +15,7 @@ from evaluation.metrics import METRICS
 from evaluation.models import Evaluation
 from evaluation.scorecard import Scorecard
 from evaluation.services import EvaluationRefused, evaluation_queue
+from jobs.downloads import send_file
 from training.services import RunRefused
 
 PAGE_SIZE = 50
@@ -154,14 +155,13 @@ def scorecard_csv(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @role_required("member")
-def scorecard_answers(request: HttpRequest, pk: int) -> FileResponse:
+def scorecard_answers(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """The judged answers, one JSON object a line."""
     evaluation = _evaluation(pk)
     path = selectors.answers_path(evaluation)
     if path is None:
         raise Http404("The answers are not on disk.")
-    name = f"{evaluation.artifact.name}-answers.jsonl"
-    return FileResponse(path.open("rb"), as_attachment=True, filename=name, content_type="application/jsonl")
+    return send_file(request, path.open("rb"), f"{evaluation.artifact.name}-answers.jsonl")
 
 
 def _download(content: str, name: str, content_type: str) -> HttpResponse:

@@ -16,13 +16,12 @@ from django.utils.http import content_disposition_header
 PIECE = 256 * 1024
 
 
-def send_file(request: HttpRequest, file: BinaryIO, name: str, *, inline_text: bool = False) -> StreamingHttpResponse:
-    """The open `file` as an answer, which closes it: plain text in the browser, or something to save as `name`."""
+def send_file(request: HttpRequest, file: BinaryIO, name: str) -> StreamingHttpResponse:
+    """The open `file` as an answer, which closes it: something to save as `name`, never to be shown as a page."""
     pieces = _pieces_async(file) if isinstance(request, ASGIRequest) else _pieces(file)
-    kind = "text/plain; charset=utf-8" if inline_text else "application/octet-stream"
-    response = StreamingHttpResponse(pieces, content_type=kind)
+    response = StreamingHttpResponse(pieces, content_type="application/octet-stream")
     response["Content-Length"] = os.fstat(file.fileno()).st_size
-    response["Content-Disposition"] = content_disposition_header(not inline_text, PurePosixPath(name).name) or "inline"
+    response["Content-Disposition"] = content_disposition_header(True, PurePosixPath(name).name) or "attachment"
     response["X-Content-Type-Options"] = "nosniff"
     response._resource_closers.append(file.close)  # type: ignore[attr-defined]  # as FileResponse does
     return response

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -14,6 +14,7 @@ from annotations.dataset_files import MANIFEST, REPORT, SPLITS, read_rows
 from annotations.forms import DatasetForm
 from annotations.models import DatasetVersion, Project
 from annotations.services import DatasetRefused
+from jobs.downloads import send_file
 
 PAGE_SIZE = 50
 SAMPLE_ROWS = 5
@@ -57,12 +58,12 @@ def dataset_detail(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_GET
 @role_required("member")
-def dataset_download(request: HttpRequest, name: str, file: str) -> FileResponse:  # noqa: ARG001 - what a view is given
+def dataset_download(request: HttpRequest, name: str, file: str) -> StreamingHttpResponse:
     version = get_object_or_404(DatasetVersion.objects.ready(), name=name)
     path = Path(version.folder) / file
     if file not in FILES or not path.exists():
         raise Http404(f"{name} has no file “{file}”.")
-    return FileResponse(path.open("rb"), as_attachment=True, filename=f"{name}-{file}", content_type="application/octet-stream")
+    return send_file(request, path.open("rb"), f"{name}-{file}")
 
 
 @require_http_methods(["GET", "POST"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from django.core.files.uploadedfile import UploadedFile
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -13,6 +13,7 @@ from annotations import selectors, services
 from annotations.forms import ImportForm
 from annotations.models import Import, Project
 from annotations.services.imports import DIRECT_BYTES, import_folder, upload_store
+from jobs.downloads import send_file
 
 
 @require_http_methods(["GET", "POST"])
@@ -50,12 +51,10 @@ def import_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @role_required("member")
-def import_refused(request: HttpRequest, pk: int) -> FileResponse:  # noqa: ARG001 - what a view is given
+def import_refused(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """Every refused line as CSV: file, line, field, reason."""
     record = get_object_or_404(Import, pk=pk)
     path = import_folder() / f"{record.pk}-refused.csv"
     if not record.refused_path or not path.exists():
         raise Http404("No line of this file was refused.")
-    return FileResponse(
-        path.open("rb"), as_attachment=True, filename=f"refused-{record.pk}.csv", content_type="text/csv; charset=utf-8"
-    )
+    return send_file(request, path.open("rb"), f"refused-{record.pk}.csv")

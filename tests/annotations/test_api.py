@@ -65,6 +65,13 @@ def test_a_whole_round_over_http(db, call, write):
     assert call("member", "get", "/datasets").json()["count"] == 1
 
 
+@pytest.mark.parametrize("name", ["", "Taken", "x" * 81])
+def test_a_project_without_a_good_name_is_refused(db, call, name):
+    assert call("admin", "post", "/projects", {"name": "Taken"}).status_code == 201
+    answer = call("admin", "post", "/projects", {"name": name})
+    assert answer.status_code == 422 and answer.json()["detail"]
+
+
 def test_scores_are_blind_over_http_too(project, items, call, person):
     from annotations import services
 

@@ -4,8 +4,8 @@ from io import BytesIO
 from uuid import uuid4
 
 import pytest
-from django.test import Client
-from django.urls import reverse
+from django.test import AsyncRequestFactory, Client
+from django.urls import resolve, reverse
 
 from annotations import services
 from annotations.models import DatasetVersion, Draft, Import, Item, Project, Score
@@ -214,6 +214,18 @@ def test_a_dataset_is_built_previewed_and_downloaded(project, as_, write):
     assert admin.post(url("dataset-build"), form).status_code == 422
     assert member.get(url("dataset-detail", "towns")).status_code == 200
     assert member.get(url("dataset-list")).status_code == 200
+
+
+def test_a_download_comes_in_pieces_from_the_real_server_too(project, as_, write):
+    """A FileResponse would be read whole into memory under ASGI."""
+    rows = [{"prompt": "p", "response": "r"}]
+    version = services.dataset_from_rows(name="rows", kind="sft", rows={"train": rows}, source="test", actor=None)
+    path = url("dataset-download", version.name, "train.jsonl")
+    request = AsyncRequestFactory().get(path)
+    request.user = as_("member").user
+    response = resolve(path).func(request, version.name, "train.jsonl")
+    assert response.is_async and "attachment" in response["Content-Disposition"]
+    response.close()
 
 
 def test_markdown_is_shown_and_nothing_in_it_runs(project, as_, write):
