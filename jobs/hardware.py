@@ -124,6 +124,18 @@ def memory_limit() -> int:
     return min([psutil.virtual_memory().total, *(int(limit) for limit in limits if limit.isdigit())])
 
 
+def memory_kills() -> int | None:
+    """How often the system has killed a process here for lack of memory; None where it does not say."""
+    texts = [_text(folder / "memory.events") for folder in _control_groups("")[:1]]
+    texts += [_text(folder / "memory.oom_control") for folder in _control_groups("memory")[:1]]
+    texts.append(_text(Path("/proc/vmstat")))
+    for text in texts:
+        for line in text.splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None
+
+
 def _control_groups(controller: str) -> list[Path]:
     """The folders of this process's control group and those above it; `controller` is empty in version 2.
 

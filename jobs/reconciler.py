@@ -21,6 +21,7 @@ SEND_AGAIN_AFTER = timedelta(seconds=10)
 # One message wakes one worker, which then works until nothing is left: a few at a time are enough.
 SEND_AT_MOST = 8
 WORKER_ALIVE = timedelta(seconds=20)
+WORKER_FORGOTTEN = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Reconciled:
 def reconcile() -> Reconciled:
     """Put right what is wrong now."""
     requeued, given_up = _expired_leases()
+    Worker.objects.filter(seen_at__lt=Now() - WORKER_FORGOTTEN).delete()
     return Reconciled(requeued, given_up, _missed_endings(), _lost_messages())
 
 

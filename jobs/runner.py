@@ -1,10 +1,8 @@
 """Carrying out one held job: its folder, its child process, its lease, and how it ends."""
 
-import itertools
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -16,11 +14,13 @@ from typing import Any
 
 import psutil
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from jobs import leases
-from jobs.child import FAILURE, PROGRESS, RESULT, append_jsonl, write_json
+from jobs.child import FAILURE, PROGRESS, RESULT, append_jsonl
+from jobs.folders import note_child, open_folder, published, signal_group
+from jobs.hardware import memory_kills, memory_limit
 from jobs.kinds import JobKind, Outcome, kind_of
 from jobs.leases import Held, LeaseLost, Progress
 from jobs.models import Job, State
@@ -31,9 +31,10 @@ logger = logging.getLogger(__name__)
 
 LOG = "log.txt"
 TELEMETRY = "telemetry.jsonl"
-CHILD = "child.json"
 LOOK_EVERY = 0.25
 SAMPLE_EVERY = 2.0
+# The database is away for a moment, as when it is started again; not: it refuses what it was asked.
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def run_held(held: Held, *, shutting_down: Callable[[], bool]) -> None:
     job = Job.objects.select_related("pipeline").get(pk=held.job_id)
     try:
         kind = kind_of(job.kind)
-        folder = _open_folder(job, held)
+        folder = open_folder(kind, job)
+        job.folder = str(folder)
+        leases.set_folder(held, job.folder)
         ending = _run_child(kind, job, held, folder, shutting_down)
     except LeaseLost:
         logger.warning("job %s: the lease is lost, somebody else has it", job.pk)
@@ -65,27 +68,47 @@ def run_held(held: Held, *, shutting_down: Callable[[], bool]) -> None:
         leases.release(held)
         return
     with suppress(LeaseLost):
-        finish(held, ending)
+        _finish_with_patience(held, ending)
 
 
-def finish(held: Held, ending: Ending) -> Job:
+def _finish_with_patience(held: Held, ending: Ending) -> None:
+    """`finish`, again and again while the database is away: what a job made in hours is worth waiting for."""
+    until = time.monotonic() + settings.JOB_STOP_GRACE_SECONDS
+    while True:
+        try:
+            finish(held, ending)
+        except DATABASE_AWAY:
+            logger.exception("job %s has ended, but the database cannot be told; trying again", held.job_id)
+            connection.close()
+            if time.monotonic() > until:
+                return  # the lease runs out, and the next attempt finds the result or makes it anew
+            time.sleep(1)
+        else:
+            return
+
+
+def finish(held: Held, ending: Ending, *, tell_kind: bool = True) -> Job:
     """End the job, if it is still ours: move its folder and let its kind write down what it made, all or nothing.
 
-    Raises LeaseLost, and whatever the kind raises: then the job fails instead.
+    Where the kind cannot, or there is no such kind any more, the job fails and says so. Raises LeaseLost.
     """
     try:
         with transaction.atomic():
             job = leases.lock(held)
-            job.folder = str(_publish_folder(kind_of(job.kind), job))
-            _end(job, ending)
-            kind_of(job.kind).finished(job, Outcome(ending.state))
-    except (LeaseLost, LookupError):
+            kind = kind_of(job.kind) if tell_kind else JobKind()
+            with published(kind, job) as job.folder:
+                _end(job, ending)
+                kind.finished(job, Outcome(ending.state))
+    except (LeaseLost, *DATABASE_AWAY):
         raise
     except Exception as error:
         logger.exception("job %s: what it made could not be taken over", held.job_id)
-        if ending.state == State.FAILED:
+        if not tell_kind:
             raise
-        return finish(held, Ending(State.FAILED, f"What it made could not be taken over: {error}", exit_code=ending.exit_code))
+        succeeded = ending.state == State.SUCCEEDED
+        reason = f"What it made could not be taken over: {error}"
+        failed = Ending(State.FAILED, reason, "The worker's log has the details.", ending.exit_code) if succeeded else ending
+        return finish(held, failed, tell_kind=succeeded)
     dependents_settle(job)
     return job
 
@@ -95,61 +118,16 @@ def _end(job: Job, ending: Ending) -> None:
     job.reason, job.hint, job.exit_code, job.result = ending.reason, ending.hint, ending.exit_code, ending.result
     job.lease_token = job.lease_until = None
     job.finished_at = Now()
-    progress = _progress(Path(job.folder))
+    progress = _progress(Path(job.folder)) if job.folder else Progress()
     job.progress_done, job.progress_total, job.progress_note = progress.done, progress.total, progress.note[:200]
     job.save()
     job.refresh_from_db()
 
 
-def _open_folder(job: Job, held: Held) -> Path:
-    """This attempt's folder: the one of the attempt before, renamed, or a new one.
-
-    The new name fences off a child of the earlier attempt that is still alive: the paths it writes to are gone.
-    """
-    folder = _unused(Path(settings.RLWHF_HOME) / "work" / f"{job.pk}-{job.attempt}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    earlier = Path(job.folder) if job.folder else None
-    if earlier is not None and earlier.is_dir():
-        _kill_left_behind(earlier)
-        shutil.move(earlier, folder)
-        for name in (RESULT, FAILURE):
-            (folder / name).unlink(missing_ok=True)
-    else:
-        folder.mkdir()
-    leases.set_folder(held, str(folder))
-    job.folder = str(folder)
-    return folder
-
-
-def _unused(folder: Path) -> Path:
-    """The path, with a number behind it where it is taken: attempts are counted anew when a job is queued again."""
-    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
-    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
-
-
-def _kill_left_behind(folder: Path) -> None:
-    """Kill the child of an attempt whose worker died, if it still runs on this machine."""
-    with suppress(OSError, ValueError, KeyError, psutil.Error):
-        noted = json.loads((folder / CHILD).read_text(encoding="utf-8"))
-        process = psutil.Process(noted["pid"])
-        if process.create_time() == noted["create_time"]:
-            _signal_group(noted["pid"], signal.SIGKILL)
-
-
-def _publish_folder(kind: JobKind, job: Job) -> Path:
-    folder, destination = Path(job.folder), kind.destination(job)
-    if destination is None or folder == destination or not folder.is_dir():
-        return folder
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    if destination.exists():  # of an attempt that moved its folder and lost its lease before it could say so
-        destination.rename(destination.with_name(f"{destination.name}.superseded-{job.attempt}-{time.time_ns()}"))
-    shutil.move(folder, destination)
-    return destination
-
-
 def _run_child(kind: JobKind, job: Job, held: Held, folder: Path, shutting_down: Callable[[], bool]) -> Ending | None:
     """Start the child and stay with it; None when it was stopped because the worker is shutting down."""
     launch = kind.launch(job, folder)
+    kills = memory_kills()
     with (folder / LOG).open("ab") as log:
         child = subprocess.Popen(
             launch.argv,
@@ -160,18 +138,17 @@ def _run_child(kind: JobKind, job: Job, held: Held, folder: Path, shutting_down:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    with suppress(psutil.Error):
-        write_json(folder / CHILD, {"pid": child.pid, "create_time": psutil.Process(child.pid).create_time()})
+    note_child(folder, job, child.pid)
     try:
-        cancelled = _watch(child, held, folder, shutting_down)
+        watched = _watch(child, held, folder, shutting_down)
     finally:
-        _signal_group(child.pid, signal.SIGKILL)  # nothing of the child outlives its job
+        signal_group(child.pid, signal.SIGKILL)  # nothing of the child outlives its job
         child.wait()
         if child.stdin is not None:
             child.stdin.close()
-    if shutting_down() and not cancelled and not _succeeded(child, folder):
+    if shutting_down() and not watched.cancelled and not _succeeded(child, folder):
         return None
-    return _ending(child, folder, cancelled=cancelled)
+    return _ending(child, folder, watched, out_of_memory=kills is not None and memory_kills() != kills)
 
 
 def _environment(extra: dict[str, str]) -> dict[str, str]:
@@ -179,37 +156,69 @@ def _environment(extra: dict[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **extra}
 
 
-def _watch(child: "subprocess.Popen[bytes]", held: Held, folder: Path, shutting_down: Callable[[], bool]) -> bool:
-    """Renew the lease while the child lives, and stop it when asked to; returns whether the job was cancelled."""
-    renew_every = min(1.0, settings.JOB_LEASE_SECONDS / 4)
-    next_renewal = next_sample = 0.0
+@dataclass(frozen=True)
+class _Watched:
+    """What was seen of a child: whether it was stopped on request, and the most memory that was sampled, in bytes."""
+
+    cancelled: bool
+    peak_bytes: int | None
+
+
+def _watch(child: "subprocess.Popen[bytes]", held: Held, folder: Path, shutting_down: Callable[[], bool]) -> _Watched:
+    """Renew the lease while the child lives, and stop it when asked to."""
+    renewal = _Renewal(held, folder)
+    next_sample = 0.0
     kill_at: float | None = None
-    cancelled = False
     with _Telemetry(child.pid, folder) as telemetry:
         while child.poll() is None:
             now = time.monotonic()
-            if now >= next_renewal:
-                progress = _progress(folder)
-                state = State.STARTING if progress.done is None else State.RUNNING
-                cancelled = leases.renew(held, state=state, progress=progress)
-                next_renewal = now + renew_every
+            renewal.when_due(now)
             if now >= next_sample:
                 telemetry.write()
                 next_sample = now + SAMPLE_EVERY
-            if kill_at is None and (cancelled or shutting_down()):
-                _signal_group(child.pid, signal.SIGTERM)
+            if kill_at is None and (renewal.cancelled or shutting_down()):
+                signal_group(child.pid, signal.SIGTERM)
                 kill_at = now + settings.JOB_STOP_GRACE_SECONDS
             if kill_at is not None and now >= kill_at:
-                _signal_group(child.pid, signal.SIGKILL)
+                signal_group(child.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(LOOK_EVERY)
-    return cancelled
+    return _Watched(renewal.cancelled, telemetry.peak_bytes)
+
+
+class _Renewal:
+    """Renews a lease every so often, and bears a database that is away for less than the lease lasts."""
+
+    def __init__(self, held: Held, folder: Path) -> None:
+        self.cancelled = False
+        self._held = held
+        self._folder = folder
+        self._next = 0.0
+        self._good_until = time.monotonic() + settings.JOB_LEASE_SECONDS
+
+    def when_due(self, now: float) -> None:
+        """Renew, if it is time. Raises LeaseLost, also where nobody can be asked and the lease must have run out."""
+        if now < self._next:
+            return
+        self._next = now + min(1.0, settings.JOB_LEASE_SECONDS / 4)
+        progress = _progress(self._folder)
+        state = State.STARTING if progress.done is None else State.RUNNING
+        try:
+            self.cancelled = leases.renew(self._held, state=state, progress=progress)
+        except DATABASE_AWAY as error:
+            connection.close()
+            if time.monotonic() > self._good_until:
+                raise LeaseLost from error
+            logger.warning("job %s: the lease could not be renewed; trying again", self._held.job_id)
+        else:
+            self._good_until = now + settings.JOB_LEASE_SECONDS
 
 
 class _Telemetry:
     """Writes samples of a child; what goes wrong with that is no reason to lose the job."""
 
     def __init__(self, pid: int, folder: Path) -> None:
+        self.peak_bytes: int | None = None
         self._path = folder / TELEMETRY
         try:
             self._sampler: Sampler | None = Sampler(pid)
@@ -226,16 +235,9 @@ class _Telemetry:
     def write(self) -> None:
         if self._sampler is not None:
             with suppress(OSError, psutil.Error):
-                append_jsonl(self._path, self._sampler.sample())
-
-
-def _signal_group(pid: int, number: int) -> None:
-    """Signal the child's whole process group, of which it is the leader."""
-    with suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(pid, number)
-        else:
-            os.kill(pid, number)
+                sample = self._sampler.sample()
+                append_jsonl(self._path, sample)
+                self.peak_bytes = max(self.peak_bytes or 0, sample["rss_bytes"] or 0) or None
 
 
 def _progress(folder: Path) -> Progress:
@@ -255,22 +257,31 @@ def _succeeded(child: "subprocess.Popen[bytes]", folder: Path) -> bool:
     return child.returncode == 0 and (folder / RESULT).exists()
 
 
-def _ending(child: "subprocess.Popen[bytes]", folder: Path, *, cancelled: bool) -> Ending:
+def _ending(child: "subprocess.Popen[bytes]", folder: Path, watched: _Watched, *, out_of_memory: bool) -> Ending:
     code = child.returncode
     if _succeeded(child, folder):
         return Ending(State.SUCCEEDED, exit_code=code, result=_read(folder / RESULT))
-    if cancelled:
+    if watched.cancelled:
         return Ending(State.STOPPED, "Stopped on request.", exit_code=code)
     failure = _read(folder / FAILURE)
     if failure is not None:
         return Ending(State.FAILED, str(failure.get("reason")), str(failure.get("hint") or ""), code)
     if code == -signal.SIGKILL:
         hint = "Use a smaller batch with more accumulation, a smaller model, or a machine with more memory."
-        return Ending(State.FAILED, "Its process was killed, most likely because the machine ran out of memory.", hint, code)
+        return Ending(State.FAILED, _memory_reason(watched.peak_bytes, certain=out_of_memory), hint, code)
     said = f"ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
     if code == 0:
         said = "ended without a result"
     return Ending(State.FAILED, f"Its process {said}. {_last_words(folder)}".strip(), "The log has the details.", code)
+
+
+def _memory_reason(peak_bytes: int | None, *, certain: bool) -> str:
+    """`certain`: the system counted a kill for lack of memory while the job ran. Else the signal is all there is to go by."""
+    gib = 2**30
+    used = f" It was seen to use {peak_bytes / gib:.1f} GiB, of {memory_limit() / gib:.1f} GiB there are." if peak_bytes else ""
+    if certain:
+        return f"It ran out of memory, and the system killed it.{used}"
+    return f"Its process was killed, most likely because the machine ran out of memory.{used}"
 
 
 def _last_words(folder: Path) -> str:

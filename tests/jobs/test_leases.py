@@ -4,12 +4,15 @@ import threading
 import uuid
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from jobs import leases, runner
+from jobs import leases
+from jobs.folders import open_folder
+from jobs.kinds import kind_of
 from jobs.leases import Held, LeaseLost, Progress
 from jobs.models import Job, State, Worker
 from jobs.runner import Ending, finish
@@ -36,6 +39,14 @@ def claimed(who: Worker, tags: tuple[str, ...] = ("cpu",)) -> Held:
     held = leases.claim(worker=who, tags=tags)
     assert held is not None
     return held
+
+
+def opened(job: Job) -> Path:
+    """The folder of the job's attempt, opened and written down as a worker does."""
+    row = Job.objects.get(pk=job.pk)
+    folder = open_folder(kind_of(row.kind), row)
+    Job.objects.filter(pk=job.pk).update(folder=str(folder))
+    return folder
 
 
 def expire(job: Job) -> None:
@@ -132,14 +143,14 @@ def test_given_back_jobs_count_no_attempt():
 def test_a_new_attempt_fences_the_folder_of_the_one_before(settings, tmp_path):
     settings.RLWHF_HOME = tmp_path
     job = queued()
-    first = claimed(worker("first"))
-    old = runner._open_folder(Job.objects.get(pk=job.pk), first)
+    claimed(worker("first"))
+    old = opened(job)
     (old / "checkpoint").write_text("step 5")
     (old / "failure.json").write_text("{}")
     expire(job)
     Job.objects.filter(pk=job.pk).update(state="queued", lease_token=None)
-    second = claimed(worker("second"))
-    new = runner._open_folder(Job.objects.get(pk=job.pk), second)
+    claimed(worker("second"))
+    new = opened(job)
     assert (new / "checkpoint").read_text() == "step 5", "the checkpoint is kept"
     assert not (new / "failure.json").exists(), "what the attempt before said of its end is not"
     assert new != old and not old.exists(), "a zombie that writes by path finds nothing"
@@ -150,11 +161,12 @@ def test_a_requeued_job_never_gets_a_path_that_an_earlier_attempt_had(settings, 
 
     settings.RLWHF_HOME = tmp_path
     job, held = queued(), claimed(worker())
-    old = runner._open_folder(Job.objects.get(pk=job.pk), held)
+    old = opened(job)
     (old / "result.json").write_text('{"stale": true}')
     finish(held, Ending(State.FAILED, "no"))
     job_requeue(job=job, actor=None)
-    new = runner._open_folder(Job.objects.get(pk=job.pk), claimed(worker("again")))
+    claimed(worker("again"))
+    new = opened(job)
     assert new != old and not old.exists() and not (new / "result.json").exists()
 
 

@@ -123,3 +123,11 @@ def test_two_reconcilers_at_once_put_each_job_right_once(sent):
     assert len(done) == 3
     assert sum(one.requeued for one in done) == 10 and sum(one.given_up for one in done) == 10
     assert [state(job) for job in dependents] == ["stopped", "queued"] * 10
+
+
+def test_workers_that_nobody_has_seen_for_a_month_are_forgotten():
+    for name, days in (("old", 31), ("new", 29)):
+        seen = Now() - timedelta(days=days)
+        Worker.objects.create(name=name, host="h", pid=1, tags=["cpu"], started_at=seen, seen_at=seen)
+    reconcile()
+    assert list(Worker.objects.values_list("name", flat=True)) == ["new"]

@@ -1,0 +1,110 @@
+"""A job's folder through its attempts: taken over by the next one, found again after a crash, published at the end."""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from django.conf import settings
+
+from jobs.child import FAILURE, RESULT, write_json
+from jobs.kinds import JobKind
+from jobs.models import Job
+
+# Whose folder it is, and the child that works in it.
+CHILD = "child.json"
+
+
+def open_folder(kind: JobKind, job: Job) -> Path:
+    """A folder for this attempt: that of the attempt before, renamed, or a new one.
+
+    The new name fences off a child of the earlier attempt that is still alive: the paths it writes to are gone.
+    """
+    folder = _unused(Path(settings.RLWHF_HOME) / "work" / f"{job.pk}-{job.attempt}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    earlier = whereabouts(kind, job)
+    if earlier is None:
+        folder.mkdir()
+        return folder
+    _kill_left_behind(earlier)
+    shutil.move(earlier, folder)
+    for name in (RESULT, FAILURE):  # they speak of another attempt
+        (folder / name).unlink(missing_ok=True)
+    return folder
+
+
+def whereabouts(kind: JobKind, job: Job) -> Path | None:
+    """Where the job's files are: where its row says, or at their destination, if whoever moved them died before saying so."""
+    if job.folder and Path(job.folder).is_dir():
+        return Path(job.folder)
+    destination = kind.destination(job) if job.folder else None
+    return destination if destination is not None and _note(destination).get("job") == job.pk else None
+
+
+@contextmanager
+def published(kind: JobKind, job: Job) -> Iterator[str]:
+    """Move the job's folder to where its kind wants it, and back if what then follows fails; yields its path."""
+    folder, destination = whereabouts(kind, job), kind.destination(job)
+    if folder is None or destination is None or folder == destination:
+        yield str(folder or job.folder)
+        return
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    if destination.exists():  # another job's, or that of a turn of this job long ago: never overwritten
+        destination.rename(destination.with_name(f"{destination.name}.superseded-{job.attempt}-{time.time_ns()}"))
+    shutil.move(folder, destination)
+    try:
+        yield str(destination)
+    except BaseException:
+        shutil.move(destination, folder)
+        raise
+
+
+def note_child(folder: Path, job: Job, pid: int) -> None:
+    """Write down which process works in the folder, for whoever comes after its worker."""
+    with suppress(psutil.Error):
+        write_json(folder / CHILD, {"job": job.pk, "pid": pid, "create_time": psutil.Process(pid).create_time()})
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Signal a child's whole process group, of which it is the leader."""
+    if pid <= 1:
+        # To the system, group 1 means every process there is, and 0 and below mean other groups: no child has such a number.
+        raise ValueError(f"{pid} is no child's process.")
+    with suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
+
+
+def _unused(folder: Path) -> Path:
+    """The path, with a number behind it where it is taken: attempts are counted anew when a job is queued again."""
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
+
+
+def _note(folder: Path) -> dict[str, Any]:
+    try:
+        note = json.loads((folder / CHILD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _kill_left_behind(folder: Path) -> None:
+    """Kill the child of an attempt whose worker died, if it still runs on this machine."""
+    note = _note(folder)
+    pid, created = note.get("pid"), note.get("create_time")
+    if not isinstance(pid, int) or pid <= 1:
+        return
+    with suppress(psutil.Error):
+        # A process number alone may belong to another process by now.
+        if psutil.Process(pid).create_time() == created:
+            signal_group(pid, signal.SIGKILL)

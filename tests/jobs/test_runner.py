@@ -1,0 +1,149 @@
+"""How a job ends when something goes wrong around it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+
+from jobs import leases
+from jobs.child import write_json
+from jobs.folders import CHILD, open_folder, signal_group
+from jobs.kinds import kind_of
+from jobs.leases import Held
+from jobs.models import Job, State, Worker
+from jobs.runner import Ending, finish, run_held
+from jobs.services import job_queue
+from tests.jobs.conftest import until
+from tests.jobs.kinds import Python
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CUT_ALL_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+RESULT = "import os, pathlib; pathlib.Path(os.environ['JOB_FOLDER'], 'result.json').write_text('{}')"
+
+
+@pytest.fixture(autouse=True)
+def home(settings, tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr("jobs.broker.send", lambda **_: None)
+    settings.RLWHF_HOME = tmp_path / "home"
+    return settings.RLWHF_HOME
+
+
+@pytest.fixture
+def destination(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(Python, "destination", lambda self, job: tmp_path / "artifacts" / "a model")
+    return tmp_path / "artifacts" / "a model"
+
+
+def held(code: str = RESULT, kind: str = "test.python") -> tuple[Job, Held]:
+    job = job_queue(kind=kind, title="a job", payload={"code": code})
+    worker = Worker.objects.create(name=f"w{job.pk}", host="here", pid=1, tags=["cpu"], started_at=Now(), seen_at=Now())
+    claimed = leases.claim(worker=worker, tags=["cpu"])
+    assert claimed is not None
+    return Job.objects.get(pk=job.pk), claimed
+
+
+def run(job: Job, claimed: Held) -> Job:
+    run_held(claimed, shutting_down=lambda: False)
+    job.refresh_from_db()
+    return job
+
+
+def note(folder: Path, job: Job) -> None:
+    """Say whose folder it is; the process that worked in it is gone."""
+    write_json(folder / CHILD, {"job": job.pk, "pid": 2**30, "create_time": 0.0})
+
+
+@pytest.mark.parametrize("pid", [1, 0, -1])
+def test_what_a_signal_would_carry_to_every_process_is_no_child(pid, tmp_path):
+    with pytest.raises(ValueError, match="no child"):
+        signal_group(pid, 0)  # nothing is sent, even if this should not hold
+
+
+def test_a_kind_that_is_not_there_fails_the_job_and_moves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = run(*held(kind="gone.kind"))
+    assert (job.state, job.folder) == ("failed", "")
+    assert "no kind of job named “gone.kind”" in job.reason
+
+
+def test_a_launch_that_fails_says_why(monkeypatch):
+    def refuse(self, job, folder):
+        raise FileNotFoundError("the dataset is gone")
+
+    monkeypatch.setattr(Python, "launch", refuse)
+    job = run(*held())
+    assert job.state == "failed"
+    assert "the dataset is gone" in job.reason
+
+
+def test_the_folder_is_published_when_the_job_ends(destination):
+    job = run(*held())
+    assert (job.state, job.folder) == ("succeeded", str(destination))
+    assert (destination / "log.txt").exists()
+
+
+def test_what_a_kind_cannot_take_over_stays_where_the_row_says(destination, monkeypatch):
+    def refuse(self, job, outcome):
+        assert Path(job.folder).is_dir()
+        raise RuntimeError("no room for it")
+
+    monkeypatch.setattr(Python, "finished", refuse)
+    job = run(*held())
+    assert job.state == "failed"
+    assert "no room for it" in job.reason
+    assert Path(job.folder, "log.txt").exists()
+    assert not destination.exists()
+
+
+def test_a_kind_that_cannot_take_over_a_failure_does_not_hide_it(monkeypatch):
+    monkeypatch.setattr(Python, "finished", lambda self, job, outcome: 1 / 0)
+    job = run(*held("raise SystemExit('Row 3 is bad.')"))
+    assert job.state == "failed"
+    assert "Row 3 is bad." in job.reason
+
+
+def test_a_folder_that_was_moved_by_a_worker_that_died_then_is_found_again(destination, home):
+    job, _ = held()
+    destination.mkdir(parents=True)
+    (destination / "checkpoint").write_text("step 300")
+    note(destination, job)
+    job.folder = str(home / "work" / "gone")
+    assert (open_folder(kind_of(job.kind), job) / "checkpoint").read_text() == "step 300"
+
+
+def test_a_folder_of_another_job_at_the_destination_is_set_aside_and_not_taken(destination, home):
+    other, _ = held()
+    job, claimed = held()
+    destination.mkdir(parents=True)
+    (destination / "theirs").write_text("")
+    note(destination, other)
+    folder = open_folder(kind_of(job.kind), job)
+    assert not (folder / "theirs").exists()
+    leases.set_folder(claimed, str(folder))
+    finish(claimed, Ending(State.SUCCEEDED, result={}))
+    assert not (destination / "theirs").exists()
+    assert len(list(destination.parent.glob("a model.superseded-*/theirs"))) == 1
+
+
+def test_a_job_outlives_cut_connections_to_the_database(processes, settings):
+    settings.RLWHF_HOME = os.environ["RLWHF_HOME"]
+    worker = processes.start("worker", "--tags", "cpu")
+    slow = "import time\nfrom jobs.child import report_progress, report_result\n"
+    slow += "for n in range(50):\n    time.sleep(0.1)\n    report_progress(done=n, total=50)\nreport_result({})"
+    job = job_queue(kind="test.python", title="slow", payload={"code": slow})
+    processes.start("reconcile", "--every", "0.5")
+    until(lambda: Job.objects.get(pk=job.pk).state == "running", log=processes.log)
+    for _ in range(3):
+        with connection.cursor() as cursor:
+            cursor.execute(CUT_ALL_OTHERS)
+        until(lambda: Job.objects.get(pk=job.pk).progress_done is not None, log=processes.log)
+    until(lambda: Job.objects.get(pk=job.pk).has_ended, log=processes.log)
+    job.refresh_from_db()
+    assert (job.state, job.attempt) == ("succeeded", 1), processes.log()[-3000:]
+    again = job_queue(kind="test.python", title="again", payload={"code": RESULT})
+    until(lambda: Job.objects.get(pk=again.pk).state == "succeeded", log=processes.log)
+    assert worker.poll() is None
