@@ -5,7 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.contrib.auth.password_validation import validate_password
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts import audit
@@ -89,8 +89,9 @@ def user_set_password(*, user: User, password: str, actor: User | None) -> User:
 @transaction.atomic
 def first_admin_create(*, username: str, password: str) -> User:
     """The first admin, made by whoever holds the set-up link. Raises PermissionError once there is one."""
-    # Two people with the link at once: the second waits here, then finds an admin.
-    User.objects.select_for_update().first()
+    # Two people with the link at once: the second waits here, then finds an admin. There is no row to lock yet.
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE accounts_user IN SHARE ROW EXCLUSIVE MODE")
     if first_admin_exists():
         raise PermissionError("This site already has an admin; log in instead.")
     return user_create(username=username, password=password, role=Role.ADMIN, actor=None)

@@ -1,5 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils import timezone
 
 from accounts import services
@@ -14,6 +18,24 @@ def test_the_first_admin_can_be_made_only_once():
     assert admin.has_role("admin")
     with pytest.raises(PermissionError):
         services.first_admin_create(username="eve", password=PASSWORD)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_people_with_the_setup_link_at_once_make_one_admin():
+    start = Barrier(2)
+
+    def become_admin(name: str) -> str:
+        start.wait()
+        try:
+            return services.first_admin_create(username=name, password=PASSWORD).username
+        except PermissionError:
+            return ""
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        made = sorted(pool.map(become_admin, ("ada", "eve")))
+    assert made[0] == "" and User.objects.get().username == made[1]
 
 
 def test_a_weak_password_is_refused():
