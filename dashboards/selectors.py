@@ -5,20 +5,19 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, Sum
-from django.utils import timezone
 
 from annotations.models import DatasetVersion, Progress, Project
 from dashboards.charts import Reading
 from dashboards.recent import shared
 from dashboards.standing import LoopRun, Standing
 from dashboards.telemetry import Usage, usage_of
+from evaluation.loop import PIPELINE_KIND
 from evaluation.models import Benchmark, Evaluation
 from evaluation.selectors import labels_of
 from jobs.models import ENDED, Job, Pipeline, State
 from jobs.selectors import pipeline_jobs, pipeline_state
 from training.models import Artifact, Run
 
-LOOP_KIND = "atlas.loop"
 RUNS_SHOWN = 6
 MODELS_SHOWN = 20
 
@@ -33,7 +32,7 @@ class Overview:
 
 @shared
 def overview() -> Overview:
-    pipeline = Pipeline.objects.filter(kind=LOOP_KIND).first()
+    pipeline = Pipeline.objects.filter(kind=PIPELINE_KIND).first()
     jobs = pipeline_jobs(pipeline) if pipeline else []
     return Overview(_standing(_loop_run(pipeline, jobs)), jobs)
 
@@ -137,10 +136,4 @@ class RunRow:
 def last_runs() -> list[RunRow]:
     shown = ("name", "method", "job__state", "job__hardware_tag", "job__folder", "job__started_at", "job__finished_at")
     runs = Run.objects.select_related("job").only(*shown)[:RUNS_SHOWN]
-    return [RunRow(run, usage_of(run.job.folder, ended=run.job.has_ended), _duration(run.job)) for run in runs]
-
-
-def _duration(job: Job) -> timedelta | None:
-    if job.started_at is None:
-        return None
-    return (job.finished_at or timezone.now()) - job.started_at
+    return [RunRow(run, usage_of(run.job.folder, ended=run.job.has_ended), run.job.duration) for run in runs]

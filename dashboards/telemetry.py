@@ -31,11 +31,19 @@ def usage_of(folder: str, *, ended: bool) -> Usage:
     """The figures of the job whose folder this is. Cheap for ended jobs: their files do not change and are read once."""
     if not folder:
         return NOTHING
-    return _ended(folder) if ended else _latest(Path(folder))
+    return _ended(folder, _size(Path(folder) / TELEMETRY)) if ended else _latest(Path(folder))
+
+
+def _size(path: Path) -> int:
+    """What changes with the file: a job that was queued again goes on in it, and ends in the folder that it had before."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 @lru_cache(maxsize=256)
-def _ended(folder: str) -> Usage:
+def _ended(folder: str, size: int) -> Usage:  # noqa: ARG001 - remembered by it
     cpu, memory, energy = [], [], None
     for row in _rows(Path(folder) / TELEMETRY):
         cpu.append(row.get("cpu_percent"))

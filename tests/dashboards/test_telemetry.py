@@ -29,3 +29,11 @@ def test_only_the_end_of_a_growing_file_is_read(tmp_path: Path):
     long = b'{"cpu_percent": 7.0, "rss_bytes": 5, "energy_joules": null}\n' * 20_000
     (folder / "telemetry.jsonl").write_bytes(long)
     assert usage_of(str(folder), ended=False).cpu_percent == 7.0
+
+
+def test_a_run_that_went_on_in_the_same_folder_shows_its_new_figures(tmp_path: Path):
+    seed.telemetry(tmp_path / "run", energy=100.0)
+    assert usage_of(str(tmp_path / "run"), ended=True).energy_joules == 100.0
+    with (tmp_path / "run" / "telemetry.jsonl").open("a") as file:
+        file.write('\n{"cpu_percent": 1.0, "rss_bytes": 1, "energy_joules": 250.0}\n')
+    assert usage_of(str(tmp_path / "run"), ended=True).energy_joules == 250.0
