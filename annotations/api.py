@@ -208,7 +208,8 @@ def item_detail(request: HttpRequest, pk: int) -> dict[str, Any]:
     item = get_object_or_404(Item.objects.select_related("project"), pk=pk)
     seen = selectors.scores_seen(item=item, user=_user(request))
     about = ItemOut.from_orm(item).dict()
-    more = {name: getattr(item, name) for name in ("source_model", "gold_answers", "knowledge", "entity", "metadata")}
+    more = {name: getattr(item, name) for name in ("source_model", "gold_answers", "knowledge", "entity")}
+    more["metadata"] = selectors.metadata_seen(item=item, user=_user(request))
     scores = [ScoreOut.from_orm(score).dict() for score in (seen.mine, *seen.others) if score]
     return about | more | {"scores": scores, "hidden": seen.hidden}
 

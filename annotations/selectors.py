@@ -131,6 +131,12 @@ def scores_seen(*, item: Item, user: User) -> SeenScores:
     return SeenScores(mine, others)
 
 
+def metadata_seen(*, item: Item, user: User) -> dict[str, Any]:
+    """What an item was imported with. The rounds of review in it are others' scores: for those who may see them."""
+    may_see = user.has_role("member") and item.pk not in _blind([item], user)
+    return item.metadata if may_see else {name: value for name, value in item.metadata.items() if name != "turns"}
+
+
 def shown_rewards(*, items: list[Item], user: User) -> dict[int, float | None]:
     """The median of the live scores of each item, for those items whose scores this person may see."""
     if not user.has_role("member"):

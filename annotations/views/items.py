@@ -64,6 +64,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "item": item,
         "seen": seen,
+        "metadata": selectors.metadata_seen(item=item, user=user),
         "rubric": item.project.rubric_version.rubric,
         "history": selectors.score_history(item=item, user=user),
         "flags": selectors.open_flags(item=item),

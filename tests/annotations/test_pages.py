@@ -123,6 +123,19 @@ def test_nobody_sees_others_scores_before_their_own(project, items, as_, person)
     assert "secret view" not in ann.get(url("item-detail", item.pk)).content.decode()
 
 
+def test_nobody_sees_imported_reviews_before_their_own_score(project, as_, write):
+    turns = [{"answer": "Town 1.", "critique": "a secret view", "score": -2}]
+    services.item_import(project=project, path=write([tuple_of(1, turns=turns, origin="a log")]), actor=None)
+    item, member, annotator = Item.objects.get(), as_("member"), as_("annotator")
+    for client in (member, annotator):
+        page = client.get(url("item-detail", item.pk)).content.decode()
+        assert "a log" in page and "secret view" not in page
+        assert "secret view" not in client.get(f"/api/items/{item.pk}").content.decode()
+    services.score_submit(item=item, actor=member.user, submission=uuid4(), overall=1)
+    assert "secret view" in member.get(url("item-detail", item.pk)).content.decode()
+    assert "secret view" in member.get(f"/api/items/{item.pk}").content.decode()
+
+
 def test_who_asks_to_see_the_scores_is_not_asked_to_score(project, items, as_, person):
     services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=2)
     services.score_submit(item=items[0], actor=person("bob"), submission=uuid4(), overall=-2, critique="bob's secret view")
