@@ -58,3 +58,8 @@ def running_site(home: Path) -> dict[str, object] | None:
         told = json.loads((home / "run" / "supervisor.json").read_text(encoding="utf-8"))
         return told if isinstance(told, dict) else None
     return None
+
+
+def site_address(home: Path) -> str:
+    """Where people open the site that runs on this state folder; empty while none runs."""
+    return str((running_site(home) or {}).get("address", ""))

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from rlwhf_site.home import home_folder, published_database_url, read_or_create_secret
+from rlwhf_site.home import home_folder, published_database_url, read_or_create_secret, site_address
 
 
 def flag(name: str, default: bool = False) -> bool:
@@ -28,6 +28,8 @@ def names(name: str, default: str = "") -> list[str]:
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 RLWHF_HOME = home_folder()
+# What commands put before the path of a page that they point to.
+SITE_ADDRESS = site_address(RLWHF_HOME)
 DEBUG = flag("RLWHF_DEBUG")
 # HTTPS is what the world sees: cookies, redirects and HSTS follow. Off for a site on one's own machine.
 HTTPS = flag("RLWHF_HTTPS")

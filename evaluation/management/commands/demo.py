@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.shell import acting_user, add_user_argument
@@ -50,7 +51,8 @@ class Command(BaseCommand):
         self._follow(pipeline, began)
         evaluation = Evaluation.objects.select_related("artifact").get(pk=pipeline.payload["evaluation"])
         self.stdout.write(scorecard_text(Scorecard.model_validate(evaluation.scorecard)))
-        self.stdout.write(f"Done in {time.monotonic() - began:.0f} s. The scorecard: {evaluation.get_absolute_url()}")
+        address = f"{settings.SITE_ADDRESS}{evaluation.get_absolute_url()}"
+        self.stdout.write(f"Done in {time.monotonic() - began:.0f} s. The scorecard: {address}")
 
     def _follow(self, pipeline: Pipeline, began: float) -> None:
         """Write a line for each change of a step, until all have succeeded. Ctrl-C ends the watching, not the loop."""
