@@ -42,7 +42,11 @@ class JobKind:
         return None
 
     def finished(self, job: Job, outcome: Outcome) -> None:
-        """Write down what the job made. Runs inside the transaction that ends the job, under its lease token."""
+        """Write down what the job made. Runs inside the transaction that ends the job, under its lease token.
+
+        A job that ends while no worker holds it (stopped before it started, given up because its workers died) has made
+        nothing that could be taken over, and ends without this.
+        """
 
     def url(self, job: Job) -> str | None:
         """The page of the thing that the job makes."""

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from jobs.models import Job, Pipeline, Worker
 from jobs.services import job_queue, pipeline_create
 from tests.browser.conftest import browser, console, page, shot, sign_in  # noqa: F401 (fixtures)
+from tests.jobs.test_live import cookie, port  # noqa: F401 (fixtures)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 Shot = Callable[[Page, str], None]
@@ -113,6 +115,30 @@ def test_a_running_job_is_followed_to_its_end(page: Page, sign_in: SignIn, runni
     shot(page, "jobs-failed")
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.fixture
+def _plain_static_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLWHF_DEBUG", "1")  # the server serves static files as they lie there
+
+
+@pytest.mark.usefixtures("_plain_static_files")
+def test_a_browser_follows_a_job_over_one_open_stream(page: Page, running: Job, port: int, cookie: str) -> None:
+    address = f"http://127.0.0.1:{port}"
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": address}])
+    streams = []
+    page.on("request", lambda request: streams.append(request.url) if "/events" in request.url else None)
+    page.goto(f"{address}{running.get_absolute_url()}")
+    for step in range(40, 46):
+        append(Path(running.folder) / "log.txt", f"step {step} is done\n")
+        append(Path(running.folder) / "metrics.jsonl", *metrics(step, step + 1))
+        expect(page.locator("[data-log]")).to_contain_text(f"step {step} is done")
+    page.wait_for_function("document.querySelector(\"[data-chart='metric-0']\").data?.[0].x.length === 45")
+    assert len(streams) == 1
+    end(running, "succeeded")
+    expect(page.locator("[data-job-state=succeeded]")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.goto("about:blank")  # before the server goes
 
 
 def test_a_running_job_is_stopped_by_its_button(page: Page, sign_in: SignIn, running: Job) -> None:
