@@ -107,8 +107,12 @@ def set_folder(held: Held, folder: str) -> None:
 
 
 def release(held: Held) -> bool:
-    """Give the job back to the queue, as when a worker is shut down: no attempt is counted."""
-    released = Job.objects.filter(pk=held.job_id, lease_token=held.token, state__in=HELD).update(
+    """Give the job back to the queue, as when a worker is shut down: no attempt is counted.
+
+    Returns False where it is not ours any more, or was asked to stop: then it must not start again.
+    """
+    mine = Job.objects.filter(pk=held.job_id, lease_token=held.token, state__in=HELD, cancel_requested=False)
+    released = mine.update(
         state=State.QUEUED, lease_token=None, lease_until=None, worker=None, enqueued_at=None, attempt=F("attempt") - 1
     )
     return bool(released)

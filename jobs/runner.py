@@ -50,7 +50,11 @@ class Ending:
 
 def run_held(held: Held, *, shutting_down: Callable[[], bool]) -> None:
     """Carry out a job to its end. When the worker is shutting down, its child is stopped and the job goes back to the queue."""
-    job = Job.objects.select_related("pipeline").get(pk=held.job_id)
+    # By its token: after a pause since the claim the row may speak of another holder's folder, which is not ours to move.
+    job = Job.objects.select_related("pipeline").filter(pk=held.job_id, lease_token=held.token).first()
+    if job is None:
+        logger.warning("job %s: the lease was lost before it began", held.job_id)
+        return
     try:
         kind = kind_of(job.kind)
         folder = open_folder(kind, job)
@@ -60,13 +64,18 @@ def run_held(held: Held, *, shutting_down: Callable[[], bool]) -> None:
     except LeaseLost:
         logger.warning("job %s: the lease is lost, somebody else has it", job.pk)
         return
+    except DATABASE_AWAY:
+        logger.exception("job %s could not be started, for the database is away; its lease will run out", job.pk)
+        connection.close()
+        return
     except Exception as error:
         # Whatever goes wrong in a kind's own code ends its job with a reason; it must not end the worker.
         logger.exception("job %s could not be started", job.pk)
         ending = Ending(State.FAILED, f"It could not be started: {error}", "The worker's log has the details.")
     if ending is None:
-        leases.release(held)
-        return
+        if leases.release(held):
+            return
+        ending = Ending(State.STOPPED, "Stopped on request.")
     with suppress(LeaseLost):
         _finish_with_patience(held, ending)
 
@@ -81,7 +90,7 @@ def _finish_with_patience(held: Held, ending: Ending) -> None:
             logger.exception("job %s has ended, but the database cannot be told; trying again", held.job_id)
             connection.close()
             if time.monotonic() > until:
-                return  # the lease runs out, and the next attempt finds the result or makes it anew
+                return  # the lease runs out, and the next attempt goes on from the last checkpoint
             time.sleep(1)
         else:
             return

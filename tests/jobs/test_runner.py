@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
 from jobs import leases
@@ -14,7 +15,7 @@ from jobs.kinds import kind_of
 from jobs.leases import Held
 from jobs.models import Job, State, Worker
 from jobs.runner import Ending, finish, run_held
-from jobs.services import job_queue
+from jobs.services import job_queue, job_stop
 from tests.jobs.conftest import until
 from tests.jobs.kinds import Python
 
@@ -147,3 +148,34 @@ def test_a_job_outlives_cut_connections_to_the_database(processes, settings):
     again = job_queue(kind="test.python", title="again", payload={"code": RESULT})
     until(lambda: Job.objects.get(pk=again.pk).state == "succeeded", log=processes.log)
     assert worker.poll() is None
+
+
+def test_a_stop_that_comes_while_its_worker_shuts_down_is_not_forgotten():
+    job, claimed = held("import time; time.sleep(60)")
+    asked = iter([False])
+
+    def shutting_down() -> bool:
+        if next(asked, True):  # by now the child has been told to end
+            job_stop(job=job, actor=None)
+        return True
+
+    run_held(claimed, shutting_down=shutting_down)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == ("stopped", "Stopped on request.")
+
+
+def test_who_lost_the_lease_before_beginning_leaves_the_holders_folder_alone(tmp_path):
+    job, late = held()
+    folder = tmp_path / "the holder's"
+    folder.mkdir()
+    Job.objects.filter(pk=job.pk).update(lease_token=uuid4(), attempt=2, folder=str(folder))
+    run_held(late, shutting_down=lambda: False)
+    assert folder.is_dir() and list(folder.iterdir()) == []
+
+
+def test_a_database_that_is_away_at_the_start_fails_no_job(monkeypatch):
+    def away(held, folder):
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(leases, "set_folder", away)
+    assert run(*held()).state == "starting", "the reconciler queues it again when its lease has run out"
