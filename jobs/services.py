@@ -136,7 +136,9 @@ def dependents_settle(job: Job) -> None:
 
 
 def _stop_dependent(dependent: Job, earlier: Job) -> None:
-    stopped = Job.objects.filter(pk=dependent.pk, state=State.QUEUED).update(
+    # Looked up again: the earlier one may have been queued again since it ended, and its dependents with it.
+    still = Job.objects.filter(pk=earlier.pk, state__in=(State.FAILED, State.STOPPED))
+    stopped = Job.objects.filter(Exists(still), pk=dependent.pk, state=State.QUEUED).update(
         state=State.STOPPED, finished_at=Now(), reason=f"“{earlier.title}” did not succeed.", hint="Queue that one again first."
     )
     if stopped:

@@ -5,7 +5,16 @@ import pytest
 from accounts.models import AuditEntry
 from jobs.models import Job
 from jobs.selectors import pipeline_state
-from jobs.services import JobRefused, job_queue, job_requeue, job_stop, pipeline_create, pipeline_requeue, pipeline_stop
+from jobs.services import (
+    JobRefused,
+    dependents_settle,
+    job_queue,
+    job_requeue,
+    job_stop,
+    pipeline_create,
+    pipeline_requeue,
+    pipeline_stop,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +72,15 @@ def test_requeueing_queues_the_dependents_too_and_forgets_how_it_ended():
     assert [state(job) for job in jobs] == ["queued"] * 3
     first = jobs[0]
     assert (first.reason, first.hint, first.exit_code, first.attempt, first.progress_done) == ("", "", None, 0, None)
+
+
+def test_who_ended_a_job_does_not_stop_the_dependents_of_one_queued_again_since():
+    first, second = chain(2)
+    Job.objects.filter(pk=first.pk).update(state="failed")
+    as_it_ended = Job.objects.get(pk=first.pk)
+    job_requeue(job=first, actor=None)
+    dependents_settle(as_it_ended)
+    assert state(second) == "queued"
 
 
 def test_a_dependent_that_had_worked_itself_is_not_dragged_along():
