@@ -118,11 +118,11 @@ def test_a_running_job_is_followed_to_its_end(page: Page, sign_in: SignIn, runni
 
 
 @pytest.fixture
-def _plain_static_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def _static_files_served_as_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLWHF_DEBUG", "1")  # the server serves static files as they lie there
 
 
-@pytest.mark.usefixtures("_plain_static_files")
+@pytest.mark.usefixtures("_static_files_served_as_they_lie")
 def test_a_browser_follows_a_job_over_one_open_stream(page: Page, running: Job, port: int, cookie: str) -> None:
     address = f"http://127.0.0.1:{port}"
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": address}])
