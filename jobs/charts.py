@@ -10,13 +10,25 @@ Figure = dict[str, Any]
 Row = Mapping[str, Any]
 
 # What a person looks at first, in this order; what else there is stands in the table.
-FIRST = ("loss", "reward", "rewards/margins", "rewards/accuracies", "kl", "mean_token_accuracy", "entropy", "grad_norm")
+FIRST = (
+    "loss",
+    "reward",
+    "verdicts",
+    "rewards/margins",
+    "rewards/accuracies",
+    "kl",
+    "mean_token_accuracy",
+    "entropy",
+    "grad_norm",
+)
 CHARTS_AT_MOST = 6
 TABLE_ROWS_AT_MOST = 40
 NOT_MEASURES = {"step", "time", "epoch"}
 # Set by the settings, not found out by the run: the table is enough.
 NOT_CHARTED = {"learning_rate"}
 HELD_OUT = "eval_"
+# Shares of one whole, shown as lines of one chart.
+FAMILIES = ("verdicts/",)
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,9 @@ def metric_charts(rows: Sequence[Row]) -> list[Chart]:
     """A chart for each of the first measures; training and held-out values of the same one share it."""
     groups: dict[str, list[str]] = {}
     for measure in measures(rows):
-        if measure.name in NOT_CHARTED:
-            continue
+        is_flat = measure.low == measure.high and measure.count > 1
+        if measure.name in NOT_CHARTED or (is_flat and _base(measure.name) not in FIRST):
+            continue  # the table says as much as a flat line
         groups.setdefault(_base(measure.name), []).append(measure.name)
     return [_chart(f"metric-{index}", base, names, rows) for index, (base, names) in enumerate(_shown(groups))]
 
@@ -68,10 +81,17 @@ def _shown(groups: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
 
 
 def _chart(name: str, base: str, columns: list[str], rows: Sequence[Row]) -> Chart:
-    data = [_line(column, "step", rows, "held out" if column.startswith(HELD_OUT) else "training") for column in sorted(columns)]
+    data = [_line(column, "step", rows, _trace_name(column)) for column in sorted(columns)]
     layout = {"xaxis": {"title": {"text": "step"}}, "showlegend": len(data) > 1}
     figure = {"data": sorted(data, key=lambda trace: trace["name"] != "training"), "layout": layout}
     return Chart(name, base, figure, ["step", *columns], _table(["step", *columns], rows))
+
+
+def _trace_name(column: str) -> str:
+    family = next((family for family in FAMILIES if column.startswith(family)), None)
+    if family is not None:
+        return column.removeprefix(family).replace("_", " ")
+    return "held out" if column.startswith(HELD_OUT) else "training"
 
 
 def telemetry_charts(rows: Sequence[Row]) -> list[Chart]:
@@ -117,7 +137,8 @@ def _line(column: str, x: str, rows: Sequence[Row], name: str) -> Figure:
 
 
 def _base(name: str) -> str:
-    return name.removeprefix(HELD_OUT)
+    """The chart that a measure belongs to."""
+    return next((family.rstrip("/") for family in FAMILIES if name.startswith(family)), name.removeprefix(HELD_OUT))
 
 
 def _rank(name: str) -> tuple[int, str, bool]:

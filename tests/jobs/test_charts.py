@@ -30,6 +30,12 @@ def test_a_rare_column_keeps_all_its_points_in_a_long_history():
     assert len(held_out["x"]) == 20
 
 
+def test_shares_of_one_whole_are_lines_of_one_chart_and_a_flat_measure_has_none():
+    rows = [{"step": n, "verdicts/correct": n / 4, "verdicts/wrong": 1 - n / 4, "clip_ratio/low_mean": 0.0} for n in range(4)]
+    (chart,) = metric_charts(rows)
+    assert chart.title == "verdicts" and [trace["name"] for trace in chart.figure["data"]] == ["correct", "wrong"]
+
+
 def test_many_measures_give_few_charts():
     assert len(metric_charts([{"step": 1} | {f"m{n}": n for n in range(30)}])) == CHARTS_AT_MOST
 
