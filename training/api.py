@@ -15,6 +15,7 @@ from accounts.api_auth import ApiAuth
 from annotations.models import DatasetVersion
 from training import selectors
 from training.models import Artifact, Run
+from training.recipes import recipe_paths
 from training.services import RunRefused, artifact_register, run_queue
 
 router = Router(tags=["training"])
@@ -81,6 +82,8 @@ def run_list(request: HttpRequest) -> QuerySet[Run]:
 @router.post("/runs", response={201: RunOut}, auth=ApiAuth("admin"))
 def run_create(request: HttpRequest, wanted: RunIn) -> Status[Run]:
     """Queue a training run."""
+    if wanted.recipe not in recipe_paths():  # a path would have the server read any file of its own
+        raise HttpError(422, f"There is no recipe “{wanted.recipe}”; there are {', '.join(recipe_paths())}.")
     dataset = _named(DatasetVersion, wanted.dataset)
     base = _named(Artifact, wanted.base) if wanted.base else None
     values = wanted.dict() | {"dataset": dataset, "base": base}

@@ -68,6 +68,8 @@ def test_a_run_over_http(signed_in, sft_dataset):
     assert client.get("/api/runs/first").json()["spec"]["settings"]["max_steps"] == 2
     assert client.get("/api/runs").json()["count"] == 1
     again = client.post("/api/runs", wanted, content_type="application/json")
+    elsewhere = client.post("/api/runs", wanted | {"name": "b", "recipe": "/etc/passwd"}, content_type="application/json")
+    assert elsewhere.status_code == 422 and "There is no recipe" in elsewhere.json()["detail"]
     assert again.status_code == 422 and "already" in again.json()["detail"]
     unknown = client.post("/api/runs", wanted | {"dataset": "nothing"}, content_type="application/json")
     assert unknown.status_code == 422 and "nothing" in unknown.json()["detail"]
