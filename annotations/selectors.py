@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
 from django.db import connection
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Left
 
 from accounts.models import User
@@ -195,29 +195,6 @@ def import_list(*, project: Project | None = None) -> QuerySet[Import]:
 
 def dataset_list() -> QuerySet[DatasetVersion]:
     return DatasetVersion.objects.select_related("project", "job", "requested_by")
-
-
-@dataclass(frozen=True)
-class Totals:
-    """The home page's figures; each is a running count or an index, never a scan of the items."""
-
-    projects: int
-    items: int
-    scores: int
-    raters: int
-    datasets: int
-
-
-def totals() -> Totals:
-    scored = Progress.objects.aggregate(scores=Sum("scored"), raters=Count("rater", distinct=True, filter=Q(scored__gt=0)))
-    items = Project.objects.aggregate(items=Sum("item_count"), projects=Count("pk"))
-    return Totals(
-        projects=items["projects"],
-        items=items["items"] or 0,
-        scores=scored["scores"] or 0,
-        raters=scored["raters"],
-        datasets=DatasetVersion.objects.ready().count(),
-    )
 
 
 def next_project(*, user: User) -> Project | None:

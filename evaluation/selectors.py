@@ -44,27 +44,6 @@ def scorecard_of(evaluation: Evaluation) -> Scorecard | None:
 
 
 @dataclass(frozen=True)
-class TrendPoint:
-    """One scorecard on the trend: the model and its headline metrics, each {value, low, high, n, …}."""
-
-    evaluation: Evaluation
-    metrics: dict[str, MetricValue]
-
-
-def honesty_trend(benchmark: Benchmark, *, limit: int = 50) -> list[TrendPoint]:
-    """The headline metrics of the last models asked this benchmark, oldest first."""
-    newest = Evaluation.objects.light().done().filter(benchmark=benchmark)[:limit]
-    return [
-        TrendPoint(one, {name: MetricValue.model_validate(value) for name, value in one.headline["metrics"].items()})
-        for one in reversed(newest)
-    ]
-
-
-def scorecard_latest() -> Evaluation | None:
-    return Evaluation.objects.light().done().first()
-
-
-@dataclass(frozen=True)
 class MetricRow:
     """One metric of one slice, beside the baselines; `change` is against the base model."""
 

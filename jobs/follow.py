@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 from jobs.models import Job
 
-ENDED = frozenset({"succeeded", "failed", "stopped"})
-
 
 def follow(job: Job, write: Callable[[str], object], *, every: float = 0.5) -> Job:
     """Write a line whenever what the job says of itself changes; returns the job as it ended.
@@ -20,7 +18,7 @@ def follow(job: Job, write: Callable[[str], object], *, every: float = 0.5) -> J
         if line != said:
             write(line)
             said = line
-        if job.state in ENDED:
+        if job.has_ended:
             return job
         time.sleep(every)
 

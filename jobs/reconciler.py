@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from jobs import leases
 from jobs.models import HELD, Job, State, Worker
+from jobs.selectors import live_workers
 from jobs.services import dependents_settle, send_now, waiting
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,6 @@ logger = logging.getLogger(__name__)
 SEND_AGAIN_AFTER = timedelta(seconds=10)
 # One message wakes one worker, which then works until nothing is left: a few at a time are enough.
 SEND_AT_MOST = 8
-WORKER_ALIVE = timedelta(seconds=20)
 WORKER_FORGOTTEN = timedelta(days=30)
 
 
@@ -76,7 +76,7 @@ def _missed_endings() -> int:
 def _lost_messages() -> int:
     """Jobs that could start, of tags for which a worker is idle, and that nobody took."""
     busy = Job.objects.filter(worker=OuterRef("pk"), state__in=HELD)
-    idle = Worker.objects.filter(~Exists(busy), ended_at=None, seen_at__gt=Now() - WORKER_ALIVE)
+    idle = live_workers().filter(~Exists(busy))
     tags = {tag for tags in idle.values_list("tags", flat=True) for tag in tags}
     if not tags:
         return 0
