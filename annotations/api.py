@@ -17,6 +17,7 @@ from accounts.api_auth import ApiAuth
 from annotations import selectors, services
 from annotations.dataset_files import MANIFEST, REPORT, SPLITS
 from annotations.models import DatasetVersion, Flag, Import, Item, Project, Score
+from annotations.rubric import rubric_names
 from annotations.selectors import ITEM_STATES, ItemFilter
 from annotations.services import DatasetRefused, ScoringRefused
 from annotations.services.imports import upload_store
@@ -39,6 +40,15 @@ class ProjectIn(Schema):
     name: str
     guidelines: str = ""
     raters_per_item: int = Field(default=1, ge=0, le=50)
+
+
+class ProjectChange(Schema):
+    """What is left out stays as it is."""
+
+    name: str | None = None
+    guidelines: str | None = None
+    raters_per_item: int | None = Field(default=None, ge=0, le=50)
+    rubric: str | None = Field(default=None, description="Name of a rubric, such as honesty-1.")
 
 
 class ProgressOut(Schema):
@@ -71,6 +81,7 @@ class ItemDetailOut(Schema):
     knowledge: str | None
     entity: str
     metadata: dict[str, Any]
+    flags: list[dict[str, Any]] = Field(description="Those that are open: id, reason, note.")
     scores: list[dict[str, Any]] = Field(description="As in the answer to giving a score.")
     hidden: str = Field(description='"" all are shown; "blind": give yours first; "role": others’ scores are for members')
 
@@ -154,6 +165,18 @@ def project_create(request: HttpRequest, wanted: ProjectIn) -> Status[Project]:
         raise HttpError(422, " ".join(error.messages)) from error
 
 
+@router.patch("/projects/{slug}", response=ProjectOut, auth=ApiAuth("admin"))
+def project_update(request: HttpRequest, slug: str, wanted: ProjectChange) -> Project:
+    project = _project(slug)
+    if wanted.rubric is not None and wanted.rubric not in rubric_names():
+        raise HttpError(422, f"There is no rubric “{wanted.rubric}”; there are {', '.join(rubric_names())}.")
+    now = {name: getattr(project, name) for name in ("name", "guidelines", "raters_per_item")}
+    try:
+        return services.project_update(project=project, actor=_user(request), **now | wanted.dict(exclude_none=True))
+    except ValidationError as error:
+        raise HttpError(422, " ".join(error.messages)) from error
+
+
 @router.get("/projects/{slug}/progress", response=ProgressOut, auth=ApiAuth("annotator"))
 def project_progress(request: HttpRequest, slug: str) -> Any:
     return selectors.project_progress(project=_project(slug), user=_user(request))
@@ -210,6 +233,7 @@ def item_detail(request: HttpRequest, pk: int) -> dict[str, Any]:
     about = ItemOut.from_orm(item).dict()
     more = {name: getattr(item, name) for name in ("source_model", "gold_answers", "knowledge", "entity")}
     more["metadata"] = selectors.metadata_seen(item=item, user=_user(request))
+    more["flags"] = [{"id": one.pk, "reason": one.reason, "note": one.note} for one in selectors.open_flags(item=item)]
     scores = [ScoreOut.from_orm(score).dict() for score in (seen.mine, *seen.others) if score]
     return about | more | {"scores": scores, "hidden": seen.hidden}
 
@@ -234,6 +258,20 @@ def item_flag(request: HttpRequest, pk: int, flag: FlagIn) -> Status[None]:
         services.item_flag(item=get_object_or_404(Item, pk=pk), actor=_user(request), **flag.dict())
     except ScoringRefused as refused:
         raise HttpError(422, str(refused)) from refused
+    return Status(204, None)
+
+
+@router.post("/items/{pk}/reveal", response=ItemDetailOut, auth=ApiAuth("member"))
+def item_reveal(request: HttpRequest, pk: int) -> dict[str, Any]:
+    """See the others' scores without giving one; you are then not asked to score this item any more."""
+    services.item_reveal(item=get_object_or_404(Item, pk=pk), actor=_user(request))
+    return item_detail(request, pk)
+
+
+@router.post("/flags/{pk}/resolve", response={204: None}, auth=ApiAuth("member"))
+def flag_resolve(request: HttpRequest, pk: int) -> Status[None]:
+    """Say that a flagged item is in order; `flags` of the item holds the ids."""
+    services.flag_resolve(flag=get_object_or_404(Flag, pk=pk), actor=_user(request))
     return Status(204, None)
 
 

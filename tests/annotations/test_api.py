@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.services import token_create
+from annotations import services
 from annotations.models import DatasetVersion, Item, Score
 from tests.annotations.conftest import tuple_of
 
@@ -72,9 +73,28 @@ def test_a_project_without_a_good_name_is_refused(db, call, name):
     assert answer.status_code == 422 and answer.json()["detail"]
 
 
-def test_scores_are_blind_over_http_too(project, items, call, person):
-    from annotations import services
+def test_a_project_is_changed_and_what_is_left_out_stays(project, call):
+    change = {"content_type": "application/json"}
+    assert call("member", "patch", f"/projects/{project.slug}", {"raters_per_item": 2}, **change).status_code == 403
+    changed = call("admin", "patch", f"/projects/{project.slug}", {"raters_per_item": 2}, **change).json()
+    assert (changed["raters_per_item"], changed["guidelines"], changed["name"]) == (2, project.guidelines, project.name)
+    refused = call("admin", "patch", f"/projects/{project.slug}", {"rubric": "../x"}, **change)
+    assert refused.status_code == 422 and "honesty-1" in refused.json()["detail"]
 
+
+def test_flags_are_resolved_and_scores_revealed_over_http(project, items, call, person):
+    item = items[0]
+    services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=2)
+    services.score_submit(item=item, actor=person("bob"), submission=uuid4(), overall=2)
+    assert call("annotator", "post", f"/items/{item.pk}/flag", {"reason": "broken"}).status_code == 204
+    flag = call("member", "get", f"/items/{item.pk}").json()["flags"][0]["id"]
+    assert call("annotator", "post", f"/flags/{flag}/resolve").status_code == 403
+    assert call("member", "post", f"/flags/{flag}/resolve").status_code == 204
+    seen = call("member", "post", f"/items/{item.pk}/reveal").json()
+    assert seen["flags"] == [] and [one["overall"] for one in seen["scores"]] == [2]
+
+
+def test_scores_are_blind_over_http_too(project, items, call, person):
     services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=2)
     services.score_submit(item=items[0], actor=person("bob"), submission=uuid4(), overall=2)
     seen = call("member", "get", f"/items/{items[0].pk}").json()
