@@ -14,7 +14,6 @@ from jobs import child
 
 class Command(BaseCommand):
     help = "Turn a model's answers into items scored by their gold answers"
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--project", required=True, metavar="SLUG")
