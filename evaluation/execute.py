@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
 import sys
 import time
 import traceback
@@ -226,9 +226,10 @@ def _result(scorecard: Scorecard, asked: list[Asked], *, seconds: float) -> dict
 
 
 def _write_aside(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.part")
+    # By process: two evaluations may keep the same base model's answers at once.
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_bytes(content)
-    shutil.move(aside, path)
+    aside.replace(path)
 
 
 if __name__ == "__main__":

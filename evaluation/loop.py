@@ -27,7 +27,7 @@ from evaluation.services import benchmark_register, evaluation_queue
 from jobs.models import Job, Pipeline
 from jobs.services import job_queue, pipeline_create
 from training.models import Artifact
-from training.services import generation_queue, run_queue
+from training.services import generation_queue, run_queue, run_spec
 
 PIPELINE_KIND = "atlas.loop"
 TEACH_RECIPE = "atlas-teach"
@@ -86,21 +86,28 @@ class _Turn:
         """The taught model, and the job that will make it; none where an earlier turn has taught the same."""
         corpus = self._corpus()
         stem = f"atlas-base-{self.wanted.seed}"
-        if self.wanted.reuse_base:
-            taught = Artifact.objects.ready().filter(run__dataset=corpus, run__recipe=TEACH_RECIPE, name__startswith=stem).first()
-            if taught is not None and taught.model_folder.is_dir():
-                return taught, []
+        overrides = self._overrides() | {"model.scratch.tokenizer_texts": str(self.atlas.lexicon)}
+        taught = self._taught(corpus, overrides) if self.wanted.reuse_base else None
+        if taught is not None:
+            return taught, []
         run = run_queue(
             name=_free_name(stem),
             recipe=TEACH_RECIPE,
             dataset=corpus,
-            overrides=self._overrides() | {"model.scratch.tokenizer_texts": str(self.atlas.lexicon)},
+            overrides=overrides,
             hardware_tag=self.wanted.hardware_tag,
             title=f"Teach {stem}",
             actor=self.actor,
             pipeline=self.pipeline,
         )
         return run.artifact, [run.job]
+
+    def _taught(self, corpus: DatasetVersion, overrides: dict[str, Any]) -> Artifact | None:
+        """A model that an earlier turn taught in just this way: one of a turn that was cut short would not do."""
+        spec = run_spec(name="wanted", recipe=TEACH_RECIPE, overrides=overrides).model_dump(mode="json")
+        same = {f"run__spec__{part}": spec[part] for part in ("settings", "model", "seed")}
+        taught = Artifact.objects.ready().filter(run__dataset=corpus, run__recipe=TEACH_RECIPE, **same).first()
+        return taught if taught is not None and taught.model_folder.is_dir() else None
 
     def _overrides(self) -> dict[str, Any]:
         short = {"settings.max_steps": self.wanted.max_steps} if self.wanted.max_steps else {}

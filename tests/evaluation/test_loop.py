@@ -16,7 +16,8 @@ from evaluation.models import Evaluation
 from jobs.models import Job, State
 from jobs.selectors import pipeline_jobs
 from tests.jobs.conftest import processes, until  # noqa: F401 - a fixture
-from training.models import Run
+from training.models import Artifact, Run
+from training.services import artifact_publish
 
 
 @pytest.fixture
@@ -53,6 +54,23 @@ def test_a_second_turn_of_the_same_world_shares_its_corpus_and_takes_new_names(h
         "atlas-base-3",
         "atlas-base-3-2",
     ]
+
+
+@pytest.mark.django_db
+def test_a_later_turn_starts_from_what_was_taught_in_full_and_never_from_a_turn_cut_short(home):
+    def teach(**wanted) -> str:
+        """The base that a turn starts from; what it has to teach for that is done at once."""
+        base = Artifact.objects.get(name=loop_start(actor=None, wanted=LoopSettings(seed=3, **wanted)).payload["base"])
+        folder = home / base.name
+        (folder / "model").mkdir(parents=True, exist_ok=True)
+        artifact_publish(artifact=base, folder=folder, metrics={})
+        return base.name
+
+    assert teach(max_steps=2) == "atlas-base-3"
+    assert teach() == "atlas-base-3-2"
+    assert teach() == "atlas-base-3-2"
+    assert teach(max_steps=2) == "atlas-base-3"
+    assert teach(reuse_base=False) == "atlas-base-3-3"
 
 
 def lines(path: Path, rows: list[dict]) -> Path:
