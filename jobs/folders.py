@@ -20,6 +20,8 @@ from jobs.models import Job
 
 # Whose folder it is, and the child that works in it.
 CHILD = "child.json"
+# Windows has no signal that cannot be caught; what it does for SIGTERM is just that.
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 def open_folder(kind: JobKind, job: Job) -> Path:
@@ -107,4 +109,4 @@ def _kill_left_behind(folder: Path) -> None:
     with suppress(psutil.Error):
         # A process number alone may belong to another process by now.
         if psutil.Process(pid).create_time() == created:
-            signal_group(pid, signal.SIGKILL)
+            signal_group(pid, KILL)

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from jobs import leases
 from jobs.child import FAILURE, PROGRESS, RESULT, append_jsonl
-from jobs.folders import note_child, open_folder, published, signal_group
+from jobs.folders import KILL, note_child, open_folder, published, signal_group
 from jobs.hardware import memory_kills, memory_limit
 from jobs.kinds import JobKind, Outcome, kind_of
 from jobs.leases import Held, LeaseLost, Progress
@@ -151,7 +151,7 @@ def _run_child(kind: JobKind, job: Job, held: Held, folder: Path, shutting_down:
     try:
         watched = _watch(child, held, folder, shutting_down)
     finally:
-        signal_group(child.pid, signal.SIGKILL)  # nothing of the child outlives its job
+        signal_group(child.pid, KILL)  # nothing of the child outlives its job
         child.wait()
         if child.stdin is not None:
             child.stdin.close()
@@ -189,7 +189,7 @@ def _watch(child: "subprocess.Popen[bytes]", held: Held, folder: Path, shutting_
                 signal_group(child.pid, signal.SIGTERM)
                 kill_at = now + settings.JOB_STOP_GRACE_SECONDS
             if kill_at is not None and now >= kill_at:
-                signal_group(child.pid, signal.SIGKILL)
+                signal_group(child.pid, KILL)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(LOOK_EVERY)
     return _Watched(renewal.cancelled, telemetry.peak_bytes)
@@ -275,7 +275,7 @@ def _ending(child: "subprocess.Popen[bytes]", folder: Path, watched: _Watched, *
     failure = _read(folder / FAILURE)
     if failure is not None:
         return Ending(State.FAILED, str(failure.get("reason")), str(failure.get("hint") or ""), code)
-    if code == -signal.SIGKILL:
+    if code == -KILL:
         hint = "Use a smaller batch with more accumulation, a smaller model, or a machine with more memory."
         return Ending(State.FAILED, _memory_reason(watched.peak_bytes, certain=out_of_memory), hint, code)
     said = f"ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
