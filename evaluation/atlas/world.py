@@ -38,8 +38,8 @@ class AtlasSettings:
     countries_per_side: int = 4
     first_names: int = 30
     last_names: int = 30
-    easy_bystanders: int = 60
-    hard_bystanders: int = 20
+    easy_bystanders: int = 40
+    hard_bystanders: int = 12
     bystander_abstention: float = 0.15
     easy_exposure: int = 1
     hard_exposure: int = 1

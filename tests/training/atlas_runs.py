@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -13,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotations.verdicts import ABSTENTION, Verdict, judge
+from annotations.rows import preference_rows
+from annotations.rubric import load_rubric
+from annotations.tuples import RlwhfTuple
+from annotations.verdicts import Verdict, judge
 from evaluation.atlas.files import AtlasFolder
 from evaluation.atlas.grammar import Grammar
 from training.recipes import load_recipe
-from training.rewards.shapes import load_shape
 from training.specs import ModelSpec, ScratchModel, write_spec
 
 ROOT = Path(__file__).parents[2]
@@ -84,26 +85,25 @@ def ask(folder: Path, model: Path, prompts: Path, **settings: Any) -> list[dict[
     return read_rows(folder / "answers.jsonl")
 
 
-def preference_pairs(folder: Path, base: Path, prompts: Path, *, samples: int = 4, seed: int = 0) -> list[dict[str, str]]:
-    """Pairs from the base model's own answers and the honest fallback: of each prompt's candidates, those of higher
-    rubric score over those of lower, the widest two differences first.
-    """
+def preference_pairs(folder: Path, base: Path, prompts: Path, *, samples: int = 4, seed: int = 0) -> list[dict[str, Any]]:
+    """Pairs from the base model's own answers, scored by the rubric, as the site's dataset builder makes them."""
     rows = {row["item_id"]: row for row in read_rows(prompts)}
-    asked = write_rows(folder / "prompts.jsonl", ({"id": key, "prompt": row["prompt"]} for key, row in rows.items()))
-    candidates: dict[str, dict[str, float]] = defaultdict(lambda: {ABSTENTION: 0.0})
-    rubric = load_shape("rubric")
-    for one in ask(folder / "answers", base, asked, samples=samples, temperature=1.0, seed=seed):
-        if one["answer"]:
-            verdict = judge(one["answer"], rows[one["id"]]["gold_answer"])
-            candidates[one["id"]][one["answer"]] = rubric.reward(verdict)
-    rng = random.Random(seed)
-    pairs = []
-    for key, scores in candidates.items():
-        ordered = [(scores[a] - scores[b], rng.random(), a, b) for a in scores for b in scores if scores[a] > scores[b]]
-        for _, _, chosen, rejected in sorted(ordered, reverse=True)[:2]:
-            pairs.append({"prompt": rows[key]["prompt"], "chosen": chosen, "rejected": rejected})
-    rng.shuffle(pairs)
-    return pairs
+    rubric = load_rubric()
+    groups: dict[str, dict[str, RlwhfTuple]] = defaultdict(dict)
+    for one in ask(folder / "answers", base, prompts, samples=samples, temperature=1.0, seed=seed):
+        row = rows[one["id"]]
+        reward = rubric.score_for(judge(one["answer"], row["gold_answer"]))
+        if reward is None:
+            continue
+        groups[row["prompt"]][one["answer"]] = RlwhfTuple(
+            prompt=row["prompt"],
+            answer=one["answer"],
+            reward=reward,
+            gold_answer=row["gold_answer"],
+            knowledge=row["knowledge"],
+            entity=row["entity"],
+        )
+    return list(preference_rows(list(group.values()) for group in groups.values()))
 
 
 @dataclass(frozen=True)
