@@ -53,11 +53,7 @@ def closure(wanted: list[str], environment: dict[str, str]) -> set[str]:
         if name in found and extras <= found[name]:
             continue
         found[name] = found.get(name, set()) | extras
-        waiting += [
-            parsed
-            for parsed in map(Requirement, requirements_of(name))
-            if applies(parsed, environment, found[name])
-        ]
+        waiting += [parsed for parsed in map(Requirement, requirements_of(name)) if applies(parsed, environment, found[name])]
     return set(found)
 
 

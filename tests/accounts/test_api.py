@@ -29,9 +29,7 @@ def test_a_call_above_ones_role_is_refused_with_the_reason(client):
 
 def test_people_are_added_and_changed(client):
     headers = bearer("admin")
-    made = client.post(
-        "/api/people", {"username": "ben", "password": PASSWORD}, content_type="application/json", headers=headers
-    )
+    made = client.post("/api/people", {"username": "ben", "password": PASSWORD}, content_type="application/json", headers=headers)
     assert made.status_code == 201 and made.json()["role"] == "annotator"
     changed = client.patch(
         "/api/people/ben", {"role": "member", "is_active": False}, content_type="application/json", headers=headers

@@ -15,9 +15,7 @@ from training.rewards.shapes import Segment, Shape, answer_threshold, load_shape
     ("abstained", "correct", "wrong", "threshold"),
     [(0, 2, -2, 0.5), (1, 2, -2, 0.75), (2, 2, -2, 1.0), (0, 1, -1, 0.5), (-1, 2, -2, 0.25)],
 )
-def test_the_threshold_of_a_flat_reward_for_abstaining(
-    abstained: float, correct: float, wrong: float, threshold: float
-) -> None:
+def test_the_threshold_of_a_flat_reward_for_abstaining(abstained: float, correct: float, wrong: float, threshold: float) -> None:
     assert answer_threshold(abstained=abstained, correct=correct, wrong=wrong) == pytest.approx(threshold)
 
 
