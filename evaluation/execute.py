@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +28,10 @@ from evaluation.benchmarks import BenchmarkFolder, answer_row, benchmark_read
 from evaluation.model_hash import model_hash
 from evaluation.scorecard import ArtifactRef, BenchmarkRef, Sampling, Scorecard, scorecard_make
 from evaluation.statistics import RESAMPLES, SEED
-from jobs.child import STOPPED_EXIT_CODE, report_failure, report_progress, report_result, watch_parent
+from jobs.child import report_progress, report_result
+from training.child_main import child_main
 from training.environment import describe_environment
-from training.exceptions import BadSpec, Stopped, TrainingError
+from training.exceptions import BadSpec, Stopped
 from training.generate import GenerateSpec, generate
 from training.specs import HardwareSpec
 from training.stopping import StopRequest
@@ -79,27 +79,12 @@ class Asked:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0 done, 143 stopped, 1 failed (`failure.json` says why), 2 wrong usage."""
-    if len(arguments) != 1:
-        print("usage: python -m evaluation.execute FOLDER", file=sys.stderr)
-        return 2
-    folder = Path(arguments[0]).resolve()
-    stop = StopRequest()
-    stop.listen()
-    watch_parent()
-    try:
-        report_result(evaluate(folder, stop), folder=folder)
-    except Stopped:
-        return STOPPED_EXIT_CODE
-    except TrainingError as error:
-        report_failure(reason=error.reason, hint=error.hint, kind=error.kind, folder=folder)
-        print(f"{error.reason} {error.hint}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        traceback.print_exc()
-        report_failure(reason=f"{type(error).__name__}: {error}", hint="The log has the details.", folder=folder)
-        return 1
-    return 0
+    """Carry out the evaluation in the folder that is named; see `child_main` for the exit status."""
+    return child_main(
+        arguments,
+        lambda folder, stop: report_result(evaluate(folder, stop), folder=folder),
+        usage="python -m evaluation.execute FOLDER",
+    )
 
 
 def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:

@@ -11,17 +11,16 @@ import gc
 import os
 import sys
 import time
-import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from jobs.child import STOPPED_EXIT_CODE, report_failure, report_progress, report_result, watch_parent, write_json
+from jobs.child import report_progress, report_result, write_json
+from training.child_main import child_main
 from training.data import Row, form_of, read_rows
 from training.environment import describe_environment
-from training.exceptions import OutOfMemory, Stopped, TrainingError
+from training.exceptions import OutOfMemory, Stopped
 from training.folder import RunFolder, checkpoint_step, truncate_after
 from training.report import write_report
 from training.specs import RunSpec, read_spec
@@ -35,27 +34,12 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0 done, 143 stopped with a checkpoint, 1 failed (`failure.json` says why), 2 wrong usage."""
-    if len(arguments) != 1:
-        print("usage: python -m training.execute RUN_DIR", file=sys.stderr)
-        return 2
-    folder = RunFolder(Path(arguments[0]).resolve())
-    stop = StopRequest()
-    stop.listen()
-    watch_parent()
-    try:
-        execute(folder, stop)
-    except Stopped:
-        return STOPPED_EXIT_CODE
-    except TrainingError as error:
-        report_failure(reason=error.reason, hint=error.hint, kind=error.kind, folder=folder.path)
-        print(f"{error.reason} {error.hint}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        traceback.print_exc()
-        report_failure(reason=f"{type(error).__name__}: {error}", hint="The log has the details.", folder=folder.path)
-        return 1
-    return 0
+    """Carry out the run in the folder that is named; see `child_main` for the exit status."""
+    return child_main(
+        arguments,
+        lambda folder, stop: execute(RunFolder(folder), stop),
+        usage="python -m training.execute RUN_DIR",
+    )
 
 
 def execute(folder: RunFolder, stop: StopRequest) -> None:

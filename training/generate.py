@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from jobs.child import STOPPED_EXIT_CODE, report_failure, report_progress, report_result, watch_parent
+from jobs.child import report_progress, report_result
+from training.child_main import child_main
 from training.data import Row, form_of, read_rows
-from training.exceptions import BadSpec, Stopped, TrainingError
+from training.exceptions import BadSpec, Stopped
 from training.specs import HardwareSpec, ModelSpec
 from training.stopping import StopRequest
 
@@ -54,27 +54,12 @@ class GenerateSpec(BaseModel):
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0 done, 143 stopped, 1 failed (`failure.json` says why), 2 wrong usage."""
-    if len(arguments) != 1:
-        print("usage: python -m training.generate FOLDER", file=sys.stderr)
-        return 2
-    folder = Path(arguments[0]).resolve()
-    stop = StopRequest()
-    stop.listen()
-    watch_parent()
-    try:
-        report_result(generate(folder, stop), folder=folder)
-    except Stopped:
-        return STOPPED_EXIT_CODE
-    except TrainingError as error:
-        report_failure(reason=error.reason, hint=error.hint, kind=error.kind, folder=folder)
-        print(f"{error.reason} {error.hint}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        traceback.print_exc()
-        report_failure(reason=f"{type(error).__name__}: {error}", hint="The log has the details.", folder=folder)
-        return 1
-    return 0
+    """Answer as the folder that is named asks for; see `child_main` for the exit status."""
+    return child_main(
+        arguments,
+        lambda folder, stop: report_result(generate(folder, stop), folder=folder),
+        usage="python -m training.generate FOLDER",
+    )
 
 
 @dataclass(frozen=True)
@@ -136,13 +121,13 @@ def _sampler(spec: GenerateSpec) -> Sampler:
     # torch and transformers take seconds to import: only once the spec and the prompts are known to be good
     import torch  # noqa: PLC0415 (weight)
 
-    from training.loading import default_threads, load  # noqa: PLC0415 (weight)
+    from training.loading import default_threads, device_for, load  # noqa: PLC0415 (weight)
     from training.sampling import Sampler  # noqa: PLC0415 (weight)
 
+    device = device_for(spec.hardware.profile)
     loaded = load(spec.model, dtype=getattr(torch, spec.hardware.precision))
     torch.set_num_threads(spec.hardware.threads or default_threads(loaded.model))
-    if spec.hardware.profile.startswith("cuda") and torch.cuda.is_available():
-        loaded.model.to("cuda")
+    loaded.model.to(device)
     return Sampler(
         loaded.model,
         loaded.tokenizer,

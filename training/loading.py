@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import is_npu_available
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from training.data import Row, texts
-from training.exceptions import BadModel
+from training.exceptions import BadModel, BadSpec
 from training.scratch import make_model, make_tokenizer
 from training.specs import ModelSpec, RunSpec, ScratchModel
 
 TINY_PARAMETERS = 20_000_000
+# By how a hardware profile starts; every other one computes on the CPU.
+DEVICES = {"cuda": "cuda", "multi-node": "cuda", "mps": "mps", "npu": "npu"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def weights_dtype(spec: RunSpec) -> torch.dtype:
 def load(source: ModelSpec, *, dtype: torch.dtype = torch.float32) -> Loaded:
     """The model and tokenizer at a model folder, an adapter folder, a run folder or a Hugging Face name."""
     assert source.path is not None
-    where = _resolve(source.path)
+    where = resolve(source.path)
     try:
         adapter = where / "adapter_config.json" if isinstance(where, Path) else None
         model = _adapted(where, dtype) if adapter and adapter.exists() else _plain(where, source.revision, dtype)
@@ -55,7 +58,7 @@ def load(source: ModelSpec, *, dtype: torch.dtype = torch.float32) -> Loaded:
     return Loaded(model, tokenizer)
 
 
-def _resolve(path: str) -> Path | str:
+def resolve(path: str) -> Path | str:
     """A run folder stands for the model or adapter in it; what is no folder is a Hugging Face name."""
     folder = Path(path)
     if not folder.is_dir():
@@ -86,9 +89,10 @@ def _adapted(where: Path | str, dtype: torch.dtype) -> PreTrainedModel:
     from peft import PeftConfig, PeftModel  # noqa: PLC0415 (weight)
 
     config = PeftConfig.from_pretrained(str(where))
-    base = _plain(_resolve(str(config.base_model_name_or_path)), config.revision, dtype)
+    base = _plain(resolve(str(config.base_model_name_or_path)), config.revision, dtype)
     merged: Any = PeftModel.from_pretrained(base, str(where), use_safetensors=True)
     model: PreTrainedModel = merged.merge_and_unload()
+    model.requires_grad_(True)  # peft has frozen what lay below the adapter, and it stays so when merged
     return model
 
 
@@ -108,6 +112,16 @@ def _from_scratch(scratch: ScratchModel, rows: list[Row]) -> Loaded:
         lines = scratch.tokenizer_texts.read_text(encoding="utf-8").splitlines()
         tokenizer = make_tokenizer(lines, scratch)
     return Loaded(make_model(tokenizer, scratch), tokenizer)
+
+
+def device_for(profile: str) -> torch.device:
+    """The device that a hardware profile computes on. Raises BadSpec where this machine has none such."""
+    name = next((name for start, name in DEVICES.items() if profile.startswith(start)), "cpu")
+    has = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "npu": is_npu_available}
+    if not has[name]():
+        hint = "Start the worker for this hardware tag on a machine that has one, or choose another tag."
+        raise BadSpec(f"The hardware is “{profile}”, but this machine has no {name.upper()} device that can be used.", hint)
+    return torch.device(name)
 
 
 def default_threads(model: PreTrainedModel) -> int:

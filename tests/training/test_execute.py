@@ -91,6 +91,40 @@ def test_dpo_can_start_from_a_model_made_on_the_spot(tmp_path: Path) -> None:
     assert [row["step"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")][:2] == [1, 2]
 
 
+def test_grpos_reference_is_the_model_as_it_was_loaded(tmp_path: Path) -> None:
+    """Neither one made on the spot nor a merged adapter can be read again from the path in its configuration."""
+    few = {"per_device_train_batch_size": 4, "logging_steps": 1}
+    grpo = {**few, "max_steps": 1, "num_generations": 4, "max_completion_length": 8, "beta": 0.5}
+    lora = {**few, "max_steps": 4, "learning_rate": 0.1, "lora": {"r": 4}}
+    prompts = write_rows(tmp_path / "prompts.jsonl", [{"prompt": "Who?", "gold_answer": "I.", "knowledge": "known"}] * 8)
+    answers = write_rows(tmp_path / "answers.jsonl", [{"prompt": "Who?", "response": "I."}] * 8)
+    runs = (
+        ("made", "grpo", {"scratch": TINY}, prompts, grpo),
+        ("adapter", "sft", {"path": str(tmp_path / "made")}, answers, lora),
+        ("further", "grpo", {"path": str(tmp_path / "adapter")}, prompts, grpo),
+    )
+    for name, method, model, data, settings in runs:
+        values = {"name": name, "method": method, "model": model, "data": {"train": data}, "settings": settings}
+        (tmp_path / name).mkdir()
+        write_spec(RunSpec.model_validate(values), tmp_path / name)
+        done = child("training.execute", tmp_path / name)
+        assert done.returncode == 0, done.stderr[-3000:]
+        if method == "grpo":
+            first = read_rows(tmp_path / name / "metrics.jsonl")[0]
+            assert abs(first["kl"]) < 1e-6, "before the first step the model is its own reference"
+            assert not list((tmp_path / name).glob(".reference-*"))
+
+
+def test_hardware_that_is_not_there_is_said_and_nothing_else_computes_instead(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "Who?", "response": "I."}] * 4)
+    values = {"name": "far", "method": "sft", "model": {"scratch": TINY}, "data": {"train": rows}, "hardware": {"profile": "npu"}}
+    write_spec(RunSpec.model_validate(values), tmp_path)
+    assert child("training.execute", tmp_path).returncode == 1
+    failure = json.loads((tmp_path / "failure.json").read_text())
+    assert failure["kind"] == "bad-spec"
+    assert "no NPU device" in failure["reason"]
+
+
 def test_grpo_makes_the_taught_model_honest(tmp_path: Path, atlas: AtlasFolder, base: Path, base_score: Any) -> None:
     settings = {"max_steps": 80, "per_device_train_batch_size": 64, "learning_rate": 1e-3}
     train(tmp_path / "grpo", "atlas-grpo", atlas.prompts, base=base, settings=settings)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 
 from training.data import Form, Row
 from training.folder import RunFolder
+from training.loading import device_for
 from training.specs import RunSpec
 from training.trainers.base_config import BaseConfig
 
@@ -44,7 +45,7 @@ def trl_arguments(inputs: TrainerInputs) -> dict[str, Any]:
     everything is said.
     """
     spec, settings = inputs.spec, inputs.spec.settings
-    on_cpu = spec.hardware.profile == "cpu"
+    on_cpu = device_for(spec.hardware.profile).type == "cpu"
     evaluates = bool(inputs.eval_rows) and settings.eval_steps is not None
     return {
         **settings.model_dump(exclude={*OURS, "eval_steps"}),
