@@ -70,7 +70,7 @@ def metric_charts(rows: Sequence[Row]) -> list[Chart]:
     groups: dict[str, list[str]] = {}
     for measure in measures(rows):
         is_flat = measure.low == measure.high and measure.count > 1
-        if measure.name in NOT_CHARTED or (is_flat and _base(measure.name) not in FIRST):
+        if measure.name in NOT_CHARTED or (is_flat and measure.name.removeprefix(HELD_OUT) not in FIRST):
             continue  # the table says as much as a flat line
         groups.setdefault(_base(measure.name), []).append(measure.name)
     return [_chart(f"metric-{index}", base, names, rows) for index, (base, names) in enumerate(_shown(groups))]
