@@ -37,7 +37,7 @@ def open_folder(kind: JobKind, job: Job) -> Path:
         return folder
     _kill_left_behind(earlier)
     shutil.move(earlier, folder)
-    for name in (RESULT, FAILURE):  # they speak of another attempt
+    for name in [FAILURE] if _is_done(folder, job) else [FAILURE, RESULT]:  # they speak of another attempt
         (folder / name).unlink(missing_ok=True)
     return folder
 
@@ -72,6 +72,17 @@ def note_child(folder: Path, job: Job, pid: int) -> None:
     """Write down which process works in the folder, for whoever comes after its worker."""
     with suppress(psutil.Error):
         write_json(folder / CHILD, {"job": job.pk, "pid": pid, "create_time": psutil.Process(pid).create_time()})
+
+
+def note_done(folder: Path, job: Job) -> None:
+    """Write down that the child has done all its work: its result stays good even if the job cannot be ended just now."""
+    with suppress(OSError):
+        write_json(folder / CHILD, {"job": job.pk, "done": True})
+
+
+def _is_done(folder: Path, job: Job) -> bool:
+    note = _note(folder)
+    return note.get("job") == job.pk and note.get("done") is True
 
 
 def signal_group(pid: int, number: int) -> None:

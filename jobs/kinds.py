@@ -13,10 +13,17 @@ from jobs.models import Job, State
 
 @dataclass(frozen=True)
 class Launch:
-    """The child process to start. `env` is added to the worker's own environment; secrets travel this way only."""
+    """The child process to start. `env` is added to the worker's own environment, without what opens the site's database,
+    broker and sessions: only a management command is given that. Other secrets travel by `env` only.
+    """
 
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_django(self) -> bool:
+        """Whether this is a `django_child`."""
+        return self.argv[:2] == django_child("")[:2]
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,10 @@ class JobKind:
         raise NotImplementedError
 
     def destination(self, job: Job) -> Path | None:
-        """Where the folder is moved when the job ends; None: it stays where it was worked on."""
+        """Where the folder is moved when the job ends; None: it stays where it was worked on.
+
+        Like `finished`, not asked for where a job ends while no worker holds it: its folder, if any, stays where it is.
+        """
         return None
 
     def finished(self, job: Job, outcome: Outcome) -> None:

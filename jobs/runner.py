@@ -19,12 +19,13 @@ from django.db.models.functions import Now
 
 from jobs import leases
 from jobs.child import FAILURE, PROGRESS, RESULT, append_jsonl
-from jobs.folders import KILL, note_child, open_folder, published, signal_group
+from jobs.folders import KILL, note_child, note_done, open_folder, published, signal_group
 from jobs.hardware import memory_kills, memory_limit
-from jobs.kinds import JobKind, Outcome, kind_of
+from jobs.kinds import JobKind, Launch, Outcome, kind_of
 from jobs.leases import Held, LeaseLost, Progress
 from jobs.models import Job, State
 from jobs.services import dependents_settle
+from jobs.streams import log_text, read_tail
 from jobs.telemetry import Sampler
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ LOG = "log.txt"
 TELEMETRY = "telemetry.jsonl"
 LOOK_EVERY = 0.25
 SAMPLE_EVERY = 2.0
+# What opens the site's database, its broker and its sessions: nothing for a process that runs a model.
+SITE_SECRETS = {"DATABASE_URL", "BROKER_URL", "RLWHF_SECRET_KEY"}
 # The database is away for a moment, as when it is started again; not: it refuses what it was asked.
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
@@ -141,7 +144,7 @@ def _run_child(kind: JobKind, job: Job, held: Held, folder: Path, shutting_down:
         child = subprocess.Popen(
             launch.argv,
             cwd=folder,
-            env=_environment(launch.env),
+            env=_environment(launch),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -155,14 +158,17 @@ def _run_child(kind: JobKind, job: Job, held: Held, folder: Path, shutting_down:
         child.wait()
         if child.stdin is not None:
             child.stdin.close()
+    if _succeeded(child, folder):
+        note_done(folder, job)
     if shutting_down() and not watched.cancelled and not _succeeded(child, folder):
         return None
     return _ending(child, folder, watched, out_of_memory=kills is not None and memory_kills() != kills)
 
 
-def _environment(extra: dict[str, str]) -> dict[str, str]:
+def _environment(launch: Launch) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if launch.is_django or name not in SITE_SECRETS}
     path = os.pathsep.join(part for part in (str(settings.BASE_DIR), os.environ.get("PYTHONPATH")) if part)
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **extra}
+    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **launch.env}
 
 
 @dataclass(frozen=True)
@@ -294,7 +300,5 @@ def _memory_reason(peak_bytes: int | None, *, certain: bool) -> str:
 
 
 def _last_words(folder: Path) -> str:
-    with suppress(OSError):
-        lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-        return next((f"Its last words: {line.strip()}" for line in reversed(lines) if line.strip()), "")
-    return ""
+    lines = log_text(read_tail(folder / LOG, to_end=True).data).splitlines()
+    return next((f"Its last words: {line.strip()}" for line in reversed(lines) if line.strip()), "")

@@ -11,10 +11,10 @@ from django.db.models.functions import Now
 from jobs import leases
 from jobs.child import write_json
 from jobs.folders import CHILD, open_folder, signal_group
-from jobs.kinds import kind_of
+from jobs.kinds import Launch, django_child, kind_of
 from jobs.leases import Held
 from jobs.models import Job, State, Worker
-from jobs.runner import Ending, finish, run_held
+from jobs.runner import SITE_SECRETS, Ending, _environment, finish, run_held
 from jobs.services import job_queue, job_stop
 from tests.jobs.conftest import until
 from tests.jobs.kinds import Python
@@ -114,6 +114,41 @@ def test_a_folder_that_was_moved_by_a_worker_that_died_then_is_found_again(desti
     note(destination, job)
     job.folder = str(home / "work" / "gone")
     assert (open_folder(kind_of(job.kind), job) / "checkpoint").read_text() == "step 300"
+
+
+def test_what_was_done_whole_is_not_done_again_when_the_job_could_not_be_ended(monkeypatch):
+    """As when the database is away for longer than the lease lasts: the next attempt finds the result, and may end at once."""
+    job, claimed = held()
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.runner._finish_with_patience", lambda held, ending: None)
+        run_held(claimed, shutting_down=lambda: False)
+    job.refresh_from_db()
+    assert job.state == "starting"
+    assert (open_folder(kind_of(job.kind), job) / "result.json").exists()
+
+
+def test_the_result_of_a_child_that_did_not_end_well_is_not_kept(monkeypatch):
+    job, claimed = held(f"{RESULT}; raise SystemExit(1)")
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.runner._finish_with_patience", lambda held, ending: None)
+        run_held(claimed, shutting_down=lambda: False)
+    job.refresh_from_db()
+    assert not (open_folder(kind_of(job.kind), job) / "result.json").exists()
+
+
+def test_only_a_management_command_is_told_how_to_open_the_site(monkeypatch):
+    for name in SITE_SECRETS:
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("HF_HOME", "kept")
+    of_model = _environment(Launch(["python", "-m", "training.execute"], env={"MORE": "1"}))
+    assert not SITE_SECRETS & of_model.keys()
+    assert (of_model["HF_HOME"], of_model["MORE"]) == ("kept", "1")
+    assert _environment(Launch(django_child("dataset", "write", "1"))).keys() >= SITE_SECRETS
+
+
+def test_of_a_long_log_only_the_end_is_read_for_the_last_words():
+    job = run(*held("print('a line\\n' * 100_000 + '\\x1b[31mRow 3 is bad.\\x1b[0m'); raise SystemExit(1)"))
+    assert job.reason.endswith("Its last words: Row 3 is bad.")
 
 
 def test_a_folder_of_another_job_at_the_destination_is_set_aside_and_not_taken(destination, home):
