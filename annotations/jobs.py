@@ -20,7 +20,7 @@ class ItemImport(JobKind):
     """`import-items` of a stored file. The child writes the rows itself, in one transaction; doing it twice adds nothing."""
 
     def launch(self, job: Job, folder: Path) -> Launch:
-        return Launch(argv=django_child("import_items", "--import", str(job.payload["import"])))
+        return Launch(argv=django_child("import_items", "--import", str(job.payload["import"]), "--folder", str(folder)))
 
     def url(self, job: Job) -> str | None:
         record = Import.objects.filter(pk=job.payload["import"]).first()
@@ -32,7 +32,7 @@ class DatasetBuild(JobKind):
 
     def launch(self, job: Job, folder: Path) -> Launch:
         _version_of(job)
-        return Launch(argv=django_child("dataset", "write", str(job.payload["dataset"])))
+        return Launch(argv=django_child("dataset", "write", str(job.payload["dataset"]), "--folder", str(folder)))
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         refusal = Path(job.folder) / REFUSAL

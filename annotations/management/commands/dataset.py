@@ -11,7 +11,7 @@ from accounts.shell import acting_user, add_user_argument
 from annotations.build import BuildSettings
 from annotations.dataset_files import SPLITS
 from annotations.jobs import REFUSAL, result_of
-from annotations.management.commands.import_items import project_named
+from annotations.management.commands.import_items import project_known
 from annotations.models import DatasetVersion
 from annotations.services import DatasetRefused, dataset_build, dataset_queue, dataset_write
 from jobs import child
@@ -40,14 +40,13 @@ class Command(BaseCommand):
         show.add_argument("name")
         write = actions.add_parser("write", help="carry out a build that a page queued; for workers")
         write.add_argument("version", type=int)
+        write.add_argument("--folder", type=Path, default=Path(), help="where to report (default: here)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         {"build": self._build, "list": self._list, "show": self._show, "write": self._write}[options["action"]](options)
 
     def _build(self, options: dict[str, Any]) -> None:
-        project = project_named(options["project"])
-        if project is None:
-            raise CommandError(f"There is no project “{options['project']}”.")
+        project = project_known(options["project"])
         make = dataset_queue if options["queue"] else dataset_build
         try:
             version = make(
@@ -87,18 +86,21 @@ class Command(BaseCommand):
         self.stdout.write(f"{version.name}: {counts}; gate: {version.verdict}; {version.folder}")
 
     def _write(self, options: dict[str, Any]) -> None:
-        """In a job's child process: the current folder is the job's."""
+        """In a job's child process: what it reports goes to the folder as it was named, so that a child whose worker was
+        lost reports nowhere once its job goes on in another."""
         child.watch_parent()
+        folder: Path = options["folder"]
         version = DatasetVersion.objects.select_related("project__rubric_version").get(pk=options["version"])
         try:
             built = dataset_write(
-                version=version, tell=lambda done, total: child.report_progress(done=done, total=total, note=f"{done} items read")
+                version=version,
+                tell=lambda done, total: child.report_progress(done=done, total=total, note=f"{done} items read", folder=folder),
             )
         except DatasetRefused as refused:
-            child.write_json(Path(REFUSAL), refused.report)
-            child.report_failure(reason=str(refused), hint=refused.hint, kind="bad-data")
+            child.write_json(folder / REFUSAL, refused.report)
+            child.report_failure(reason=str(refused), hint=refused.hint, kind="bad-data", folder=folder)
             raise SystemExit(1) from refused
-        child.report_result(result_of(built))
+        child.report_result(result_of(built), folder=folder)
 
 
 def _settings(options: dict[str, Any]) -> BuildSettings | dict[str, Any]:

@@ -21,11 +21,12 @@ class Command(BaseCommand):
         parser.add_argument("--create", action="store_true", help="make the project where there is none of that name")
         parser.add_argument("--rater", default="imported", help="who gave the scores in the file (default: imported)")
         parser.add_argument("--import", type=int, dest="record", help="carry out an import that a page queued; for workers")
+        parser.add_argument("--folder", type=Path, default=Path(), help="with --import: where to report (default: here)")
         add_user_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["record"]:
-            _carry_out(options["record"])
+            _carry_out(options["record"], options["folder"])
             return
         if not options["files"] or not options["project"]:
             raise CommandError("Say what to read, and where to: rlwhf import-items --project NAME FILE…")
@@ -58,22 +59,33 @@ def project_named(name: str) -> Project | None:
     return Project.objects.filter(name=name).first() or Project.objects.filter(slug=name).first()
 
 
-def _carry_out(pk: int) -> None:
-    """In a job's child process: the current folder is the job's."""
+def project_known(name: str) -> Project:
+    """Raises CommandError where there is none."""
+    project = project_named(name)
+    if project is None:
+        raise CommandError(f"There is no project “{name}”. `rlwhf projects list` lists them.")
+    return project
+
+
+def _carry_out(pk: int, folder: Path) -> None:
+    """In a job's child process: reports go to the folder as it was named (see `dataset write`)."""
     child.watch_parent()
     record = Import.objects.select_related("project", "requested_by").get(pk=pk)
     if record.finished_at:  # a worker that was lost had come to the end
-        child.report_result(record.report)
+        child.report_result(record.report, folder=folder)
         return
 
     def tell(done: int, total: int) -> None:
-        child.report_progress(done=done, total=total, note=f"{done / 1e6:.1f} of {total / 1e6:.1f} MB read")
+        child.report_progress(done=done, total=total, note=f"{done / 1e6:.1f} of {total / 1e6:.1f} MB read", folder=folder)
 
     try:
         report = import_carry_out(record=record, path=Path(record.stored_path), tell=tell)
     except OSError as error:
         child.report_failure(
-            reason=f"{record.file_name} cannot be read: {error.strerror}.", hint="Upload it again.", kind="bad-data"
+            reason=f"{record.file_name} cannot be read: {error.strerror}.",
+            hint="Upload it again.",
+            kind="bad-data",
+            folder=folder,
         )
         raise SystemExit(1) from error
-    child.report_result(asdict(report))
+    child.report_result(asdict(report), folder=folder)
