@@ -20,12 +20,13 @@ def note(text: str) -> None:
         file.write(f"{text} {name} {os.getpid()} {time.time()}\n")
 
 
-done = folder / "done"
+done, aside = folder / "done", folder / ".done"
 begin = int(done.read_text()) if done.exists() else 0
 note("start")
 for step in range(begin, steps):
     time.sleep(0.05)
     note("step")
-    done.write_text(str(step + 1))
+    aside.write_text(str(step + 1))
+    aside.replace(done)  # in one step: a kill between the two would else leave half a checkpoint
     report_progress(done=step + 1, total=steps, folder=folder)
 report_result({"steps": steps, "began_at": begin}, folder=folder)

@@ -32,7 +32,7 @@ def thirty_jobs(processes: Processes, notes: Path, wipe: Callable[[], None]) -> 
     for _ in range(JOBS):
         job_queue(kind="test.steps", title="steps", payload={"notes": str(notes), "steps": 20}, max_attempts=50)
     kill_workers(processes, kills=KILLS, pause=(1.0, 2.0), wipe=wipe)
-    until(lambda: not Job.objects.exclude(state="succeeded").exists(), within=120, log=processes.log)
+    until(lambda: not Job.objects.exclude(state="succeeded").exists(), within=120, log=lambda: processes.log() + unfinished())
     check_exactly_once(notes)
 
 
@@ -48,6 +48,13 @@ def kill_workers(processes: Processes, *, kills: int, pause: tuple[float, float]
         workers[victim] = processes.start("worker", "--tags", "cpu")
         if kill == kills // 2:
             wipe()
+
+
+def unfinished() -> str:
+    """What the rows say of the jobs that have not succeeded."""
+    names = ("id", "state", "attempt", "worker_id", "lease_until", "enqueued_at", "progress_done", "reason")
+    rows = Job.objects.exclude(state="succeeded").values_list(*names)
+    return "\n".join(str(dict(zip(names, row, strict=True))) for row in rows)
 
 
 def check_exactly_once(notes: Path) -> None:
