@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
 from ninja.errors import HttpError
 from ninja.pagination import paginate
+from pydantic import AfterValidator
 
 from accounts.api_auth import ApiAuth
 from annotations import selectors, services
@@ -21,9 +22,19 @@ from annotations.rubric import rubric_names
 from annotations.selectors import ITEM_STATES, ItemFilter
 from annotations.services import DatasetRefused, ScoringRefused
 from annotations.services.imports import upload_store
+from annotations.tuples import place_of_nul
 from jobs.downloads import send_file
 
 router = Router(tags=["annotations"])
+
+
+def _storable(value: Any) -> Any:
+    if place_of_nul(value) is not None:
+        raise ValueError("holds a NUL character, which no database text can")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
 
 
 class ProjectOut(Schema):
@@ -37,18 +48,18 @@ class ProjectOut(Schema):
 
 
 class ProjectIn(Schema):
-    name: str
-    guidelines: str = ""
+    name: Text
+    guidelines: Text = ""
     raters_per_item: int = Field(default=1, ge=0, le=50)
 
 
 class ProjectChange(Schema):
     """What is left out stays as it is."""
 
-    name: str | None = None
-    guidelines: str | None = None
+    name: Text | None = None
+    guidelines: Text | None = None
     raters_per_item: int | None = Field(default=None, ge=0, le=50)
-    rubric: str | None = Field(default=None, description="Name of a rubric, such as honesty-1.")
+    rubric: Text | None = Field(default=None, description="Name of a rubric, such as honesty-1.")
 
 
 class ProgressOut(Schema):
@@ -103,14 +114,14 @@ class ScoreIn(Schema):
     submission: UUID = Field(description="Made by you; the same one again gives back the same score.")
     overall: int | None = Field(default=None, ge=-2, le=2)
     dimensions: dict[str, int] = Field(default_factory=dict)
-    critique: str = Field(default="", max_length=20_000)
+    critique: Text = Field(default="", max_length=20_000)
     cannot_verify: bool = False
     seconds: float | None = Field(default=None, ge=0)
 
 
 class FlagIn(Schema):
-    reason: str = Field(description=", ".join(Flag.Reason.values))
-    note: str = Field(default="", max_length=2000)
+    reason: Text = Field(description=", ".join(Flag.Reason.values))
+    note: Text = Field(default="", max_length=2000)
 
 
 class ImportOut(Schema):
@@ -122,10 +133,12 @@ class ImportOut(Schema):
 
 
 class DatasetIn(Schema):
-    project: str = Field(description="Address part of the project.")
-    name: str
-    kind: str = Field(description=", ".join(DatasetVersion.Kind.values))
-    settings: dict[str, Any] = Field(default_factory=dict, description='Such as {"min_gap": 2, "split": {"seed": 1}}.')
+    project: Text = Field(description="Address part of the project.")
+    name: Text
+    kind: Text = Field(description=", ".join(DatasetVersion.Kind.values))
+    settings: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
+        default_factory=dict, description='Such as {"min_gap": 2, "split": {"seed": 1}}.'
+    )
 
 
 class DatasetOut(Schema):
@@ -166,7 +179,7 @@ def project_create(request: HttpRequest, wanted: ProjectIn) -> Status[Project]:
 
 
 @router.patch("/projects/{slug}", response=ProjectOut, auth=ApiAuth("admin"))
-def project_update(request: HttpRequest, slug: str, wanted: ProjectChange) -> Project:
+def project_update(request: HttpRequest, slug: Text, wanted: ProjectChange) -> Project:
     project = _project(slug)
     if wanted.rubric is not None and wanted.rubric not in rubric_names():
         raise HttpError(422, f"There is no rubric “{wanted.rubric}”; there are {', '.join(rubric_names())}.")
@@ -178,22 +191,23 @@ def project_update(request: HttpRequest, slug: str, wanted: ProjectChange) -> Pr
 
 
 @router.get("/projects/{slug}/progress", response=ProgressOut, auth=ApiAuth("annotator"))
-def project_progress(request: HttpRequest, slug: str) -> Any:
+def project_progress(request: HttpRequest, slug: Text) -> Any:
     return selectors.project_progress(project=_project(slug), user=_user(request))
 
 
 @router.post("/projects/{slug}/import", response={201: ImportOut}, auth=ApiAuth("admin"))
 def item_import(
     request: HttpRequest,
-    slug: str,
+    slug: Text,
     file: File[UploadedFile],
     rater_name: Form[str] = "imported",
 ) -> Status[Import]:
     """Queue the import of a JSON-lines file of RLWHF tuples."""
-    name = Path(file.name or "upload.jsonl").name
+    project = _project(slug)
+    name = Path(file.name or "upload.jsonl").name.replace("\x00", "")
     stored = upload_store(file.chunks())
     record = services.import_queue(
-        project=_project(slug), file_name=name, stored_path=stored, actor=_user(request), rater_name=rater_name
+        project=project, file_name=name, stored_path=stored, actor=_user(request), rater_name=rater_name.replace("\x00", "")
     )
     return Status(201, record)
 
@@ -204,14 +218,14 @@ def import_detail(request: HttpRequest, pk: int) -> Import:
 
 
 @router.post("/projects/{slug}/gold", response=GoldOut, auth=ApiAuth("admin"))
-def gold_score(request: HttpRequest, slug: str) -> dict[str, int]:
+def gold_score(request: HttpRequest, slug: Text) -> dict[str, int]:
     """Score every item that has a gold answer."""
     return {"scores": services.gold_score(project=_project(slug), actor=_user(request))}
 
 
 @router.get("/items", response=list[ItemOut], auth=ApiAuth("annotator"))
 @paginate
-def item_list(request: HttpRequest, project: str = "", q: str = "", state: str = "", source: str = "") -> QuerySet[Item]:
+def item_list(request: HttpRequest, project: Text = "", q: Text = "", state: Text = "", source: Text = "") -> QuerySet[Item]:
     if state not in ITEM_STATES:
         raise HttpError(422, f"state is one of {', '.join(filter(None, ITEM_STATES))}")
     wanted = ItemFilter(project=_project(project) if project else None, text=q[:200], state=state, source=source)
@@ -219,7 +233,7 @@ def item_list(request: HttpRequest, project: str = "", q: str = "", state: str =
 
 
 @router.get("/projects/{slug}/next", response={200: ItemOut, 204: None}, auth=ApiAuth("annotator"))
-def item_next(request: HttpRequest, slug: str) -> Any:
+def item_next(request: HttpRequest, slug: Text) -> Any:
     """The item to score next, held for you for a quarter of an hour; 204 where nothing is left for you."""
     item = services.item_next(project=_project(slug), actor=_user(request))
     return item if item else Status(204, None)
@@ -227,12 +241,14 @@ def item_next(request: HttpRequest, slug: str) -> Any:
 
 @router.get("/items/{pk}", response=ItemDetailOut, auth=ApiAuth("annotator"))
 def item_detail(request: HttpRequest, pk: int) -> dict[str, Any]:
-    """An item with the scores of it that you may see."""
+    """An item with the scores of it that you may see. Once you have been shown others', you cannot score it any more."""
     item = get_object_or_404(Item.objects.select_related("project"), pk=pk)
     seen = selectors.scores_seen(item=item, user=_user(request))
     about = ItemOut.from_orm(item).dict()
     more = {name: getattr(item, name) for name in ("source_model", "gold_answers", "knowledge", "entity")}
     more["metadata"] = selectors.metadata_seen(item=item, user=_user(request))
+    if selectors.sees_others(seen=seen, metadata=more["metadata"], user=_user(request)):
+        services.scores_shown(items=[item.pk], actor=_user(request))
     more["flags"] = [{"id": one.pk, "reason": one.reason, "note": one.note} for one in selectors.open_flags(item=item)]
     scores = [ScoreOut.from_orm(score).dict() for score in (seen.mine, *seen.others) if score]
     return about | more | {"scores": scores, "hidden": seen.hidden}
@@ -276,9 +292,12 @@ def flag_resolve(request: HttpRequest, pk: int) -> Status[None]:
 
 
 @router.post("/projects/{slug}/undo", response={200: ItemOut, 204: None}, auth=ApiAuth("annotator"))
-def score_undo(request: HttpRequest, slug: str) -> Any:
+def score_undo(request: HttpRequest, slug: Text) -> Any:
     """Take back your last score, skip or flag."""
-    item = services.score_undo(project=_project(slug), actor=_user(request))
+    try:
+        item = services.score_undo(project=_project(slug), actor=_user(request))
+    except ScoringRefused as refused:
+        raise HttpError(422, str(refused)) from refused
     return item if item else Status(204, None)
 
 
@@ -299,12 +318,12 @@ def dataset_build(request: HttpRequest, wanted: DatasetIn) -> Status[DatasetVers
 
 
 @router.get("/datasets/{name}", response=DatasetOut, auth=ApiAuth("member"))
-def dataset_detail(request: HttpRequest, name: str) -> DatasetVersion:
+def dataset_detail(request: HttpRequest, name: Text) -> DatasetVersion:
     return get_object_or_404(selectors.dataset_list(), name=name)
 
 
 @router.get("/datasets/{name}/files/{file}", auth=ApiAuth("member"))
-def dataset_download(request: HttpRequest, name: str, file: str) -> StreamingHttpResponse:
+def dataset_download(request: HttpRequest, name: Text, file: Text) -> StreamingHttpResponse:
     version = get_object_or_404(DatasetVersion.objects.ready(), name=name)
     path = Path(version.folder) / file
     if file not in {*(f"{split}.jsonl" for split in SPLITS), REPORT, MANIFEST} or not path.exists():

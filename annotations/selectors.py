@@ -137,23 +137,36 @@ def metadata_seen(*, item: Item, user: User) -> dict[str, Any]:
     return item.metadata if may_see else {name: value for name, value in item.metadata.items() if name != "turns"}
 
 
-def shown_rewards(*, items: list[Item], user: User) -> dict[int, float | None]:
+@dataclass(frozen=True)
+class ShownRewards:
+    """What a list shows of its items' scores; `revealed` are the items where that tells others' scores."""
+
+    medians: dict[int, float | None]
+    revealed: list[int] = field(default_factory=list)
+
+
+def shown_rewards(*, items: list[Item], user: User) -> ShownRewards:
     """The median of the live scores of each item, for those items whose scores this person may see."""
     if not user.has_role("member"):
         mine = Score.objects.filter(item__in=items, rater__user=user, withdrawn_at=None)
-        return dict(mine.values_list("item_id", "overall"))
+        return ShownRewards(dict(mine.values_list("item_id", "overall")))
     blind = _blind(items, user)
     scores: dict[int, list[Score]] = {}
-    for score in Score.objects.filter(item__in=items, withdrawn_at=None).only("item_id", "overall"):
+    for score in (
+        Score.objects.filter(item__in=items, withdrawn_at=None).select_related("rater").only("item_id", "overall", "rater__user")
+    ):
         scores.setdefault(score.item_id, []).append(score)
-    return {item.pk: _median(scores[item.pk]) for item in items if item.pk in scores and item.pk not in blind}
+    shown = {item: of_item for item, of_item in scores.items() if item not in blind}
+    revealed = [item for item, of_item in shown.items() if any(score.rater.user_id != user.pk for score in of_item)]
+    return ShownRewards({item: _median(of_item) for item, of_item in shown.items()}, revealed)
 
 
 def _blind(items: list[Item], user: User) -> set[int]:
-    """The items that this person may still be asked to score."""
+    """The items that this person may still be asked to score, or is about to."""
+    states = dict(Turn.objects.filter(item__in=items, rater__user=user).values_list("item_id", "state"))
     settled = (Turn.State.SCORED, Turn.State.REVEALED)
-    done = set(Turn.objects.filter(item__in=items, rater__user=user, state__in=settled).values_list("item_id", flat=True))
-    return {item.pk for item in items if item.is_open and item.pk not in done}
+    waiting = {item.pk for item in items if item.is_open or states.get(item.pk) == Turn.State.HELD}
+    return {item for item in waiting if states.get(item) not in settled}
 
 
 def _median(scores: list[Score]) -> float | None:
@@ -161,13 +174,21 @@ def _median(scores: list[Score]) -> float | None:
     return float(median(values)) if values else None
 
 
+def sees_others(*, seen: SeenScores, metadata: dict[str, Any], user: User) -> bool:
+    """Whether that tells a person others' scores."""
+    return bool(seen.others) or (user.has_role("member") and "turns" in metadata)
+
+
 def score_history(*, item: Item, user: User) -> QuerySet[Score]:
     """A person's own scores of an item, withdrawn ones too, newest first."""
     return Score.objects.filter(item=item, rater__user=user).select_related("rater").order_by("-id")
 
 
-def open_flags(*, item: Item) -> QuerySet[Flag]:
-    return Flag.objects.filter(item=item, resolved_at=None).select_related("rater")
+def open_flags(*, item: Item | None = None, project: Project | None = None) -> QuerySet[Flag]:
+    """The unresolved flags of an item, of a project, or all."""
+    flags = Flag.objects.filter(resolved_at=None).select_related("rater")
+    flags = flags.filter(item=item) if item else flags
+    return flags.filter(item__project=project) if project else flags
 
 
 def project_list() -> QuerySet[Project]:
@@ -195,6 +216,11 @@ def import_list(*, project: Project | None = None) -> QuerySet[Import]:
 
 def dataset_list() -> QuerySet[DatasetVersion]:
     return DatasetVersion.objects.select_related("project", "job", "requested_by")
+
+
+def is_held(*, item: Item, user: User) -> bool:
+    """Whether a person has the item in front of them."""
+    return Turn.objects.filter(item=item, rater__user=user, state=Turn.State.HELD).exists()
 
 
 def next_project(*, user: User) -> Project | None:

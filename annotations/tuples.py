@@ -129,12 +129,12 @@ def parse_line(line: bytes) -> RlwhfTuple | Problem:
         raw = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return Problem(field="", reason=f"is not JSON ({error})")
-    if b"\\u0000" in line and (place := _place_of_nul(raw)) is not None:
+    if b"\\u0000" in line and (place := place_of_nul(raw)) is not None:
         return Problem(field=place, reason="holds a NUL character, which no database text can")
     return parse_tuple(raw)
 
 
-def _place_of_nul(value: Any, place: str = "") -> str | None:
+def place_of_nul(value: Any, place: str = "") -> str | None:
     """Where in a JSON value a text or a name holds a NUL character; None where none does."""
     if isinstance(value, str):
         return place if "\x00" in value else None
@@ -146,7 +146,7 @@ def _place_of_nul(value: Any, place: str = "") -> str | None:
         inner = enumerate(value)  # type: ignore[assignment]  # numbers in place of names
     else:
         return None
-    places = (_place_of_nul(one, f"{place}.{name}".lstrip(".")) for name, one in inner)
+    places = (place_of_nul(one, f"{place}.{name}".lstrip(".")) for name, one in inner)
     return next((found for found in places if found is not None), None)
 
 

@@ -23,6 +23,7 @@ from annotations.services.scoring import (
     item_skip,
     score_submit,
     score_undo,
+    scores_shown,
 )
 
 __all__ = [
@@ -51,4 +52,5 @@ __all__ = [
     "rubric_version",
     "score_submit",
     "score_undo",
+    "scores_shown",
 ]

@@ -9,8 +9,13 @@ from django.utils import timezone
 
 from annotations.models import Draft, Progress, Project, Rater, Turn
 
+# A change of the project's settings waits for whoever scores in it, and the other way round; scorers do not wait for each
+# other. To be taken before any item of the project is locked: changing the settings locks project and items in that order.
+SHARE = "SELECT raters_per_item FROM annotations_project WHERE id = %s FOR KEY SHARE"
+
 # A candidate lost to somebody else in the instant between finding and holding it; more than a few in a row do not happen.
 ATTEMPTS = 20
+Values = dict[str, int | datetime]
 
 # Open items are walked in order of position, from where this person is. Items that enough others hold are passed over,
 # and so are rows that somebody is claiming or scoring this instant.
@@ -43,6 +48,14 @@ RETURNING item_id
 """
 
 
+def raters_needed(*, project_id: int) -> int:
+    """How many people score each item; it stays so until this transaction ends. 0 for a project that is gone."""
+    with connection.cursor() as run:
+        run.execute(SHARE, [project_id])
+        row = run.fetchone()
+    return int(row[0]) if row else 0
+
+
 def held_item(*, project: Project, rater: Rater, besides: Collection[int]) -> int | None:
     """An item that this person holds: first one with a draft, then the one held longest. One that was closed by others
     in the meantime is let go, unless they have begun to write about it.
@@ -53,11 +66,14 @@ def held_item(*, project: Project, rater: Rater, besides: Collection[int]) -> in
     return wanted.order_by("-drafted", "id").values_list("item_id", flat=True).first()
 
 
-def claim_item(*, project: Project, rater: Rater, until: datetime) -> int | None:
+def claim_item(*, project: Project, rater: Rater, needed: int, until: datetime) -> int | None:
     """Hold the next open item for a person; None where there is none for them. Call it in a transaction."""
     progress, _ = Progress.objects.get_or_create(project=project, rater=rater)
+    values: Values = {
+        "project": project.pk, "rater": rater.pk, "needed": needed, "now": timezone.now(), "until": until,
+    }  # fmt: skip
     for find, cursor in ((FIND, progress.cursor), (FIND, -1), (FIND_WAITING, -1)):
-        found = _claim_after(find, cursor, project, rater, until)
+        found = _claim_after(find, values | {"cursor": cursor})
         if found is not None:
             item, position = found
             Progress.objects.filter(pk=progress.pk).update(cursor=position)
@@ -65,18 +81,16 @@ def claim_item(*, project: Project, rater: Rater, until: datetime) -> int | None
     return None
 
 
-def _claim_after(find: str, cursor: int, project: Project, rater: Rater, until: datetime) -> tuple[int, int] | None:
-    values: dict[str, int | datetime] = {
-        "project": project.pk, "rater": rater.pk, "needed": project.raters_per_item, "now": timezone.now(), "until": until,
-    }  # fmt: skip
+def _claim_after(find: str, values: Values) -> tuple[int, int] | None:
     with connection.cursor() as run:
         for _ in range(ATTEMPTS):
-            run.execute(find, values | {"cursor": cursor})
+            run.execute(find, values)
             row = run.fetchone()
             if row is None:
                 return None
-            item, cursor = int(row[0]), int(row[1])
+            item, position = int(row[0]), int(row[1])
+            values = values | {"cursor": position}
             run.execute(HOLD, values | {"item": item})
             if run.fetchone():
-                return item, cursor
+                return item, position
     return None

@@ -1,6 +1,7 @@
 """Projects and their rubric versions."""
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.text import slugify
 
@@ -41,8 +42,7 @@ def project_create(
         raters_per_item=raters_per_item,
         rubric_version=rubric_version(rubric=load_rubric(rubric)),
     )
-    project.full_clean()
-    project.save()
+    _save(project)
     audit.record(actor=actor, action="annotations.project_created", target=project)
     return project
 
@@ -52,18 +52,28 @@ def project_update(
     *, project: Project, actor: User | None, name: str, guidelines: str, raters_per_item: int, rubric: str | None = None
 ) -> Project:
     """Change a project. Items open or close as they now have too few scores or enough. The address stays."""
-    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    # Not `no_key`: whoever scores here holds the project as it is until their score is counted.
+    project = Project.objects.select_for_update().get(pk=project.pk)
     before = {"name": project.name, "raters_per_item": project.raters_per_item}
     project.name, project.guidelines, project.raters_per_item = name.strip(), guidelines, raters_per_item
     if rubric:
         project.rubric_version = rubric_version(rubric=load_rubric(rubric))
-    project.full_clean()
-    project.save()
+    _save(project)
     if before["raters_per_item"] != raters_per_item:
         _reopen(project)
     after = {"name": project.name, "raters_per_item": project.raters_per_item}
     audit.record(actor=actor, action="annotations.project_updated", target=project, detail={"from": before, "to": after})
     return project
+
+
+def _save(project: Project) -> None:
+    """Raises ValidationError also where somebody else took the name in the same instant."""
+    project.full_clean()
+    try:
+        with transaction.atomic():
+            project.save()
+    except IntegrityError as error:
+        raise ValidationError("There is a project of that name by now; choose another name.") from error
 
 
 def _reopen(project: Project) -> None:

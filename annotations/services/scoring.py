@@ -6,21 +6,22 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
 from annotations.models import Draft, Flag, Item, Progress, Project, Rater, Score, Turn
 from annotations.rubric import HIGHEST, LOWEST
-from annotations.services.claims import claim_item, held_item
+from annotations.services.claims import claim_item, held_item, raters_needed
 from annotations.services.raters import person_rater
 
 # How long an item stays somebody's without a sign of life; each saved draft is one.
 HOLD = timedelta(minutes=15)
 # A page left open over lunch says nothing about how long the item took.
 LONGEST_SECONDS = 1800.0
-RUBRIC_COLUMNS = ("project__slug", "project__rubric_version__content_hash", "project__rubric_version__data")
+# Without the rubric itself: it is remembered by its hash.
+RUBRIC_COLUMNS = ("project__slug", "project__rubric_version__content_hash")
 
 
 class ScoringRefused(ValueError):  # noqa: N818 - reads as what happened
@@ -46,7 +47,8 @@ def item_next(*, project: Project, actor: User, besides: Collection[int] = ()) -
     if mine is not None:
         Turn.objects.filter(item_id=mine, rater=rater).update(held_until=until)
         return Item.objects.get(pk=mine)
-    claimed = claim_item(project=project, rater=rater, until=until)
+    needed = raters_needed(project_id=project.pk)
+    claimed = claim_item(project=project, rater=rater, needed=needed, until=until)
     return Item.objects.get(pk=claimed) if claimed is not None else None
 
 
@@ -75,7 +77,7 @@ def score_submit(
         return _own(known, rater, item)
     project = item.project
     if _state(item, rater) == Turn.State.REVEALED:
-        raise ScoringRefused("You have looked at the others' scores of this item, so you cannot score it blind any more.")
+        raise ScoringRefused("You have seen the others' scores of this item, so you can no longer score it blind.")
     _check(project, overall, dimensions or {}, cannot_verify)
     standing = before[0] if before else None
     if standing is not None:
@@ -86,7 +88,7 @@ def score_submit(
         rubric_version_id=project.rubric_version_id,
         overall=None if cannot_verify else overall,
         dimensions=dict(dimensions or {}),
-        critique=critique.strip(),
+        critique=_storable(critique),
         cannot_verify=cannot_verify,
         seconds=_sane(seconds),
         submission=submission,
@@ -122,7 +124,7 @@ def item_flag(*, item: Item, actor: User, reason: str, note: str = "") -> Flag:
     standing = Flag.objects.filter(item=item, rater=rater, resolved_at=None).first()
     if standing is not None:
         return standing
-    flag = Flag.objects.create(item=item, rater=rater, reason=reason, note=note.strip())
+    flag = Flag.objects.create(item=item, rater=rater, reason=reason, note=_storable(note))
     Item.objects.filter(pk=item.pk).update(open_flags=F("open_flags") + 1)
     if _state(item, rater) in {None, Turn.State.HELD}:
         _settle(item, rater, Turn.State.FLAGGED)
@@ -156,24 +158,51 @@ def draft_save(*, item: Item, actor: User, data: Mapping[str, Any]) -> Draft | N
 
 @transaction.atomic
 def score_undo(*, project: Project, actor: User) -> Item | None:
-    """Take back the last thing a person did here (score, skip or flag); the item is theirs again, with what they wrote."""
+    """Take back the last thing a person did here: a score, skip or flag.
+
+    The item is then theirs again, with what they wrote; but one that they had scored before stays scored: a score given
+    again gives way to the one that it replaced, and a flag goes alone. Raises ScoringRefused where they have seen the
+    others' scores since: what they would give again would not be blind.
+    """
     rater = person_rater(user=actor)
-    done = (Turn.State.SCORED, Turn.State.SKIPPED, Turn.State.FLAGGED)
-    last = Turn.objects.filter(rater=rater, project=project, state__in=done).order_by("-updated_at").first()
+    last = _last_action(project, rater)
     if last is None:
         return None
-    item = _locked(last.item)
+    item = _locked(Item(pk=last.item_id, project_id=project.pk))
+    if isinstance(last, Flag):
+        _undo_flag(item, rater)
+        audit.record(actor=actor, action="annotations.turn_undone", target=item, detail={"was": Turn.State.FLAGGED})
+        return item
     turn = Turn.objects.get(pk=last.pk)
+    if turn.state == Turn.State.REVEALED:
+        raise ScoringRefused(f"You have seen the others' scores of item {item.pk} since, so your score of it stands.")
     undo = {Turn.State.SCORED: _undo_score, Turn.State.SKIPPED: _undo_skip, Turn.State.FLAGGED: _undo_flag}.get(
         Turn.State(turn.state)
     )
-    if undo is None:  # a second undo came first
+    if undo is None or turn.updated_at != last.updated_at:  # a second undo came first
         return item
-    undo(item, rater)
+    standing = undo(item, rater)
     now = timezone.now()
-    Turn.objects.filter(pk=turn.pk).update(state=Turn.State.HELD, held_until=now + HOLD, updated_at=now)
-    audit.record(actor=actor, action="annotations.turn_undone", target=item, detail={"was": turn.state})
+    changes = {"state": Turn.State.HELD, "held_until": now + HOLD, "updated_at": now}
+    if standing is not None:  # as it was before: that score is now the last thing they did with this item
+        changes = {"updated_at": standing.created_at}
+    Turn.objects.filter(pk=turn.pk).update(**changes)
+    detail: dict[str, object] = {"was": turn.state, "standing": standing.pk if standing else None}
+    audit.record(actor=actor, action="annotations.turn_undone", target=item, detail=detail)
     return item
+
+
+def _last_action(project: Project, rater: Rater) -> Turn | Flag | None:
+    """What an undo takes back. A flag on an item that was dealt with already is an action of its own; a score whose item
+    was looked at since is found too, so that no undo reaches past it.
+    """
+    mine = Turn.objects.filter(rater=rater, project=project)
+    scored = Exists(Score.objects.filter(item=OuterRef("item"), rater=rater, withdrawn_at=None))
+    done = Q(state__in=(Turn.State.SCORED, Turn.State.SKIPPED, Turn.State.FLAGGED)) | Q(state=Turn.State.REVEALED) & scored
+    turn = mine.filter(done).order_by("-updated_at").first()
+    flags = Flag.objects.filter(rater=rater, item__project=project, resolved_at=None)
+    flag = flags.exclude(item__in=mine.filter(state=Turn.State.FLAGGED).values("item")).order_by("-created_at").first()
+    return flag if flag and (turn is None or flag.created_at > turn.updated_at) else turn
 
 
 @transaction.atomic
@@ -186,11 +215,33 @@ def item_reveal(*, item: Item, actor: User) -> None:
         audit.record(actor=actor, action="annotations.scores_revealed", target=item)
 
 
+@transaction.atomic
+def scores_shown(*, items: Collection[int], actor: User) -> None:
+    """Note that a person has been shown the others' scores of these items: from now on their own, if any, stands, and they
+    cannot give one.
+    """
+    rater = person_rater(user=actor)
+    known = Turn.objects.filter(item__in=items, rater=rater, state=Turn.State.REVEALED).values_list("item_id", flat=True)
+    if not (new := set(items) - set(known)):
+        return
+    # When they last did something with an item stays as it is: seeing is nothing that an undo takes back.
+    now = timezone.now()
+    turns = [
+        Turn(item_id=item, rater=rater, project_id=project, state=Turn.State.REVEALED, updated_at=now)
+        for item, project in Item.objects.filter(pk__in=new).order_by("pk").values_list("pk", "project_id")
+    ]
+    changed = ["state", "held_until"]
+    Turn.objects.bulk_create(turns, update_conflicts=True, unique_fields=["item", "rater"], update_fields=changed)
+
+
 def _locked(item: Item) -> Item:
-    """The item as it is now; whoever changes its scores next waits."""
+    """The item as it is now; whoever changes its scores next waits, and so does whoever changes its project."""
+    needed = raters_needed(project_id=item.project_id)
     items = Item.objects.select_for_update(of=("self",), no_key=True).select_related("project__rubric_version")
     # The long texts stay where they are: every submission comes through here.
-    return items.only("people_scores", "is_open", "project__raters_per_item", *RUBRIC_COLUMNS).get(pk=item.pk)
+    locked = items.only("people_scores", "is_open", "project__raters_per_item", *RUBRIC_COLUMNS).get(pk=item.pk)
+    locked.project.raters_per_item = needed
+    return locked
 
 
 def _own(score: Score, rater: Rater, item: Item) -> Score:
@@ -208,6 +259,11 @@ def _check(project: Project, overall: int | None, dimensions: Mapping[str, int],
             raise ScoringRefused(f"The rubric has no dimension “{name}”.", name)
         if value is not None and (not isinstance(value, int) or not LOWEST <= value <= HIGHEST):
             raise ScoringRefused(f"A score is a whole number from {LOWEST} to {HIGHEST}.", name)
+
+
+def _storable(text: str) -> str:
+    """Without NUL characters, which no database text can hold."""
+    return text.replace("\x00", "").strip()
 
 
 def _sane(seconds: float | None) -> float | None:
@@ -247,12 +303,18 @@ def _count(item: Item, rater: Rater, *, scored: int = 0, skipped: int = 0, compl
         mine.update(**changes)
 
 
-def _undo_score(item: Item, rater: Rater) -> None:
-    score = Score.objects.filter(item=item, rater=rater, withdrawn_at=None).first()
+def _undo_score(item: Item, rater: Rater) -> Score | None:
+    """Withdraw the score. Returns the one that it had replaced, which stands again; else what was written is a draft."""
+    score = Score.objects.filter(item=item, rater=rater, withdrawn_at=None).select_related("replaces").first()
     if score is None:
-        return
+        return None
     now = timezone.now()
     Score.objects.filter(pk=score.pk).update(withdrawn_at=now)
+    earlier = score.replaces
+    if earlier is not None:
+        Score.objects.filter(pk=earlier.pk).update(withdrawn_at=None)
+        _count(item, rater, seconds=-(score.seconds or 0.0))
+        return earlier
     data = {
         "overall": None if score.overall is None else int(score.overall),
         "dimensions": score.dimensions,
@@ -262,6 +324,7 @@ def _undo_score(item: Item, rater: Rater) -> None:
     }
     Draft.objects.update_or_create(item=item, rater=rater, defaults={"data": data, "updated_at": now})
     _count(item, rater, scored=-1, completed=_count_score(item, -1), seconds=-(score.seconds or 0.0))
+    return None
 
 
 def _undo_skip(item: Item, rater: Rater) -> None:

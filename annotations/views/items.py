@@ -28,7 +28,7 @@ class ItemPages(Paginator):  # type: ignore[type-arg]
 @role_required("annotator")
 def item_list(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
-    asked = request.GET
+    asked = {name: request.GET[name].replace("\x00", "") for name in request.GET}
     project = Project.objects.filter(slug=asked.get("project", "")).first()
     state = asked.get("state", "")
     wanted = ItemFilter(
@@ -41,11 +41,13 @@ def item_list(request: HttpRequest) -> HttpResponse:
     pages.wanted = wanted
     page = pages.get_page(asked.get("page"))
     rows = list(page.object_list)
+    rewards = selectors.shown_rewards(items=rows, user=user)
+    services.scores_shown(items=rewards.revealed, actor=user)
     context = {
         "page": page,
         "rows": rows,
         "wanted": wanted,
-        "rewards": selectors.shown_rewards(items=rows, user=user),
+        "rewards": rewards.medians,
         "states": ITEM_STATES,
         "projects": selectors.project_list(),
         "sources": selectors.source_models(project=project),
@@ -61,10 +63,13 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in_user(request)
     item = get_object_or_404(Item.objects.select_related("project__rubric_version"), pk=pk)
     seen = selectors.scores_seen(item=item, user=user)
+    metadata = selectors.metadata_seen(item=item, user=user)
+    if selectors.sees_others(seen=seen, metadata=metadata, user=user):
+        services.scores_shown(items=[item.pk], actor=user)
     context = {
         "item": item,
         "seen": seen,
-        "metadata": selectors.metadata_seen(item=item, user=user),
+        "metadata": metadata,
         "rubric": item.project.rubric_version.rubric,
         "history": selectors.score_history(item=item, user=user),
         "flags": selectors.open_flags(item=item),

@@ -1,6 +1,7 @@
 """Projects: list, one project, set-up, gold scoring."""
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -41,9 +42,13 @@ def project_detail(request: HttpRequest, slug: str) -> HttpResponse:
 def project_create(request: HttpRequest) -> HttpResponse:
     form = ProjectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        project = services.project_create(actor=signed_in_user(request), **form.cleaned_data)
-        messages.success(request, f"{project.name} is ready for items.")
-        return redirect(f"{reverse('annotations:item-import')}?project={project.slug}")
+        try:
+            project = services.project_create(actor=signed_in_user(request), **form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error.messages)
+        else:
+            messages.success(request, f"{project.name} is ready for items.")
+            return redirect(f"{reverse('annotations:item-import')}?project={project.slug}")
     return render(request, "annotations/project_form.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
@@ -53,9 +58,13 @@ def project_edit(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project.objects.select_related("rubric_version"), slug=slug)
     form = ProjectForm(request.POST or None, instance=project)
     if request.method == "POST" and form.is_valid():
-        services.project_update(project=project, actor=signed_in_user(request), **form.cleaned_data)
-        messages.success(request, "Saved.")
-        return redirect(project)
+        try:
+            services.project_update(project=project, actor=signed_in_user(request), **form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error.messages)
+        else:
+            messages.success(request, "Saved.")
+            return redirect(project)
     context = {"form": form, "project": project}
     return render(request, "annotations/project_form.html", context, status=422 if form.is_bound else 200)
 

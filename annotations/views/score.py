@@ -3,6 +3,7 @@ that it has already loaded while the server takes the score.
 """
 
 import time
+from math import inf
 from typing import Any
 from uuid import uuid4
 
@@ -61,7 +62,9 @@ def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
     user, item = signed_in_user(request), _item(pk)
     form = ScoreForm(request.POST, rubric=item.project.rubric_version.rubric)
     if not form.is_valid():
-        return _refused(request, item, " ".join(f"{name}: {errors[0]}" for name, errors in form.errors.items()))
+        return _refused(
+            request, item.project.slug, " ".join(f"{name}: {errors[0]}" for name, errors in form.errors.items()), item
+        )
     data = form.cleaned_data
     try:
         services.score_submit(
@@ -75,7 +78,7 @@ def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
             seconds=data["seconds"] if data["seconds"] is not None else _since(request.POST.get("shown_at", "")),
         )
     except ScoringRefused as refused:
-        return _refused(request, item, str(refused))
+        return _refused(request, item.project.slug, str(refused), item)
     return _done(request, item, user)
 
 
@@ -94,7 +97,7 @@ def score_flag(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         services.item_flag(item=item, actor=user, reason=request.POST.get("reason", ""), note=request.POST.get("note", "")[:2000])
     except ScoringRefused as refused:
-        return _refused(request, item, str(refused))
+        return _refused(request, item.project.slug, str(refused), item)
     return _done(request, item, user)
 
 
@@ -108,7 +111,7 @@ def score_draft(request: HttpRequest, pk: int) -> HttpResponse:
     data = {
         "overall": _whole(post.get("overall")),
         "dimensions": {name: value for name in names if (value := _whole(post.get(f"dimension_{name}"))) is not None},
-        "critique": post.get("critique", "")[:20_000],
+        "critique": post.get("critique", "").replace("\x00", "")[:20_000],
         "cannot_verify": bool(post.get("cannot_verify")),
         "seconds": _number(post.get("seconds")),
     }
@@ -121,11 +124,19 @@ def score_draft(request: HttpRequest, pk: int) -> HttpResponse:
 def score_undo(request: HttpRequest, slug: str) -> HttpResponse:
     """Take back the last score, skip or flag; the item comes back with what was written."""
     user, project = signed_in_user(request), _project(slug)
-    item = services.score_undo(project=project, actor=user)
+    try:
+        item = services.score_undo(project=project, actor=user)
+    except ScoringRefused as refused:
+        return _refused(request, slug, str(refused))
+    again = item if item and selectors.is_held(item=item, user=user) else None
+    if again:
+        said = "Taken back: here it is again, with what you wrote."
+    else:
+        said = f"Taken back: item {item.pk} is as it was before." if item else "There is nothing to take back."
     if not _wants_json(request):
-        messages.info(request, "Taken back: here it is again." if item else "There is nothing to take back.")
+        messages.info(request, said)
         return redirect("annotations:score-project", slug=slug)
-    return JsonResponse(_answer(request, project, user, item))
+    return JsonResponse(_answer(request, project, user, again) | {"said": said})
 
 
 def _done(request: HttpRequest, item: Item, user: User) -> HttpResponse:
@@ -135,7 +146,9 @@ def _done(request: HttpRequest, item: Item, user: User) -> HttpResponse:
 
 
 def _next(request: HttpRequest, project: Project, user: User, besides: list[str]) -> JsonResponse:
-    item = services.item_next(project=project, actor=user, besides=[int(one) for one in besides if one.isdigit()])
+    item = services.item_next(
+        project=project, actor=user, besides=[number for one in besides if (number := _count(one)) is not None]
+    )
     return JsonResponse(_answer(request, project, user, item))
 
 
@@ -149,11 +162,11 @@ def _answer(request: HttpRequest, project: Project, user: User, item: Item | Non
     }
 
 
-def _refused(request: HttpRequest, item: Item, reason: str) -> HttpResponse:
+def _refused(request: HttpRequest, slug: str, reason: str, item: Item | None = None) -> HttpResponse:
     if _wants_json(request):
-        return JsonResponse({"error": reason, "item": item.pk}, status=422)
+        return JsonResponse({"error": reason, "item": item.pk if item else None}, status=422)
     messages.error(request, reason)
-    return redirect("annotations:score-project", slug=item.project.slug)
+    return redirect("annotations:score-project", slug=slug)
 
 
 def _scoring(item: Item, project: Project, user: User) -> dict[str, Any]:
@@ -186,7 +199,13 @@ def _wants_json(request: HttpRequest) -> bool:
 
 def _since(shown_at: str) -> float | None:
     """Without JavaScript: the time since the page was made."""
-    return time.time() - int(shown_at) if shown_at.isdigit() else None
+    at = _count(shown_at)
+    return None if at is None else time.time() - at
+
+
+def _count(text: str) -> int | None:
+    """A number as the database counts: digits, and not too many of them."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
 def _whole(text: str | None) -> int | None:
@@ -195,6 +214,7 @@ def _whole(text: str | None) -> int | None:
 
 def _number(text: str | None) -> float:
     try:
-        return max(0.0, float(text or 0))
+        number = float(text or 0)
     except ValueError:
         return 0.0
+    return number if 0 <= number < inf else 0.0

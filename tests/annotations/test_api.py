@@ -116,3 +116,27 @@ def test_operations_ask_for_their_role(db, call, role, method, path):
     data = {"name": "x", "project": "x", "kind": "sft"} if method == "post" else None
     assert call(role, method, path, data).status_code == 403
     assert getattr(Client(), method)(f"/api{path}").status_code == 401
+
+
+def test_nul_characters_are_refused_in_words(project, items, call):
+    given = {"submission": str(uuid4()), "overall": 1, "critique": "a\x00b"}
+    settings = {"project": project.slug, "name": "d", "kind": "sft", "settings": {"source": "\x00"}}
+    for role, path, data in (
+        ("annotator", f"/items/{items[0].pk}/scores", given),
+        ("annotator", f"/items/{items[0].pk}/flag", {"reason": "other", "note": "\x00"}),
+        ("admin", "/projects", {"name": "a\x00"}),
+        ("admin", "/datasets", settings),
+        ("admin", "/projects/%00/gold", {}),
+    ):
+        answer = call(role, "post", path, data)
+        assert answer.status_code == 422 and "NUL" in answer.content.decode(), path
+    assert call("member", "get", "/items?q=%00").status_code == 422
+
+
+def test_a_file_for_no_project_is_not_kept(db, call, write):
+    from annotations.services.imports import import_folder
+
+    before = set(import_folder().iterdir())
+    with write([tuple_of(1)]).open("rb") as file:
+        assert call("admin", "post", "/projects/nothing/import", {"file": file}, format="multipart").status_code == 404
+    assert set(import_folder().iterdir()) == before

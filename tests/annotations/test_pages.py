@@ -247,3 +247,63 @@ def test_markdown_is_shown_and_nothing_in_it_runs(project, as_, write):
     page = as_("annotator").get(url("score-project", project.slug)).content.decode()
     assert "<strong>bold</strong>" in page and 'href="https://example.org"' in page
     assert "<script>alert" not in page and 'href="javascript' not in page and "<img" not in page
+
+
+def test_odd_characters_in_a_request_are_no_error(project, items, as_):
+    mo = as_("member")
+    for query in ({"q": "a\x00"}, {"q": "\x00", "project": "x\x00", "source": "\x00", "state": "\x00", "page": "²"}):
+        assert mo.get(url("item-list"), query).status_code == 200
+    first = mo.get(url("score-project", project.slug)).context["item"]
+    for odd in ("²", "٣" * 40, "\x00"):
+        assert mo.get(url("score-next", project.slug), {"besides": odd}).status_code == 200
+    draft = {"critique": "a\x00b", "seconds": "inf"}
+    assert mo.post(url("score-draft", first.pk), draft).status_code == 204
+    assert Draft.objects.get().data["critique"] == "ab"
+    assert mo.post(url("score-submit", first.pk), form_of(first, shown_at="²")).status_code == 302
+    assert mo.post(url("score-flag", first.pk), {"reason": "other", "note": "\x00"}).status_code == 302
+
+
+def test_seeing_others_scores_ends_scoring_that_item(project, items, as_, person):
+    services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=2)
+    services.score_submit(item=items[0], actor=person("bob"), submission=uuid4(), overall=-2, critique="bob's secret view")
+    mo, held = as_("member"), {"headers": {"Accept": "application/json"}}
+    mo.post(url("score-submit", items[0].pk), form_of(items[0]))
+    assert "secret view" in mo.get(url("item-detail", items[0].pk)).content.decode()
+    undo = mo.post(url("score-undo", project.slug), **held)
+    assert undo.status_code == 422 and "stands" in undo.json()["error"]
+    answer = mo.post(url("score-submit", items[0].pk), form_of(items[0], overall="-2"), **held)
+    assert answer.status_code == 422 and "blind" in answer.json()["error"]
+    assert Score.objects.get(rater__user=mo.user, withdrawn_at=None).overall == 1
+
+
+def test_a_closed_item_that_was_looked_at_cannot_be_scored_and_one_at_hand_stays_blind(project, items, as_, person):
+    bob, mo = person("bob"), as_("member")
+    held = mo.get(url("score-project", project.slug)).context["item"]
+    listed, opened = [item for item in items if item != held][:2]
+    for item in (held, listed, opened):
+        services.score_submit(item=item, actor=bob, submission=uuid4(), overall=-2, critique="bob's secret view")
+    assert "secret view" not in mo.get(url("item-detail", held.pk)).content.decode()
+    assert "secret view" in mo.get(f"/api/items/{opened.pk}").content.decode()
+    assert listed.pk in mo.get(url("item-list")).context["rewards"]
+    for item, status in ((held, 200), (listed, 422), (opened, 422)):
+        answer = mo.post(url("score-submit", item.pk), form_of(item), headers={"Accept": "application/json"})
+        assert answer.status_code == status, item
+
+
+def test_undo_says_what_it_did_where_no_item_comes_back(project, items, as_):
+    ann = as_("annotator")
+    ask = {"headers": {"Accept": "application/json"}}
+    assert "nothing" in ann.post(url("score-undo", project.slug), **ask).json()["said"]
+    for overall in ("1", "2"):
+        ann.post(url("score-submit", items[0].pk), form_of(items[0], overall=overall))
+    undone = ann.post(url("score-undo", project.slug), **ask).json()
+    assert undone["html"] == "" and f"item {items[0].pk} is as it was" in undone["said"]
+    assert ann.post(url("score-undo", project.slug), **ask).json()["item"] == items[0].pk
+
+
+def test_the_data_admin_shows_and_changes_nothing(project, items, as_):
+    admin = as_("admin")
+    for name in ("project", "item", "score", "flag", "import", "rater", "rubricversion", "datasetversion"):
+        assert admin.get(f"/admin/annotations/{name}/").status_code == 200, name
+    assert admin.get(f"/admin/annotations/item/{items[0].pk}/change/").status_code == 200
+    assert admin.post(f"/admin/annotations/item/{items[0].pk}/delete/", {"post": "yes"}).status_code == 403

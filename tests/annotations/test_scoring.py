@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from annotations import services
-from annotations.models import Draft, Item, Progress, Score, Turn
+from annotations.models import Draft, Flag, Item, Progress, Score, Turn
 
 pytestmark = pytest.mark.django_db
 
@@ -160,3 +160,53 @@ def test_fewer_raters_close_items_and_more_open_them(project, items, person):
         services.project_update(project=project, actor=None, name=project.name, guidelines="", raters_per_item=wanted)
         assert Item.objects.filter(is_open=True).count() == still_open
     assert sum(Progress.objects.values_list("completed", flat=True)) == 1
+
+
+def test_undo_of_a_second_score_brings_back_the_first(project, items, person):
+    ann = person("ann")
+    first = submit(items[0], ann, overall=2, seconds=4.0)
+    second = submit(items[0], ann, overall=-2, seconds=3.0)
+    assert services.score_undo(project=project, actor=ann) == items[0]
+    first.refresh_from_db(), second.refresh_from_db()
+    assert first.withdrawn_at is None and second.withdrawn_at
+    assert not Item.objects.get(pk=items[0].pk).is_open and not Draft.objects.exists()
+    progress = Progress.objects.get()
+    assert (progress.scored, progress.completed, progress.seconds) == (1, 1, 4.0)
+    services.score_undo(project=project, actor=ann)
+    assert not Score.objects.filter(withdrawn_at=None).exists() and Draft.objects.get().data["overall"] == 2
+    assert Item.objects.get(pk=items[0].pk).is_open and Progress.objects.get().scored == 0
+
+
+def test_undo_takes_back_a_flag_on_a_scored_item_before_the_score(project, items, person):
+    ann = person("ann")
+    submit(items[1], ann)
+    score = submit(items[0], ann)
+    services.item_flag(item=items[1], actor=ann, reason="broken")
+    assert services.score_undo(project=project, actor=ann) == items[1]
+    assert Item.objects.get(pk=items[1].pk).open_flags == 0 and Flag.objects.get().resolved_at
+    assert Score.objects.filter(withdrawn_at=None).count() == 2
+    assert services.score_undo(project=project, actor=ann) == items[0]
+    score.refresh_from_db()
+    assert score.withdrawn_at
+
+
+def test_who_was_shown_others_scores_can_neither_give_nor_change_nor_take_back_a_score(project, items, person):
+    mo, other = person("mo", "member"), person("bob")
+    submit(items[1], mo)
+    standing = submit(items[0], mo, overall=2)
+    submit(items[2], other)
+    services.scores_shown(items=[items[0].pk, items[2].pk], actor=mo)
+    for item in (items[0], items[2]):
+        with pytest.raises(services.ScoringRefused, match="blind"):
+            submit(item, mo, overall=-2)
+    with pytest.raises(services.ScoringRefused, match="stands"):
+        services.score_undo(project=project, actor=mo)
+    assert Score.objects.get(rater__user=mo, item=items[0], withdrawn_at=None) == standing
+    submit(items[3], mo)
+    assert services.score_undo(project=project, actor=mo) == items[3]
+
+
+def test_nul_characters_are_left_out_of_what_people_write(project, items, person):
+    ann = person("ann")
+    assert submit(items[0], ann, critique="a\x00b").critique == "ab"
+    assert services.item_flag(item=items[1], actor=ann, reason="other", note="a\x00b").note == "ab"
