@@ -19,7 +19,7 @@
     return body;
   };
   const store = `rlwhf:${desk.dataset.user}:`;
-  const outboxKey = `${store}outbox:${desk.dataset.project}`;
+  const outboxKey = `${store}outbox:${desk.dataset.project}:`;
   const DRAFT_DELAY_MS = 500;
   const IDLE_MS = 60_000;
   const RETRY_MS = [0, 1000, 3000, 8000];
@@ -34,7 +34,10 @@
     try {
       if (value === null) localStorage.removeItem(key);
       else localStorage.setItem(key, JSON.stringify(value));
-    } catch { /* nothing to be done, and nothing lost but the spare copy */ }
+      return true;
+    } catch { /* nothing to be done, and nothing lost but the spare copy */
+      return false;
+    }
   };
   const recall = (key) => {
     try {
@@ -159,9 +162,22 @@
   };
 
   /* ---- the outbox ---- */
-  let outbox = recall(outboxKey) ?? [];
+  /* Each action is stored under a key of its own, so that tabs of one person never overwrite each other's. What another
+     tab left behind is taken over; a lock (where the browser has them: https or this machine) lets one tab send at a time,
+     and an action that is no longer stored has been sent by the other. */
+  const leftBehind = () => {
+    try {
+      return Object.keys(localStorage).filter((key) => key.startsWith(outboxKey)).sort()
+        .map((key) => ({ ...recall(key), key, kept: true })).filter((action) => action.url);
+    } catch {
+      return [];
+    }
+  };
+  let outbox = leftBehind();
   let sending = false;
-  const keepOutbox = () => remember(outboxKey, outbox.length ? outbox : null);
+  let posted = 0;
+  const newKey = () => `${outboxKey}${Date.now()}-${String(posted++).padStart(6, "0")}-${Math.random().toString(36).slice(2)}`;
+  const inTurn = (work) => (navigator.locks ? navigator.locks.request(outboxKey, work) : work());
   const besides = () => [shown, ahead].filter(Boolean).map((form) => form.dataset.item);
   const ask = async (url, fields) => {
     const body = fields && withToken(new URLSearchParams(fields));
@@ -186,11 +202,20 @@
     try {
       while (outbox.length) {
         const action = outbox[0];
-        const { status, value } = await deliver(action);
+        const answer = await inTurn(async () => {
+          if (action.kept && !recall(action.key)) return null;
+          const delivered = await deliver(action);
+          remember(action.key, null);
+          return delivered;
+        });
         outbox.shift();
-        keepOutbox();
+        if (!answer) {
+          await fill();
+          continue;
+        }
+        const { status, value } = answer;
         if (status === 422) {
-          notice("error", `Item ${value.item}: ${value.error}`);
+          notice("error", value.item ? `Item ${value.item}: ${value.error}` : value.error);
           await fill();
         } else if (action.kind === "undo") undone(value);
         else {
@@ -206,8 +231,8 @@
     }
   };
   const post = (action) => {
-    outbox.push(action);
-    keepOutbox();
+    const key = newKey();
+    outbox.push({ ...action, key, kept: remember(key, action) });
     send();
   };
   const fill = async () => {
@@ -253,7 +278,7 @@
   const undone = (answer) => {
     progress(answer.progress);
     if (!answer.html) {
-      notice("info", "There is nothing to take back.");
+      notice("info", answer.said);
       return;
     }
     remember(`${store}draft:${answer.item}`, null);
@@ -261,7 +286,7 @@
     if (before) ahead = before;
     show(parse(answer.html));
     desk.dataset.ahead = ahead ? ahead.dataset.item : "";
-    notice("info", "Taken back: here it is again, with what you wrote.");
+    notice("info", answer.said);
   };
 
   /* ---- choosing with keys ---- */

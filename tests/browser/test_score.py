@@ -267,3 +267,47 @@ def test_a_search_replaces_the_table_only(page: Page, sign_in, project) -> None:
     page.fill("#q", "country 7")
     expect(page.locator("#items tbody tr")).to_have_count(1)
     expect(page).to_have_url(re.compile("q=country"))
+
+
+def test_two_tabs_that_crash_leave_both_their_scores_behind(page: Page, sign_in, project, console) -> None:
+    console.allow(r"Failed to load resource|net::ERR_FAILED")
+    sign_in("annotator")
+    other = page.context.new_page()
+    for tab in (page, other):
+        start(tab, project)
+    for number, tab in enumerate((page, other)):
+        tab.route("**/submit/", lambda route: route.abort())
+        for _ in range(number + 1):  # the second tab gives the first tab's item a score too
+            tab.keyboard.press(str(number + 3))
+            tab.keyboard.press("Enter")
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes(':outbox:')).length") == 3
+    other.close()
+    page.unroute("**/submit/")
+    page.goto("/items/")
+    start(page, project)
+    wait_for_scores(page, 2)
+    assert [score.overall for score in Score.objects.order_by("id")] == [0, 1, 1]
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes(':outbox:')).length") == 0
+
+
+def test_two_tabs_send_what_was_left_behind_once(page: Page, sign_in, project, console) -> None:
+    console.allow(r"Failed to load resource|net::ERR_FAILED")
+    sign_in("annotator")
+    start(page, project)
+    for number in range(2):
+        page.keyboard.press("4")
+        page.keyboard.press("Enter")
+        ready(page)
+        wait_for_scores(page, number + 1)
+    page.route("**/undo/", lambda route: route.abort())
+    page.keyboard.press("u")
+    other = page.context.new_page()
+    page.goto("/items/")
+    page.unroute("**/undo/")
+    for tab in (page, other):
+        tab.goto(f"/score/in/{project.slug}/", wait_until="commit")
+    for tab in (page, other):
+        ready(tab)
+    expect(page.locator("#desk")).to_have_attribute("data-shown", re.compile(r"\d+"))
+    page.wait_for_function("!Object.keys(localStorage).some((key) => key.includes(':outbox:'))")
+    assert Score.objects.filter(withdrawn_at=None).count() == 1
