@@ -135,6 +135,8 @@ def item_flag(*, item: Item, actor: User, reason: str, note: str = "") -> Flag:
 @transaction.atomic
 def flag_resolve(*, flag: Flag, actor: User | None) -> Flag:
     """The item is in order, or has been put in order: it may be used again."""
+    # The item first, as an undo of the flag does: they would else wait for each other.
+    Item.objects.select_for_update(no_key=True).only("pk").get(pk=flag.item_id)
     flag = Flag.objects.select_for_update().get(pk=flag.pk)
     if flag.resolved_at is None:
         flag.resolved_at, flag.resolved_by = timezone.now(), actor
