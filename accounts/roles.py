@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
+from django.contrib.auth import get_user
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
@@ -18,6 +19,14 @@ def signed_in_user(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied("Log in first.")
     return request.user
+
+
+def still_has_role(request: HttpRequest, role: str) -> bool:
+    """Whether the session that made a request long ago still stands for somebody with `role`; asks the database anew."""
+    now = HttpRequest()
+    now.session = type(request.session)(request.session.session_key)
+    user = get_user(now)
+    return isinstance(user, User) and user.has_role(role)
 
 
 def role_required(role: str) -> Callable[[View], View]:

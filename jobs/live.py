@@ -5,8 +5,10 @@ after it, so that a browser that reconnects goes on exactly where it was, with a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import suppress
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,12 @@ from jobs.streams import (
     thin,
 )
 
+logger = logging.getLogger(__name__)
+
 POLL_EVERY = 0.5
 KEEP_ALIVE_EVERY = 15.0
+# How long a stream may go on after its reader has logged out, or may no longer see it.
+CHECK_EVERY = 60.0
 # A browser that reads slower than this many events behind is cut off; it reconnects and goes on where it was.
 EVENTS_AT_MOST = 256
 KEEP_ALIVE = b": still here\n\n"
@@ -113,7 +119,7 @@ class Hub:
         self._watchers: set[_Watcher] = set()
         self._poller: asyncio.Task[None] | None = None
 
-    async def watch(self, job_id: int, since: Positions) -> AsyncIterator[bytes]:
+    async def watch(self, job_id: int, since: Positions) -> AsyncGenerator[bytes]:
         """The event stream of a job; ends with the job."""
         watcher = _Watcher(job_id, dict(since))
         self._watchers.add(watcher)
@@ -137,10 +143,14 @@ class Hub:
         while self._watchers:
             watchers = list(self._watchers)
             wanted = [(w.job_id, w.positions) for w in watchers]
-            with suppress(DatabaseError):  # the next look may find the database again
+            try:
                 told = await sync_to_async(_look, thread_sensitive=False)(wanted)
                 for watcher, events in zip(watchers, told, strict=True):
                     self._tell(watcher, events)
+            except DatabaseError:
+                pass  # the next look may find the database again
+            except Exception:  # one poller serves every watcher: it must not end with any of them
+                logger.exception("a look at the jobs that are watched failed")
             await asyncio.sleep(POLL_EVERY)
 
     def _tell(self, watcher: _Watcher, events: list[Event] | None) -> None:
@@ -192,14 +202,29 @@ def _look(wanted: list[tuple[int, Positions]]) -> list[list[Event] | None]:
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 
-async def stream(job_id: int, since: Positions) -> AsyncIterator[bytes]:
-    """The event stream of a job, from the hub of the running loop."""
+async def stream(job_id: int, since: Positions, *, may_see: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """The event stream of a job, from the hub of the running loop, for as long as its reader `may_see` it."""
     # What looked up the session and the person holds a connection of the pool until the response ends: never, for a stream.
     await sync_to_async(_give_back_connection)()
     hub = _hubs.setdefault(asyncio.get_running_loop(), Hub())
     yield b"retry: 2000\n\n"
-    async for chunk in hub.watch(job_id, since):
-        yield chunk
+    check_at = time.monotonic() + CHECK_EVERY
+    async with aclosing(hub.watch(job_id, since)) as chunks:
+        async for chunk in chunks:  # at the latest every KEEP_ALIVE_EVERY seconds
+            if time.monotonic() >= check_at:
+                if not await sync_to_async(_asked, thread_sensitive=False)(may_see):
+                    return
+                check_at = time.monotonic() + CHECK_EVERY
+            yield chunk
+
+
+def _asked(may_see: Callable[[], bool]) -> bool:
+    try:
+        return may_see()
+    except DatabaseError:  # nobody can be asked just now; the stream tells nothing new without the database either
+        return True
+    finally:
+        connection.close()
 
 
 def _give_back_connection() -> None:

@@ -1,5 +1,7 @@
 """The pages of background work: the jobs, one job live, pipelines, workers."""
 
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.roles import role_required, signed_in_user
+from accounts.roles import role_required, signed_in_user, still_has_role
 from jobs import live, selectors, services
 from jobs.downloads import send_file
 from jobs.files import NoSuchFile, file_list, file_path
@@ -101,7 +103,11 @@ def job_events(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Server-sent events about a job: `state`, and the streams named in `from`, such as `from=metrics=0,log=512`; then `end`."""
     job = get_object_or_404(Job.objects.select_related("worker"), pk=pk)
     since = live.positions_from(request.headers.get("Last-Event-ID") or request.GET.get("from", ""))
-    content = live.stream(job.pk, since) if isinstance(request, ASGIRequest) else live.stream_once(job, since)
+    content: AsyncIterator[bytes] | Iterator[bytes]
+    if isinstance(request, ASGIRequest):
+        content = live.stream(job.pk, since, may_see=partial(still_has_role, request, "member"))
+    else:
+        content = live.stream_once(job, since)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingHttpResponse(content, content_type="text/event-stream", headers=headers)
 

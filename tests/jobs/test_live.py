@@ -5,15 +5,20 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.roles import still_has_role
+from jobs import live
 from jobs.live import Event, positions_from, snapshot
 from jobs.models import Job
 from jobs.services import job_queue
@@ -206,3 +211,54 @@ def test_many_watchers_take_no_connections_from_the_pool(open_stream, port, cook
     assert time.monotonic() - began < 8
     append(folder, 1, 1)
     assert all(stream.next("metrics")[1]["rows"] == [{"step": 1, "loss": 1.0}] for stream in streams)
+
+
+# In this process: what goes wrong, and who may go on reading
+
+
+def chunks(job: Job, *, most: int, may_see: Callable[[], bool] = lambda: True) -> list[bytes]:
+    """The first `most` pieces of the job's stream, or fewer if it ends."""
+
+    async def read() -> list[bytes]:
+        found: list[bytes] = []
+        async with aclosing(live.stream(job.pk, {"metrics": 0}, may_see=may_see)) as stream:
+            async for chunk in stream:
+                found.append(chunk)
+                if len(found) == most:
+                    break
+        return found
+
+    return async_to_sync(read)()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_look_that_fails_is_logged_and_the_next_one_tells(folder, monkeypatch, caplog):
+    append(folder, 1, 1)
+    job, look, failures = running(folder), live._look, [ValueError("a row that nobody expected")]
+
+    def fails_first(wanted):
+        if failures:
+            raise failures.pop()
+        return look(wanted)
+
+    monkeypatch.setattr(live, "_look", fails_first)
+    assert b"event: metrics" in chunks(job, most=3)[-1]
+    assert "a row that nobody expected" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stream_ends_for_who_has_logged_out_or_is_switched_off(folder, monkeypatch, rf):
+    monkeypatch.setattr(live, "CHECK_EVERY", 0.0)
+    monkeypatch.setattr(live, "KEEP_ALIVE_EVERY", 0.2)
+    job, client, request = running(folder), Client(), rf.get("/")
+    user = User.objects.create_user("member", role="member")
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    request.session = client.session
+    may_see = partial(still_has_role, request, "member")
+    assert len(chunks(job, most=4, may_see=may_see)) == 4
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert len(chunks(job, most=4, may_see=may_see)) == 1
+    User.objects.filter(pk=user.pk).update(is_active=True)
+    assert len(chunks(job, most=2, may_see=may_see)) == 2
+    client.logout()
+    assert len(chunks(job, most=4, may_see=may_see)) == 1
