@@ -6,7 +6,7 @@ from django import forms
 
 from evaluation.loop import LoopSettings
 from evaluation.models import Benchmark
-from jobs.hardware import TAGS
+from jobs.hardware import COMPUTE_TAGS
 from training.models import Artifact
 
 
@@ -21,7 +21,7 @@ class EvaluationForm(forms.Form):
         empty_label="the model it was trained from",
         help_text="The baseline. It answers the same questions, once: its answers are kept.",
     )
-    hardware_tag = forms.ChoiceField(label="Hardware", choices=[(tag, tag) for tag in TAGS if tag != "site"], initial="cpu")
+    hardware_tag = forms.ChoiceField(label="Hardware", choices=[(tag, tag) for tag in COMPUTE_TAGS], initial="cpu")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

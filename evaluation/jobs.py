@@ -50,4 +50,4 @@ class AnswerCollection(JobKind):
 
 
 def _evaluation(job: Job) -> Evaluation:
-    return Evaluation.objects.select_related("artifact", "base", "benchmark").get(job=job)
+    return Evaluation.objects.select_related("artifact", "base", "benchmark", "requested_by").get(job=job)

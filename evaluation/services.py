@@ -14,7 +14,7 @@ from evaluation.benchmarks import benchmark_read
 from evaluation.execute import SCORECARD, EvaluateSpec
 from evaluation.models import Benchmark, Evaluation
 from evaluation.scorecard import Scorecard
-from jobs.hardware import TAGS
+from jobs.hardware import COMPUTE_TAGS
 from jobs.models import Job, Pipeline
 from jobs.services import job_queue
 from training.exceptions import BadData
@@ -108,8 +108,9 @@ def evaluation_queue(
 
 
 def _check(*, artifact: Artifact, base: Artifact | None, settings: Mapping[str, Any], hardware_tag: str, waits: bool) -> None:
-    if hardware_tag not in TAGS:
-        raise EvaluationRefused("hardware_tag", f"“{hardware_tag}” is no hardware tag; there are {', '.join(TAGS)}.")
+    if hardware_tag not in COMPUTE_TAGS:
+        problem = f"“{hardware_tag}” is no hardware tag for models; there are {', '.join(COMPUTE_TAGS)}."
+        raise EvaluationRefused("hardware_tag", problem)
     for field, model in (("artifact", artifact), ("base", base)):
         if model is not None and model.ready_at is None and not waits:
             raise EvaluationRefused(field, f"“{model}” is not trained yet.")
@@ -145,6 +146,8 @@ def scorecard_store(*, evaluation: Evaluation, folder: Path) -> Evaluation:
     evaluation.scorecard = card.model_dump(mode="json")
     evaluation.headline = headline_of(card)
     evaluation.save(update_fields=["scorecard", "headline"])
+    asked = evaluation.requested_by.get_username() if evaluation.requested_by else None
+    audit.record(actor=None, action="evaluation.scorecard_stored", target=evaluation, detail={"requested_by": asked})
     return evaluation
 
 

@@ -27,6 +27,8 @@ TAGS = (
     # Work that needs no accelerator (imports, dataset builds), so that it never waits behind a training run.
     "site",
 )
+COMPUTE_TAGS = tuple(tag for tag in TAGS if tag != "site")
+"""The tags of work that runs a model."""
 # By what the driver calls the card; the first that fits. The other Hopper cards, and those after them, do what an H100 does.
 GPU_TAGS = (
     ("h100", "cuda-h100"),

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from annotations.models import DatasetVersion
-from jobs.hardware import TAGS
+from jobs.hardware import COMPUTE_TAGS
 from jobs.selectors import tags_served
 from training.models import Artifact
 from training.selectors import recipe_list
@@ -37,8 +37,7 @@ class RunForm(forms.Form):
         served = tags_served()
         self._choice("hardware_tag").choices = [
             (tag, tag if tag in served else f"{tag} (no worker now)")
-            for tag in sorted(TAGS, key=lambda tag: (tag not in served, TAGS.index(tag)))
-            if tag != "site"
+            for tag in sorted(COMPUTE_TAGS, key=lambda tag: (tag not in served, COMPUTE_TAGS.index(tag)))
         ]
 
     def _choice(self, name: str) -> forms.ChoiceField:

@@ -34,7 +34,7 @@ class TrainingRun(JobKind):
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         if outcome.succeeded:
-            artifact_publish(artifact=_run(job).artifact, folder=Path(job.folder), metrics=job.result or {})
+            artifact_publish(run=_run(job), folder=Path(job.folder), metrics=job.result or {})
 
     def url(self, job: Job) -> str:
         return _run(job).get_absolute_url()
@@ -68,4 +68,4 @@ def data_paths(dataset: DatasetVersion) -> dict[str, str | None]:
 
 
 def _run(job: Job) -> Run:
-    return Run.objects.select_related("artifact", "base", "dataset", "job").get(job=job)
+    return Run.objects.select_related("artifact", "base", "dataset", "job", "requested_by").get(job=job)

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
 from accounts import audit
 from accounts.models import User
 from annotations.models import DatasetVersion
-from jobs.hardware import TAGS
+from jobs.hardware import COMPUTE_TAGS
 from jobs.models import Job, Pipeline
 from jobs.services import job_queue
 from training.exceptions import BadSpec
@@ -98,7 +98,7 @@ def run_queue(
     spec = run_spec(name=name, recipe=recipe, base=base, overrides={"hardware.profile": hardware_tag} | dict(overrides or {}))
     _check_request(spec=spec, dataset=dataset, base=base, hardware_tag=hardware_tag, after=after)
     kind = Artifact.Kind.ADAPTER if spec.settings.lora else Artifact.Kind.MODEL
-    artifact = Artifact.objects.create(name=name, kind=kind, base=base)
+    artifact = _artifact_create(name, kind=kind, base=base)
     job = job_queue(
         kind="training.run",
         title=title or f"{METHODS[spec.method].title}: {name}",
@@ -129,12 +129,25 @@ def _check_name(name: str) -> None:
     if name == RESERVED:
         raise RunRefused("name", f"“{name}” is the address of a page; choose another name.")
     if Artifact.objects.filter(name=name).exists():
-        raise RunRefused("name", f"There is a model named “{name}” already; choose another name.")
+        raise _taken(name)
+
+
+def _taken(name: str) -> RunRefused:
+    return RunRefused("name", f"There is a model named “{name}” already; choose another name.")
+
+
+def _artifact_create(name: str, **values: Any) -> Artifact:
+    """The model's row. Raises RunRefused where somebody else took the name since it was checked."""
+    try:
+        with transaction.atomic():
+            return Artifact.objects.create(name=name, **values)
+    except IntegrityError as error:
+        raise _taken(name) from error
 
 
 def _check_request(*, spec: RunSpec, dataset: DatasetVersion, base: Artifact | None, hardware_tag: str, after: list[Job]) -> None:
-    if hardware_tag not in TAGS:
-        raise RunRefused("hardware_tag", f"“{hardware_tag}” is no hardware tag; there are {', '.join(TAGS)}.")
+    if hardware_tag not in COMPUTE_TAGS:
+        raise RunRefused("hardware_tag", f"“{hardware_tag}” is no hardware tag for models; there are {', '.join(COMPUTE_TAGS)}.")
     wanted = METHODS[spec.method].dataset_kind
     if dataset.kind != wanted:
         raise RunRefused("dataset", f"{spec.method.upper()} trains on a {wanted} dataset; “{dataset}” is a {dataset.kind} one.")
@@ -182,10 +195,15 @@ def generation_queue(
 
 
 @transaction.atomic
-def artifact_publish(*, artifact: Artifact, folder: Path, metrics: dict[str, Any]) -> Artifact:
-    """Say that the model is written and may be used."""
+def artifact_publish(*, run: Run, folder: Path, metrics: dict[str, Any]) -> Artifact:
+    """Say that the run's model is written and may be used."""
+    artifact = run.artifact
     artifact.folder, artifact.metrics, artifact.ready_at = str(folder), metrics, timezone.now()
     artifact.save(update_fields=["folder", "metrics", "ready_at"])
+    asked = run.requested_by.get_username() if run.requested_by else None
+    audit.record(
+        actor=None, action="training.artifact_published", target=artifact, detail={"folder": str(folder), "requested_by": asked}
+    )
     return artifact
 
 
@@ -197,7 +215,7 @@ def artifact_register(*, name: str, folder: Path, actor: User | None) -> Artifac
     if problem:
         raise RunRefused("folder", problem)
     kind = Artifact.Kind.ADAPTER if (folder / "adapter_config.json").exists() else Artifact.Kind.MODEL
-    artifact = Artifact.objects.create(name=name, kind=kind, folder=str(folder.resolve()), ready_at=timezone.now())
+    artifact = _artifact_create(name, kind=kind, folder=str(folder.resolve()), ready_at=timezone.now())
     audit.record(actor=actor, action="training.artifact_registered", target=artifact, detail={"folder": str(folder)})
     return artifact
 

@@ -57,6 +57,23 @@ def test_ten_wrong_passwords_lock_the_name_and_the_page_says_so(client, annotato
     assert "Too many wrong passwords" in response.content.decode()
     response = client.post("/account/login/", {"username": "ann", "password": PASSWORD})
     assert response.status_code == 429, "the right password does not open a locked account"
+    assert AuditEntry.objects.filter(action="accounts.login_failed").count() == 11
+
+
+def test_logging_in_failing_to_and_logging_out_are_in_the_audit_log(client, annotator):
+    AuditEntry.objects.all().delete()
+    client.post("/account/login/", {"username": "ann", "password": "wrong secret"})
+    client.post("/account/login/", {"username": "a secret in the wrong field", "password": "wrong secret"})
+    client.post("/account/login/", {"username": "ann", "password": PASSWORD})
+    client.post("/account/logout/")
+    entries = AuditEntry.objects.order_by("id")
+    assert [(entry.action, entry.actor_name, entry.target_label) for entry in entries] == [
+        ("accounts.login_failed", "", "ann"),
+        ("accounts.login_failed", "", ""),
+        ("accounts.user_logged_in", "ann", "ann"),
+        ("accounts.user_logged_out", "ann", "ann"),
+    ]
+    assert "secret" not in str(list(entries.values()))
 
 
 def test_logging_out_is_a_post(as_annotator):

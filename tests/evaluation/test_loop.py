@@ -63,7 +63,7 @@ def test_a_later_turn_starts_from_what_was_taught_in_full_and_never_from_a_turn_
         base = Artifact.objects.get(name=loop_start(actor=None, wanted=LoopSettings(seed=3, **wanted)).payload["base"])
         folder = home / base.name
         (folder / "model").mkdir(parents=True, exist_ok=True)
-        artifact_publish(artifact=base, folder=folder, metrics={})
+        artifact_publish(run=base.run, folder=folder, metrics={})
         return base.name
 
     assert teach(max_steps=2) == "atlas-base-3"

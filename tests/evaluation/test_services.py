@@ -61,6 +61,7 @@ def test_what_cannot_work_is_refused_before_it_is_queued(benchmark: Benchmark, m
         ({"artifact": ready, "base": unready}, "base"),
         ({"artifact": ready, "base": ready}, "base"),
         ({"artifact": ready, "hardware_tag": "abacus"}, "hardware_tag"),
+        ({"artifact": ready, "hardware_tag": "site"}, "hardware_tag"),
         ({"artifact": ready, "settings": {"max_new_tokens": 0}}, "settings"),
     ]
     for values, field in cases:
@@ -83,6 +84,7 @@ def test_a_stored_scorecard_is_whole_and_its_headline_is_light(scored: Callable[
     assert evaluation.headline["slice"] == "B"
     assert evaluation.headline["metrics"]["truthful_rate"]["value"] == card.metrics["truthful_rate"].value
     assert "correct" not in evaluation.headline["metrics"]
+    assert AuditEntry.objects.get(action="evaluation.scorecard_stored").target_id == str(evaluation.pk)
 
 
 def test_the_job_writes_what_the_child_reads(benchmark: Benchmark, model: Callable[..., Artifact], tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_empty_lists_say_what_to_do_next(signed_in, db):
 
 def test_a_model_shows_its_lineage(signed_in, sft_dataset, home):
     run = run_queue(name="first", recipe="atlas-teach", dataset=sft_dataset, actor=None)
-    artifact_publish(artifact=run.artifact, folder=home / "artifacts" / "sft" / "first", metrics={"steps": 2})
+    artifact_publish(run=run, folder=home / "artifacts" / "sft" / "first", metrics={"steps": 2})
     page = signed_in("member").get(run.artifact.get_absolute_url()).content.decode()
     assert sft_dataset.name in page and run.get_absolute_url() in page
 

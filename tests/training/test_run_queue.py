@@ -9,7 +9,7 @@ from accounts.models import AuditEntry
 from jobs.models import Job, State
 from training.jobs import TrainingRun, place_spec
 from training.models import Artifact, Run
-from training.services import RunRefused, artifact_register, run_queue
+from training.services import RunRefused, artifact_publish, artifact_register, run_queue
 
 pytestmark = pytest.mark.django_db
 
@@ -35,9 +35,27 @@ def test_what_cannot_work_is_refused_with_the_field_to_change(sft_dataset, home)
     assert refused("address of a page", name="new", **wanted).field == "name"
     assert refused("single value", name="a", overrides={"seed.x": 1}, **wanted).field == "overrides"
     assert refused("no hardware tag", name="a", hardware_tag="gpu", **wanted).field == "hardware_tag"
+    assert refused("no hardware tag", name="a", hardware_tag="site", **wanted).field == "hardware_tag"
     assert refused("greater than 0", name="a", overrides={"settings.learning_rate": -1}, **wanted).field.endswith("learning_rate")
     assert refused("no recipe", name="a", recipe="nothing", dataset=sft_dataset).field in {"recipe", "base"}
     assert refused("base model", name="a", recipe="atlas-grpo", dataset=sft_dataset).field == "base"
+
+
+def test_a_name_that_somebody_else_takes_meanwhile_is_refused(sft_dataset, monkeypatch):
+    Artifact.objects.create(name="taken")
+    monkeypatch.setattr("training.services._check_name", lambda name: None)  # as if asked just before the other wrote it
+    with pytest.raises(RunRefused, match="a model named “taken” already") as caught:
+        run_queue(name="taken", recipe="atlas-teach", dataset=sft_dataset, actor=None)
+    assert caught.value.field == "name"
+    assert not Job.objects.exists()
+
+
+def test_a_published_model_is_in_the_audit_log_with_who_asked_for_it(sft_dataset, home, django_user_model):
+    ada = django_user_model.objects.create_user("ada", role="admin")
+    run = run_queue(name="first", recipe="atlas-teach", dataset=sft_dataset, actor=ada)
+    artifact_publish(run=run, folder=home / "first", metrics={})
+    entry = AuditEntry.objects.get(action="training.artifact_published")
+    assert (entry.actor, entry.target_label, entry.detail["requested_by"]) == (None, "first", "ada")
 
 
 def test_a_dataset_of_the_wrong_kind_is_refused(sft_dataset, model_folder):
