@@ -173,7 +173,7 @@ def test_a_queued_build_is_published_when_its_job_ends(scored, tmp_path):
     version = services.dataset_queue(project=scored, name="later", kind="prompts", settings={}, actor=None)
     assert not version.is_ready and version.job.kind == "annotations.dataset"
     launch = kind_of("annotations.dataset").launch(version.job, tmp_path)
-    assert "dataset" in launch.argv and launch.argv[-2:] == ["write", str(version.pk)]
+    assert "dataset" in launch.argv and launch.argv[-4:] == ["write", str(version.pk), "--folder", str(tmp_path)]
     version.job.result = json.loads(json.dumps(result_of(services.dataset_write(version=version))))
     kind_of("annotations.dataset").finished(version.job, Outcome("succeeded"))
     version.refresh_from_db()
