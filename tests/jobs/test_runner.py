@@ -20,9 +20,8 @@ from tests.jobs.conftest import until
 from tests.jobs.kinds import Python
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CUT_ALL_OTHERS = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
+PIDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+CUT_ALL_BUT = f"SELECT pg_terminate_backend(pid) FROM ({PIDS}) AS all_of_them WHERE pid <> ALL(%s)"
 RESULT = "import os, pathlib; pathlib.Path(os.environ['JOB_FOLDER'], 'result.json').write_text('{}')"
 
 
@@ -167,6 +166,9 @@ def test_a_folder_of_another_job_at_the_destination_is_set_aside_and_not_taken(d
 
 def test_a_job_outlives_cut_connections_to_the_database(processes, settings):
     settings.RLWHF_HOME = os.environ["RLWHF_HOME"]
+    with connection.cursor() as cursor:
+        cursor.execute(PIDS)
+        ours = [pid for (pid,) in cursor.fetchall()]
     worker = processes.start("worker", "--tags", "cpu")
     slow = "import time\nfrom jobs.child import report_progress, report_result\n"
     slow += "for n in range(50):\n    time.sleep(0.1)\n    report_progress(done=n, total=50)\nreport_result({})"
@@ -175,7 +177,8 @@ def test_a_job_outlives_cut_connections_to_the_database(processes, settings):
     until(lambda: Job.objects.get(pk=job.pk).state == "running", log=processes.log)
     for _ in range(3):
         with connection.cursor() as cursor:
-            cursor.execute(CUT_ALL_OTHERS)
+            cursor.execute(CUT_ALL_BUT, [ours])
+            assert cursor.rowcount > 0
         until(lambda: Job.objects.get(pk=job.pk).progress_done is not None, log=processes.log)
     until(lambda: Job.objects.get(pk=job.pk).has_ended, log=processes.log)
     job.refresh_from_db()
