@@ -164,22 +164,24 @@ def test_a_folder_of_another_job_at_the_destination_is_set_aside_and_not_taken(d
     assert len(list(destination.parent.glob("a model.superseded-*/theirs"))) == 1
 
 
-def test_a_job_outlives_cut_connections_to_the_database(processes, settings):
+def test_a_job_outlives_cut_connections_to_the_database(processes, settings, monkeypatch):
+    monkeypatch.setattr("tests.jobs.conftest.LEASE", 20.0)  # the default: what a database may be away for
     settings.RLWHF_HOME = os.environ["RLWHF_HOME"]
     with connection.cursor() as cursor:
         cursor.execute(PIDS)
         ours = [pid for (pid,) in cursor.fetchall()]
     worker = processes.start("worker", "--tags", "cpu")
     slow = "import time\nfrom jobs.child import report_progress, report_result\n"
-    slow += "for n in range(50):\n    time.sleep(0.1)\n    report_progress(done=n, total=50)\nreport_result({})"
+    slow += "for n in range(100):\n    time.sleep(0.1)\n    report_progress(done=n, total=100)\nreport_result({})"
     job = job_queue(kind="test.python", title="slow", payload={"code": slow})
     processes.start("reconcile", "--every", "0.5")
     until(lambda: Job.objects.get(pk=job.pk).state == "running", log=processes.log)
     for _ in range(3):
+        seen = Job.objects.get(pk=job.pk).progress_done or -1
         with connection.cursor() as cursor:
             cursor.execute(CUT_ALL_BUT, [ours])
             assert cursor.rowcount > 0
-        until(lambda: Job.objects.get(pk=job.pk).progress_done is not None, log=processes.log)
+        until(lambda seen=seen: (Job.objects.get(pk=job.pk).progress_done or -1) > seen, log=processes.log)
     until(lambda: Job.objects.get(pk=job.pk).has_ended, log=processes.log)
     job.refresh_from_db()
     assert (job.state, job.attempt) == ("succeeded", 1), processes.log()[-3000:]
