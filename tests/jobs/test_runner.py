@@ -164,7 +164,15 @@ def test_a_folder_of_another_job_at_the_destination_is_set_aside_and_not_taken(d
     assert len(list(destination.parent.glob("a model.superseded-*/theirs"))) == 1
 
 
-def test_a_job_outlives_cut_connections_to_the_database(processes, settings, monkeypatch):
+@pytest.fixture
+def fresh_pool():
+    """The cuts also hit this process's own pool, which may take its time to mend itself: the next test gets a new one."""
+    yield
+    connection.close()
+    connection.close_pool()
+
+
+def test_a_job_outlives_cut_connections_to_the_database(fresh_pool, processes, settings, monkeypatch):
     monkeypatch.setattr("tests.jobs.conftest.LEASE", 20.0)  # the default: what a database may be away for
     settings.RLWHF_HOME = os.environ["RLWHF_HOME"]
     with connection.cursor() as cursor:
