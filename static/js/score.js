@@ -27,6 +27,8 @@
 
   let shown = stage.querySelector("form.scoring");
   let ahead = null;
+  // Items acted on here: an answer that was on its way before the server knew of it must not bring them back.
+  const dealt = new Set();
   let dimension = null;
 
   /* ---- local storage, which may be full or forbidden: then drafts live on the server alone ---- */
@@ -139,6 +141,10 @@
   const arrived = (answer) => {
     progress(answer.progress);
     const form = answer.html ? parse(answer.html) : null;
+    if (form && dealt.has(form.dataset.item)) {
+      if (!shown && !ahead && !outbox.length) fill();
+      return;
+    }
     if (form && (form.dataset.item === shown?.dataset.item || form.dataset.item === ahead?.dataset.item)) return;
     if (!shown && form) show(form);
     else if (form) ahead = form;
@@ -215,6 +221,7 @@
         }
         const { status, value } = answer;
         if (status === 422) {
+          dealt.delete(action.item);
           notice("error", value.item ? `Item ${value.item}: ${value.error}` : value.error);
           await fill();
         } else if (action.kind === "undo") undone(value);
@@ -257,6 +264,7 @@
     notices.replaceChildren();
     const form = shown;
     const fields = [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
+    dealt.add(form.dataset.item);
     goOn();
     post({ kind, url, item: form.dataset.item, fields });
   };
@@ -282,6 +290,7 @@
       return;
     }
     remember(`${store}draft:${answer.item}`, null);
+    dealt.delete(String(answer.item));
     const before = shown;
     if (before) ahead = before;
     show(parse(answer.html));
