@@ -40,6 +40,11 @@ def _start_postgres() -> None:
 # At import: the settings read the address as soon as pytest-django loads them.
 if "RLWHF_TEST_OWNER" not in os.environ:
     _start_postgres()
+# Each of pytest's worker processes has a database of its own, and so a state folder of its own: file names hold row ids.
+elif "PYTEST_XDIST_WORKER" in os.environ:
+    _own = Path(os.environ["RLWHF_HOME"]) / os.environ["PYTEST_XDIST_WORKER"]
+    (_own / "static").mkdir(parents=True, exist_ok=True)
+    os.environ["RLWHF_HOME"] = str(_own)
 
 
 @pytest.fixture(scope="session", autouse=True)
