@@ -2,12 +2,14 @@
 
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Left
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from annotations.rubric import HIGHEST, LOWEST, Rubric
 
@@ -43,13 +45,48 @@ class RubricVersion(models.Model):
 class Project(models.Model):
     """Items that are scored by the same people, under the same rubric and guidelines."""
 
+    class Mode(models.TextChoices):
+        SCORE = "score", _("Score one answer")
+        COMPARE = "compare", _("Compare answers")
+        REVIEW = "review", _("Score, criticise and revise")
+
+    class Order(models.TextChoices):
+        RANDOM = "random", "Random"
+        UNCERTAIN = "uncertain", "Answers of doubtful confidence first"
+
     name = models.CharField(max_length=80, unique=True)
     slug = models.SlugField(max_length=80, unique=True)
     guidelines = models.TextField(blank=True)
     rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="projects")
     # 0: people are asked for nothing here; gold answers alone score.
     raters_per_item = models.PositiveSmallIntegerField(default=1, validators=[MaxValueValidator(50)])
+    mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.SCORE)
+    # Whether annotators mark claims, hedges, fabrications and evidence in the answer.
+    asks_spans = models.BooleanField(default=False)
+    # In review: how often an answer may be revised; the last revision is scored and no more.
+    review_rounds = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(9)])
+    # In compare: how many answers of a prompt are shown side by side, at most.
+    candidates_shown = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(2), MaxValueValidator(6)])
+    order = models.CharField(max_length=10, choices=Order.choices, default=Order.RANDOM)
+    # Scores that one person may give here at most; a membership may say otherwise.
+    cap_per_person = models.PositiveIntegerField(null=True, blank=True)
+    # Only people with a membership may score here.
+    members_only = models.BooleanField(default=False)
+    # Of the items that a person is handed, the share that is gold.
+    gold_share = models.FloatField(default=0, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    # How many qualification items somebody new scores first, with feedback; and the share they must get right.
+    qualification_items = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(50)])
+    qualification_pass = models.FloatField(default=0.7, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    # Scores that lie this far apart make an item disputed.
+    disagreement_threshold = models.FloatField(default=2, validators=[MinValueValidator(0.5), MaxValueValidator(4)])
+    # How many more people than raters_per_item score a disputed item.
+    extra_raters = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(10)])
+    hold_minutes = models.PositiveSmallIntegerField(default=15, validators=[MinValueValidator(1), MaxValueValidator(1440)])
+    # After so many days an item that was assigned to somebody goes back to the queue.
+    assignment_days = models.PositiveSmallIntegerField(default=7, validators=[MinValueValidator(1), MaxValueValidator(365)])
     item_count = models.PositiveIntegerField(default=0, editable=False)
+    # Of these, gold items: they are never done.
+    gold_count = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -69,10 +106,14 @@ class Rater(models.Model):
         PERSON = "person", "Person"
         GOLD = "gold", "Gold answers"
         TEACHER = "teacher", "Teacher"
+        # A person who decides with all scores in view; their blind scores are another rater's.
+        ADJUDICATOR = "adjudicator", "Adjudicator"
 
-    kind = models.CharField(max_length=8, choices=Kind.choices)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
     name = models.CharField(max_length=150)
     user = models.OneToOneField("accounts.User", null=True, blank=True, on_delete=models.PROTECT, related_name="rater")
+    # What this rater can judge; an item that names a skill goes to those who have it.
+    skills = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -86,6 +127,35 @@ class Rater(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Membership(models.Model):
+    """What holds for one person in one project, where it is not what holds for everybody."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    rater = models.ForeignKey(Rater, on_delete=models.CASCADE, related_name="memberships")
+    is_active = models.BooleanField(default=True)
+    # Scores that they may give here at most; null: as the project says.
+    cap = models.PositiveIntegerField(null=True, blank=True)
+    qualified_at = models.DateTimeField(null=True, blank=True)
+    # "" not yet, "passed" the qualification set, or "waived" by a lead.
+    qualified_by = models.CharField(max_length=8, blank=True)
+    # Qualification rounds taken so far, this one too; a lead may allow another.
+    attempt = models.PositiveSmallIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("project", "rater"), name="membership_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.rater} in {self.project}"
+
+
+class ItemManager(models.Manager["Item"]):
+    """Items that are not deleted. `Item.every` has them all."""
+
+    def get_queryset(self) -> models.QuerySet["Item"]:
+        return super().get_queryset().filter(deleted_at=None)
 
 
 class Item(models.Model):
@@ -117,12 +187,34 @@ class Item(models.Model):
     people_scores = models.PositiveSmallIntegerField(default=0, editable=False)
     is_open = models.BooleanField(default=True, editable=False)
     open_flags = models.PositiveSmallIntegerField(default=0, editable=False)
+    # How many more scores than the project asks for: disputed items get more.
+    extra_raters = models.PositiveSmallIntegerField(default=0, editable=False)
+    # Of the live scores by people: their median, and how far the outermost lie apart (null below two).
+    consensus = models.FloatField(null=True, editable=False)
+    spread = models.FloatField(null=True, editable=False)
+    adjudicated_at = models.DateTimeField(null=True, editable=False)
+    # Higher is handed out first: 0 as drawn, 1 disputed, 2 and above as a lead has set it.
+    priority = models.SmallIntegerField(default=0)
+    skill = models.CharField(max_length=40, blank=True)
+    tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    # Of a gold item: the score that is right, and why. Gold items are never open; everybody gets some of them.
+    gold_score = models.FloatField(null=True, blank=True, validators=[MinValueValidator(LOWEST), MaxValueValidator(HIGHEST)])
+    gold_note = models.TextField(blank=True)
+    is_qualification = models.BooleanField(default=False)
+    # Of a revised answer: the item that it revises, in which round, and who wrote it.
+    revises = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="revisions")
+    iteration = models.PositiveSmallIntegerField(default=0, editable=False)
+    written_by = models.ForeignKey(Rater, null=True, blank=True, on_delete=models.PROTECT, related_name="written")
+    deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     search = models.GeneratedField(
         expression=SearchVector(Left("prompt_text", SEARCHED_CHARACTERS), Left("answer", SEARCHED_CHARACTERS), config="simple"),
         output_field=SearchVectorField(),
         db_persist=True,
     )
+
+    objects = ItemManager()
+    every: ClassVar[models.Manager["Item"]] = models.Manager()
 
     class Meta:
         ordering = ("-id",)
@@ -137,7 +229,9 @@ class Item(models.Model):
             models.Index(fields=("project", "-id"), name="item_newest"),
             models.Index(fields=("project", "prompt_hash", "content_hash"), name="item_by_prompt"),
             models.Index(fields=("project", "source_model"), name="item_by_source"),
-            models.Index(fields=("project", "position"), name="item_open", condition=models.Q(is_open=True)),
+            models.Index(fields=("project", "-priority", "position"), name="item_open", condition=models.Q(is_open=True)),
+            models.Index(fields=("project", "position"), name="item_gold", condition=models.Q(gold_score__isnull=False)),
+            models.Index(fields=("revises",), name="item_revisions", condition=models.Q(revises__isnull=False)),
             models.Index(fields=("project", "-id"), name="item_flagged", condition=models.Q(open_flags__gt=0)),
             GinIndex(fields=("search",), name="item_search"),
         )
@@ -168,6 +262,10 @@ class Score(models.Model):
     overall = models.FloatField(null=True)
     dimensions: "models.JSONField[dict[str, float], dict[str, float]]" = models.JSONField(default=dict)
     critique = models.TextField(blank=True)
+    # Marks in the answer: {"start", "end", "label"}, in code points, as `annotations.spans` checks them.
+    spans: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(default=list)
+    # What the rater would have answered; it becomes an item of its own.
+    revised_answer = models.TextField(blank=True)
     cannot_verify = models.BooleanField(default=False)
     seconds = models.FloatField(null=True)
     # Made by whoever submits, so that a retry is recognised.
@@ -198,6 +296,38 @@ class Score(models.Model):
         return f"{self.rater} on {self.item_id}: {'cannot verify' if self.overall is None else self.overall:}"
 
 
+class Ranking(models.Model):
+    """One rater's order of several answers to one prompt. Append-only, as scores are."""
+
+    # The item of the prompt under which the comparison is handed out.
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="rankings")
+    rater = models.ForeignKey(Rater, on_delete=models.PROTECT, related_name="rankings")
+    rubric_version = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="+")
+    # The items in the order in which they were shown, and the rank of each: 1 is best, equal ranks are a tie.
+    shown = ArrayField(models.BigIntegerField())
+    ranks = ArrayField(models.PositiveSmallIntegerField())
+    all_bad = models.BooleanField(default=False)
+    critique = models.TextField(blank=True)
+    seconds = models.FloatField(null=True)
+    submission = models.UUIDField(null=True, unique=True)
+    given_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    replaces = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("item", "rater"), condition=models.Q(withdrawn_at=None), name="ranking_one_live_per_rater"
+            ),
+        )
+        indexes = (models.Index(fields=("rater", "-given_at"), name="ranking_by_rater"),)
+
+    def __str__(self) -> str:
+        return f"{self.rater} on the answers beside {self.item_id}"
+
+
 class Turn(models.Model):
     """How one person stands to one item: it is held for them, or they have dealt with it.
 
@@ -207,11 +337,15 @@ class Turn(models.Model):
 
     class State(models.TextChoices):
         HELD = "held", "Held"
+        # A lead wants them to score it; it counts as held until it goes back to the queue.
+        ASSIGNED = "assigned", "Assigned"
         SCORED = "scored", "Scored"
         SKIPPED = "skipped", "Skipped"
         FLAGGED = "flagged", "Flagged"
         # Looked at the others' scores first: can no longer score blind.
         REVEALED = "revealed", "Saw the scores"
+        # Wrote the answer, as a revision of another.
+        WROTE = "wrote", "Wrote the answer"
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="turns")
     rater = models.ForeignKey(Rater, on_delete=models.CASCADE, related_name="turns")
@@ -224,7 +358,8 @@ class Turn(models.Model):
         constraints = (models.UniqueConstraint(fields=("item", "rater"), name="turn_once"),)
         indexes = (
             models.Index(fields=("rater", "project", "-updated_at"), name="turn_latest"),
-            models.Index(fields=("item",), name="turn_held", condition=models.Q(state="held")),
+            models.Index(fields=("item",), name="turn_held", condition=models.Q(state__in=("held", "assigned"))),
+            models.Index(fields=("rater", "project"), name="turn_mine_assigned", condition=models.Q(state="assigned")),
             models.Index(fields=("rater", "project", "held_until"), name="turn_mine_held", condition=models.Q(state="held")),
         )
 
@@ -242,6 +377,8 @@ class Progress(models.Model):
     # Items that this rater's score closed, less those that this rater's undo opened again.
     completed = models.IntegerField(default=0)
     seconds = models.FloatField(default=0)
+    # Gold items among them, qualification too.
+    gold = models.IntegerField(default=0)
     # Where in the order of positions this person is; items before it are looked at again at the end.
     cursor = models.BigIntegerField(default=-1)
 
@@ -276,11 +413,11 @@ class Flag(models.Model):
     """Somebody says that an item should not be used as it is. Flagged items stay out of datasets."""
 
     class Reason(models.TextChoices):
-        BROKEN = "broken", "Broken or unreadable"
-        UNCLEAR = "unclear", "Prompt makes no sense"
-        SENSITIVE = "sensitive", "Private or harmful content"
-        DUPLICATE = "duplicate", "Seen before"
-        OTHER = "other", "Something else"
+        BROKEN = "broken", _("Broken or unreadable")
+        UNCLEAR = "unclear", _("Prompt makes no sense")
+        SENSITIVE = "sensitive", _("Private or harmful content")
+        DUPLICATE = "duplicate", _("Seen before")
+        OTHER = "other", _("Something else")
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="flags")
     rater = models.ForeignKey(Rater, on_delete=models.PROTECT, related_name="flags")
@@ -295,6 +432,66 @@ class Flag(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_reason_display()} (item {self.item_id})"
+
+
+class SavedView(models.Model):
+    """A filter and an order of the items page under a name."""
+
+    owner = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="saved_views")
+    name = models.CharField(max_length=60)
+    # As in the page's address: "project=…&state=…&sort=…".
+    query = models.CharField(max_length=1000)
+    is_shared = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (models.UniqueConstraint(fields=("owner", "name"), name="saved_view_once"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BulkAction(models.Model):
+    """One change of many items at once, with what it takes to undo it."""
+
+    action = models.CharField(max_length=20)
+    project = models.ForeignKey(Project, null=True, on_delete=models.CASCADE, related_name="bulk_actions")
+    # What was asked for: the filter or the items, and the new value.
+    settings: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    # The items that it changed, by what they were before.
+    before: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(default=list)
+    changed = models.PositiveIntegerField(default=0)
+    actor = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    job = models.OneToOneField("jobs.Job", null=True, on_delete=models.SET_NULL, related_name="bulk_action")
+    created_at = models.DateTimeField(auto_now_add=True)
+    done_at = models.DateTimeField(null=True)
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.changed} items"
+
+
+class QualityReport(models.Model):
+    """Agreement and each annotator's figures in a project, as they were when it was computed."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="quality_reports")
+    # The highest score id that it has seen: what came later is not in it.
+    last_score = models.BigIntegerField(default=0)
+    data: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    job = models.OneToOneField("jobs.Job", null=True, on_delete=models.SET_NULL, related_name="quality_report")
+    requested_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    ready_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"quality of {self.project}"
 
 
 class Import(models.Model):
