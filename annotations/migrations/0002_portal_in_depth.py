@@ -6,7 +6,6 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-
 # What services keep from now on, for the scores that are there already.
 CONSENSUS = """
 UPDATE annotations_item AS item

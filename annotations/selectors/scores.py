@@ -1,0 +1,101 @@
+"""Scores and flags of an item, as far as a person may see them."""
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from django.db.models import QuerySet
+
+from accounts.models import User
+from annotations.models import Flag, Item, Project, Score, Turn
+
+
+@dataclass
+class SeenScores:
+    """The scores of an item that a person may see, and why there may be more than those."""
+
+    mine: Score | None = None
+    others: list[Score] = field(default_factory=list)
+    # "" shown, "blind" until they have scored it themselves, "role" not for annotators
+    hidden: str = ""
+
+    @property
+    def fused(self) -> float | None:
+        return _median([score for score in (self.mine, *self.others) if score])
+
+
+def scores_seen(*, item: Item, user: User) -> SeenScores:
+    """Nobody sees others' scores of an item before giving their own, or saying that they will not score it."""
+    live = list(Score.objects.filter(item=item, withdrawn_at=None).select_related("rater", "rubric_version"))
+    mine = next((score for score in live if score.rater.user_id == user.pk), None)
+    others = [score for score in live if score is not mine]
+    if not user.has_role("member"):
+        return SeenScores(mine, hidden="role" if others else "")
+    if others and item.pk in _blind([item], user):
+        return SeenScores(mine, hidden="blind")
+    return SeenScores(mine, others)
+
+
+def metadata_seen(*, item: Item, user: User) -> dict[str, Any]:
+    """What an item was imported with. The rounds of review in it are others' scores: for those who may see them."""
+    may_see = user.has_role("member") and item.pk not in _blind([item], user)
+    return item.metadata if may_see else {name: value for name, value in item.metadata.items() if name != "turns"}
+
+
+@dataclass(frozen=True)
+class ShownRewards:
+    """What a list shows of its items' scores; `revealed` are the items where that tells others' scores."""
+
+    medians: dict[int, float | None]
+    revealed: list[int] = field(default_factory=list)
+
+
+def shown_rewards(*, items: list[Item], user: User) -> ShownRewards:
+    """The median of the live scores of each item, for those items whose scores this person may see."""
+    if not user.has_role("member"):
+        mine = Score.objects.filter(item__in=items, rater__user=user, withdrawn_at=None)
+        return ShownRewards(dict(mine.values_list("item_id", "overall")))
+    blind = _blind(items, user)
+    scores: dict[int, list[Score]] = {}
+    for score in (
+        Score.objects.filter(item__in=items, withdrawn_at=None).select_related("rater").only("item_id", "overall", "rater__user")
+    ):
+        scores.setdefault(score.item_id, []).append(score)
+    shown = {item: of_item for item, of_item in scores.items() if item not in blind}
+    revealed = [item for item, of_item in shown.items() if any(score.rater.user_id != user.pk for score in of_item)]
+    return ShownRewards({item: _median(of_item) for item, of_item in shown.items()}, revealed)
+
+
+def _blind(items: list[Item], user: User) -> set[int]:
+    """The items that this person may still be asked to score, or is about to."""
+    states = dict(Turn.objects.filter(item__in=items, rater__user=user).values_list("item_id", "state"))
+    settled = (Turn.State.SCORED, Turn.State.REVEALED)
+    waiting = {item.pk for item in items if item.is_open or states.get(item.pk) == Turn.State.HELD}
+    return {item for item in waiting if states.get(item) not in settled}
+
+
+def _median(scores: list[Score]) -> float | None:
+    values = [score.overall for score in scores if score.overall is not None]
+    return float(median(values)) if values else None
+
+
+def sees_others(*, seen: SeenScores, metadata: dict[str, Any], user: User) -> bool:
+    """Whether that tells a person others' scores."""
+    return bool(seen.others) or (user.has_role("member") and "turns" in metadata)
+
+
+def score_history(*, item: Item, user: User) -> QuerySet[Score]:
+    """A person's own scores of an item, withdrawn ones too, newest first."""
+    return Score.objects.filter(item=item, rater__user=user).select_related("rater").order_by("-id")
+
+
+def open_flags(*, item: Item | None = None, project: Project | None = None) -> QuerySet[Flag]:
+    """The unresolved flags of an item, of a project, or all."""
+    flags = Flag.objects.filter(resolved_at=None).select_related("rater")
+    flags = flags.filter(item=item) if item else flags
+    return flags.filter(item__project=project) if project else flags
+
+
+def is_held(*, item: Item, user: User) -> bool:
+    """Whether a person has the item in front of them."""
+    return Turn.objects.filter(item=item, rater__user=user, state=Turn.State.HELD).exists()
