@@ -38,6 +38,8 @@ class RubricVersion(models.Model):
     def rubric(self) -> Rubric:
         """The rubric; remembered, since a row's content never changes and every scored item asks for it."""
         if self.content_hash not in _RUBRICS:
+            if not self.data:  # a row of which only the hash was read
+                self.refresh_from_db(fields=["data"])
             _RUBRICS[self.content_hash] = Rubric.model_validate(self.data)
         return _RUBRICS[self.content_hash]
 

@@ -1,5 +1,6 @@
 """Everything that changes items, scores and datasets. Pages, API, commands, jobs and the apps above call these."""
 
+from annotations.services.blindness import item_reveal, scores_shown
 from annotations.services.datasets import (
     DatasetRefused,
     dataset_build,
@@ -14,20 +15,21 @@ from annotations.services.gold import gold_score
 from annotations.services.imports import ImportReport, import_carry_out, import_queue, item_import
 from annotations.services.projects import project_create, project_update, rubric_version
 from annotations.services.scoring import (
-    ScoringRefused,
+    Handout,
     draft_save,
     flag_resolve,
     item_flag,
+    item_handout,
     item_next,
-    item_reveal,
     item_skip,
     score_submit,
-    score_undo,
-    scores_shown,
 )
+from annotations.services.turns import ScoringRefused
+from annotations.services.undo import score_undo
 
 __all__ = [
     "DatasetRefused",
+    "Handout",
     "ImportReport",
     "ScoringRefused",
     "dataset_build",
@@ -43,6 +45,7 @@ __all__ = [
     "import_carry_out",
     "import_queue",
     "item_flag",
+    "item_handout",
     "item_import",
     "item_next",
     "item_reveal",

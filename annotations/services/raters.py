@@ -10,7 +10,8 @@ def person_rater(*, user: User) -> Rater:
     try:
         return user.rater  # remembered by the user's object, so one request asks once
     except Rater.DoesNotExist:
-        return Rater.objects.get_or_create(user=user, defaults={"kind": Rater.Kind.PERSON, "name": user.username})[0]
+        # By id: an object with the user in it would be remembered as theirs before it is stored.
+        return Rater.objects.get_or_create(user_id=user.pk, defaults={"kind": Rater.Kind.PERSON, "name": user.username})[0]
 
 
 def gold_rater() -> Rater:

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Count, Q
 
 from accounts.models import User
-from annotations.models import Item, Project, Score
+from annotations.models import Item, Project
 from annotations.services.raters import person_rater
 
 # Why somebody is handed nothing. The page has the words.
@@ -102,12 +102,6 @@ def qualification(*, place: Standing) -> Qualification:
     live = Q(scores__rater=place.rater_id, scores__withdrawn_at=None)
     told = items.aggregate(there=Count("pk", distinct=True), answered=Count("scores", filter=live, distinct=True))
     return Qualification(asked=min(place.qualification_items, told["there"]), answered=told["answered"])
-
-
-def people_scores_of(*, item_id: int) -> list[tuple[int, int, float | None]]:
-    """(score, rater, overall) of the item's live scores by people."""
-    live = Score.objects.filter(item=item_id, withdrawn_at=None, rater__kind="person")
-    return list(live.values_list("pk", "rater_id", "overall"))
 
 
 def _read(project_id: int, user: User) -> Any:

@@ -19,7 +19,6 @@ from annotations import selectors, services
 from annotations.forms import ScoreForm
 from annotations.models import Draft, Flag, Item, Project
 from annotations.services import ScoringRefused
-from annotations.services.scoring import RUBRIC_COLUMNS
 
 
 @require_GET
@@ -189,7 +188,8 @@ def _project(slug: str) -> Project:
 
 
 def _item(pk: int) -> Item:
-    columns = ("project__slug", "project__item_count", "project__raters_per_item", "project__guidelines", *RUBRIC_COLUMNS)
+    project = ("slug", "item_count", "raters_per_item", "guidelines", "rubric_version__content_hash")
+    columns = [f"project__{name}" for name in project]
     return get_object_or_404(Item.objects.select_related("project__rubric_version").only(*columns), pk=pk)
 
 
