@@ -89,6 +89,8 @@ class Project(models.Model):
     item_count = models.PositiveIntegerField(default=0, editable=False)
     # Of these, gold items: they are never done.
     gold_count = models.PositiveIntegerField(default=0, editable=False)
+    # In compare: prompts with two answers or more, one item of each being the head that is handed out.
+    comparison_count = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -96,6 +98,13 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def task_count(self) -> int:
+        """How much people are asked to deal with here."""
+        if not self.raters_per_item:
+            return 0
+        return self.comparison_count if self.mode == self.Mode.COMPARE else max(0, self.item_count - self.gold_count)
 
     def get_absolute_url(self) -> str:
         return reverse("annotations:project-detail", args=[self.slug])
