@@ -99,15 +99,15 @@ class Project(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("annotations:project-detail", args=[self.slug])
+
     @property
     def task_count(self) -> int:
         """How much people are asked to deal with here."""
         if not self.raters_per_item:
             return 0
         return self.comparison_count if self.mode == self.Mode.COMPARE else max(0, self.item_count - self.gold_count)
-
-    def get_absolute_url(self) -> str:
-        return reverse("annotations:project-detail", args=[self.slug])
 
 
 class Rater(models.Model):

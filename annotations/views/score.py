@@ -188,7 +188,8 @@ def _project(slug: str) -> Project:
 
 
 def _item(pk: int) -> Item:
-    project = ("slug", "item_count", "raters_per_item", "guidelines", "rubric_version__content_hash")
+    counts = ("item_count", "gold_count", "comparison_count")
+    project = ("slug", "mode", "asks_spans", *counts, "raters_per_item", "guidelines", "rubric_version__content_hash")
     columns = [f"project__{name}" for name in project]
     return get_object_or_404(Item.objects.select_related("project__rubric_version").only(*columns), pk=pk)
 
