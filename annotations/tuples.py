@@ -61,6 +61,10 @@ class Metadata(Open):
     rubric_version: str | None = None
     raters: list[str] | None = None
     item_id: int | str | None = None
+    # Of a gold item: the score that is right, and why; and whether newcomers are tried on it.
+    gold_score: Reward | None = None
+    gold_note: str | None = Field(default=None, max_length=20_000)
+    qualification: bool | None = None
 
 
 class RlwhfTuple(Open):

@@ -13,7 +13,8 @@ from annotations.services.datasets import (
 )
 from annotations.services.gold import gold_score
 from annotations.services.imports import ImportReport, import_carry_out, import_queue, item_import
-from annotations.services.projects import project_create, project_update, rubric_version
+from annotations.services.projects import project_create, project_update
+from annotations.services.rubrics import rubric_version
 from annotations.services.scoring import (
     Handout,
     draft_save,

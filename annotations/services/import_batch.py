@@ -8,7 +8,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from annotations.models import Item, Progress, Project, Rater, Score
-from annotations.services.raters import teacher_rater
+from annotations.services.gold_items import gold_reference
+from annotations.services.positions import position_drawn
+from annotations.services.raters import adjudicator_rater, teacher_rater
 from annotations.tuples import RlwhfTuple, content_hash, prompt_hash
 
 # What a tuple's metadata says about the score; the rest is about the item.
@@ -16,7 +18,7 @@ SCORE_FIELDS = frozenset(
     {"rubric_dimension", "iteration_count", "consensus_score", "hardware_profile", "update_timestamp", "rubric_version", "raters"}
 )
 # Columns of their own, so not kept a second time.
-ITEM_FIELDS = frozenset({"source_ai", "confidence_score"})
+ITEM_FIELDS = frozenset({"source_ai", "confidence_score", "gold_score", "gold_note", "qualification"})
 TUPLE_FIELDS = frozenset(
     {"prompt", "answer", "feedback", "reward", "metadata", "knowledge", "knowledge_source", "gold_answer", "entity"}
 )
@@ -55,8 +57,11 @@ def item_from_tuple(*, project: Project, one: RlwhfTuple) -> Item:
         metadata=extra | ({"metadata": about_item} if about_item else {}),
         content_hash=hashed,
         prompt_hash=prompt_hash(messages),
-        position=int(hashed[:15], 16),
-        is_open=project.raters_per_item > 0,
+        position=position_drawn(order=project.order, content_hash=hashed, stated_confidence=one.metadata.confidence_score),
+        is_open=project.raters_per_item > 0 and one.metadata.gold_score is None,
+        gold_score=one.metadata.gold_score,
+        gold_note=one.metadata.gold_note or "",
+        is_qualification=bool(one.metadata.qualification) and one.metadata.gold_score is not None,
     )
 
 
@@ -69,6 +74,7 @@ class Batch:
         self._tuples: list[RlwhfTuple] = []
         self._raters: dict[str, Rater] = {}
         self._scored: dict[int, int] = {}
+        self._gold = 0
         self._now = timezone.now()
         self.counts = Counts()
 
@@ -90,7 +96,8 @@ class Batch:
     def close(self) -> None:
         """Bring the project's and the raters' running counts up to date."""
         self.counts.items_known -= self.counts.items_added
-        Project.objects.filter(pk=self._project.pk).update(item_count=F("item_count") + self.counts.items_added)
+        added = {"item_count": F("item_count") + self.counts.items_added, "gold_count": F("gold_count") + self._gold}
+        Project.objects.filter(pk=self._project.pk).update(**added)
         for rater, scored in self._scored.items():
             row, _ = Progress.objects.get_or_create(project=self._project, rater_id=rater)
             Progress.objects.filter(pk=row.pk).update(scored=F("scored") + scored)
@@ -100,7 +107,18 @@ class Batch:
         new = [item for hashed, item in sorted(wanted.items()) if hashed not in found]
         Item.objects.bulk_create(new, batch_size=500)
         self.counts.items_added += len(new)
+        self._write_references([item for item in new if item.gold_score is not None])
         return found | {item.content_hash: item.pk for item in new}
+
+    def _write_references(self, gold: list[Item]) -> None:
+        """Gold items come with the score that is right. An item that is known already is changed on its page, not here."""
+        if not gold:
+            return
+        by, version = adjudicator_rater(name=self._rater_name), self._project.rubric_version_id
+        Score.objects.bulk_create(
+            [gold_reference(item=item, rubric_version_id=version, rater=by, given_at=self._now) for item in gold], batch_size=500
+        )
+        self._gold += len(gold)
 
     def _ids(self, hashes: list[str]) -> dict[str, int]:
         rows = Item.objects.filter(project=self._project, content_hash__in=hashes).values_list("content_hash", "pk")

@@ -1,46 +1,67 @@
-"""Projects and their rubric versions."""
+"""Projects and their settings."""
+
+from typing import TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils.text import slugify
 
 from accounts import audit
 from accounts.models import User
-from annotations.models import Item, Project, RubricVersion
-from annotations.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
+from annotations.models import Project, RubricVersion
+from annotations.rubric import DEFAULT_RUBRIC
+from annotations.services import comparing
+from annotations.services.opening import items_reopened
+from annotations.services.positions import positions_drawn
+from annotations.services.rubrics import RubricRefused, rubric_found
 
 # The address of the form for a new project.
 RESERVED = "new"
 
 
-def rubric_version(*, rubric: Rubric) -> RubricVersion:
-    """The row of this rubric: found by its content, or made."""
-    return RubricVersion.objects.get_or_create(
-        content_hash=rubric.content_hash,
-        defaults={
-            "name": rubric.name,
-            "version": rubric.version,
-            "title": rubric.title,
-            "data": rubric.model_dump(mode="json"),
-        },
-    )[0]
+class ProjectSettings(TypedDict, total=False):
+    """How a project asks people; what each means stands beside its field in `Project`."""
+
+    mode: str
+    asks_spans: bool
+    review_rounds: int
+    candidates_shown: int
+    order: str
+    cap_per_person: int | None
+    members_only: bool
+    gold_share: float
+    qualification_items: int
+    qualification_pass: float
+    disagreement_threshold: float
+    extra_raters: int
+    hold_minutes: int
+    assignment_days: int
+
+
+SETTINGS: tuple[str, ...] = tuple(ProjectSettings.__annotations__)
 
 
 @transaction.atomic
 def project_create(
-    *, name: str, actor: User | None, guidelines: str = "", raters_per_item: int = 1, rubric: str = DEFAULT_RUBRIC
+    *,
+    name: str,
+    actor: User | None,
+    guidelines: str = "",
+    raters_per_item: int = 1,
+    rubric: str = DEFAULT_RUBRIC,
+    **settings: Unpack[ProjectSettings],
 ) -> Project:
-    """A new project under the rubric in `rubrics/<rubric>.toml`. `raters_per_item` 0: gold answers alone score.
+    """A new project under a rubric, named as `rubric_found` takes it. `raters_per_item` 0: gold answers alone score.
 
-    Raises ValidationError for a name that is taken or empty.
+    Raises ValidationError for a name that is taken or empty, and for settings that are none.
     """
     project = Project(
         name=name.strip(),
         slug=_free_slug(name),
         guidelines=guidelines,
         raters_per_item=raters_per_item,
-        rubric_version=rubric_version(rubric=load_rubric(rubric)),
+        rubric_version=_rubric(rubric),
+        **settings,
     )
     _save(project)
     audit.record(actor=actor, action="annotations.project_created", target=project)
@@ -49,44 +70,73 @@ def project_create(
 
 @transaction.atomic
 def project_update(
-    *, project: Project, actor: User | None, name: str, guidelines: str, raters_per_item: int, rubric: str | None = None
+    *,
+    project: Project,
+    actor: User | None,
+    name: str | None = None,
+    guidelines: str | None = None,
+    raters_per_item: int | None = None,
+    rubric: str | None = None,
+    **settings: Unpack[ProjectSettings],
 ) -> Project:
-    """Change a project. Items open or close as they now have too few scores or enough. The address stays."""
+    """Change a project; what is left out stays. Items open or close as they now have too few scores or enough, and open ones
+    are put into the order that is now asked for. The address stays.
+    """
     # Not `no_key`: whoever scores here holds the project as it is until their score is counted.
-    project = Project.objects.select_for_update().get(pk=project.pk)
-    before = {"name": project.name, "raters_per_item": project.raters_per_item}
-    project.name, project.guidelines, project.raters_per_item = name.strip(), guidelines, raters_per_item
+    project = Project.objects.select_for_update(of=("self",)).select_related("rubric_version").get(pk=project.pk)
+    before = _told(project)
+    given = {"name": name, "guidelines": guidelines, "raters_per_item": raters_per_item}
+    for field, value in [*((field, value) for field, value in given.items() if value is not None), *settings.items()]:
+        setattr(project, field, value.strip() if field == "name" and isinstance(value, str) else value)
     if rubric:
-        project.rubric_version = rubric_version(rubric=load_rubric(rubric))
+        project.rubric_version = _rubric(rubric)
     _save(project)
-    if before["raters_per_item"] != raters_per_item:
-        _reopen(project)
-    after = {"name": project.name, "raters_per_item": project.raters_per_item}
-    audit.record(actor=actor, action="annotations.project_updated", target=project, detail={"from": before, "to": after})
+    changed = {field: value for field, value in _told(project).items() if value != before[field]}
+    _carry_out(project, changed, before)
+    detail: dict[str, object] = {"from": _short({field: before[field] for field in changed}), "to": _short(changed)}
+    audit.record(actor=actor, action="annotations.project_updated", target=project, detail=detail)
     return project
+
+
+def _carry_out(project: Project, changed: dict[str, object], before: dict[str, object]) -> None:
+    """What follows from a change of settings for the items that are there."""
+    compares = project.mode == Project.Mode.COMPARE
+    if compares and {"mode", "raters_per_item"} & set(changed):
+        comparing.comparisons_open(project=project)
+    elif "raters_per_item" in changed or (before["mode"] == Project.Mode.COMPARE and not compares):
+        items_reopened(project=project)
+    if "order" in changed:
+        positions_drawn(project=project)
+
+
+def _told(project: Project) -> dict[str, object]:
+    told: dict[str, object] = {field: getattr(project, field) for field in ("name", "guidelines", "raters_per_item", *SETTINGS)}
+    rubric = project.rubric_version
+    return told | {"rubric": f"{rubric.name}-{rubric.version}"}
+
+
+def _short(told: dict[str, object]) -> dict[str, object]:
+    """For the audit log: of long guidelines the start."""
+    return {field: value[:200] if isinstance(value, str) else value for field, value in told.items()}
+
+
+def _rubric(key: str) -> RubricVersion:
+    try:
+        return rubric_found(key=key)
+    except RubricRefused as refused:
+        raise ValidationError({"rubric": str(refused)}) from refused
 
 
 def _save(project: Project) -> None:
     """Raises ValidationError also where somebody else took the name in the same instant."""
+    if project.cap_per_person == 0:
+        raise ValidationError({"cap_per_person": "With a cap of 0 nobody could score; leave it empty for no cap."})
     project.full_clean()
     try:
         with transaction.atomic():
             project.save()
     except IntegrityError as error:
         raise ValidationError("There is a project of that name by now; choose another name.") from error
-
-
-def _reopen(project: Project) -> None:
-    """Set every item's `is_open` by the project's new number of raters; whoever's count it was stays as it is."""
-    items = Item.objects.filter(project=project)
-    items.filter(is_open=True, people_scores__gte=project.raters_per_item).update(is_open=False)
-    items.filter(is_open=False, people_scores__lt=project.raters_per_item).update(is_open=True)
-    closed = items.filter(is_open=False, people_scores__gt=0).count() if project.raters_per_item else 0
-    told = sum(project.progress.values_list("completed", flat=True))
-    first = project.progress.order_by("pk").first()
-    if first is not None:
-        # The sum over raters is what counts; one row carries the correction.
-        project.progress.filter(pk=first.pk).update(completed=F("completed") + closed - told)
 
 
 def _free_slug(name: str) -> str:

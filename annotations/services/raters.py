@@ -20,3 +20,8 @@ def gold_rater() -> Rater:
 
 def teacher_rater(*, name: str) -> Rater:
     return Rater.objects.get_or_create(kind=Rater.Kind.TEACHER, name=name[:150])[0]
+
+
+def adjudicator_rater(*, name: str) -> Rater:
+    """Whoever decides with all scores in view: by a person's user name; their blind scores are another rater's."""
+    return Rater.objects.get_or_create(kind=Rater.Kind.ADJUDICATOR, name=name[:150])[0]
