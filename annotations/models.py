@@ -244,6 +244,14 @@ class Item(models.Model):
             models.Index(fields=("project", "position"), name="item_gold", condition=models.Q(gold_score__isnull=False)),
             models.Index(fields=("revises",), name="item_revisions", condition=models.Q(revises__isnull=False)),
             models.Index(fields=("project", "-id"), name="item_flagged", condition=models.Q(open_flags__gt=0)),
+            models.Index(
+                fields=("project", "-spread", "id"),
+                name="item_disputed",
+                condition=models.Q(spread__gt=0, adjudicated_at=None),
+            ),
+            models.Index(
+                fields=("project", "-adjudicated_at"), name="item_adjudicated", condition=models.Q(adjudicated_at__isnull=False)
+            ),
             GinIndex(fields=("search",), name="item_search"),
         )
 
