@@ -28,6 +28,14 @@ class PersonOut(Schema):
     last_login: datetime | None
 
 
+class MeOut(PersonOut):
+    language: str = Field(description="Of the pages; empty: as the browser asks.")
+
+
+class MeChange(Schema):
+    language: str
+
+
 class PersonIn(Schema):
     username: str
     password: str
@@ -82,9 +90,18 @@ def caller(request: HttpRequest) -> User:
     return user
 
 
-@router.get("/me", response=PersonOut, auth=ApiAuth("annotator"))
+@router.get("/me", response=MeOut, auth=ApiAuth("annotator"))
 def me(request: HttpRequest) -> User:
     return caller(request)
+
+
+@router.patch("/me", response=MeOut, auth=ApiAuth("annotator"))
+def me_change(request: HttpRequest, payload: MeChange) -> User:
+    user: User = request.auth  # type: ignore[attr-defined]
+    try:
+        return services.user_set_language(user=user, language=payload.language, actor=user)
+    except ValueError as error:
+        raise HttpError(422, str(error)) from error
 
 
 @router.get("/people", response=list[PersonOut], auth=ApiAuth("admin"))

@@ -6,14 +6,15 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class Role(models.TextChoices):
     """Each role may do everything the ones before it may."""
 
-    ANNOTATOR = "annotator", "Annotator"
-    MEMBER = "member", "Team member"
-    ADMIN = "admin", "Admin"
+    ANNOTATOR = "annotator", _("Annotator")
+    MEMBER = "member", _("Team member")
+    ADMIN = "admin", _("Admin")
 
     @property
     def rank(self) -> int:
@@ -27,6 +28,8 @@ class UserManager(DjangoUserManager["User"]):
 
 class User(AbstractUser):
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.ANNOTATOR)
+    # Of the pages; empty: as the browser asks.
+    language = models.CharField(max_length=8, blank=True)
 
     objects: ClassVar[UserManager] = UserManager()
 

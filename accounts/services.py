@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.db import connection, transaction
 from django.utils import timezone
@@ -45,6 +46,17 @@ def user_set_role(*, user: User, role: str, actor: User | None) -> User:
     user.is_staff = user.is_superuser = is_admin
     user.save(update_fields=["role", "is_staff", "is_superuser"])
     audit.record(actor=actor, action="accounts.role_changed", target=user, detail={"from": before, "to": role})
+    return user
+
+
+@transaction.atomic
+def user_set_language(*, user: User, language: str, actor: User | None) -> User:
+    """The language of a person's pages; empty: as their browser asks. Raises ValueError for one that there is not."""
+    if language and language not in dict(settings.LANGUAGES):
+        raise ValueError(f"There is no language “{language}”; there are {', '.join(dict(settings.LANGUAGES))}.")
+    user.language = language
+    user.save(update_fields=["language"])
+    audit.record(actor=actor, action="accounts.language_changed", target=user, detail={"to": language})
     return user
 
 

@@ -7,6 +7,7 @@ urlpatterns = [
     path("login/", views.login_page, name="login"),
     path("logout/", views.logout, name="logout"),
     path("theme/", views.theme, name="theme"),
+    path("language/", views.language, name="language"),
     path("setup/<str:token>/", views.setup, name="setup"),
     path("password/", views.password, name="password"),
     path("tokens/", views.token_list, name="token-list"),

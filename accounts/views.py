@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import selectors, services, setup_link
 from accounts.forms import AuditFilterForm, FirstAdminForm, LoginForm, NewPersonForm, TokenForm
+from accounts.language import is_known, remember_language
 from accounts.models import Role, User
 from accounts.roles import public, role_required, signed_in_user
 from accounts.theme import remember_theme
@@ -43,12 +44,27 @@ def add_errors(form: Form, error: ValidationError, *, field: str) -> None:
 @public
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember light, dark or what the system prefers; back to where the person was."""
-    back = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        back = "/"
-    response = redirect(back)
+    response = redirect(_back(request))
     remember_theme(response, request.POST.get("theme", ""))
     return response
+
+
+@require_POST
+@public
+def language(request: HttpRequest) -> HttpResponse:
+    """Remember the language of the pages, for the person where there is one, and in this browser."""
+    chosen = request.POST.get("language", "")
+    if isinstance(request.user, User):
+        services.user_set_language(user=request.user, language=chosen if is_known(chosen) else "", actor=request.user)
+    response = redirect(_back(request))
+    remember_language(response, chosen)
+    return response
+
+
+def _back(request: HttpRequest) -> str:
+    back = request.POST.get("next", "/")
+    own = {request.get_host()}
+    return back if url_has_allowed_host_and_scheme(back, allowed_hosts=own, require_https=request.is_secure()) else "/"
 
 
 @sensitive_post_parameters("password", "again")

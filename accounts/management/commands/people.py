@@ -1,4 +1,4 @@
-"""Who may do what: `rlwhf people list | add | role | off | on`."""
+"""Who may do what: `rlwhf people list | add | role | language | off | on`."""
 
 import sys
 from typing import Any
@@ -24,9 +24,12 @@ class Command(BaseCommand):
         role = actions.add_parser("role", help="change what a person may do")
         role.add_argument("name")
         role.add_argument("role", choices=Role.values)
+        language = actions.add_parser("language", help="change the language of a person's pages")
+        language.add_argument("name")
+        language.add_argument("language", help='such as en or pt; "" for what the browser asks for')
         for name, text in (("off", "switch an account off"), ("on", "switch it on again")):
             actions.add_parser(name, help=text).add_argument("name")
-        for one in (add, role, *(actions.choices[name] for name in ("off", "on"))):
+        for one in (add, role, language, *(actions.choices[name] for name in ("off", "on"))):
             add_user_argument(one)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -59,6 +62,10 @@ class Command(BaseCommand):
         person = User.objects.filter(username=options["name"]).first()
         if person is None:
             raise CommandError(f"There is nobody named “{options['name']}”.")
+        if action == "language":
+            services.user_set_language(user=person, language=options["language"], actor=acting_user(options))
+            self.stdout.write(f"{person.username}: {person.language or 'as the browser asks'}.")
+            return
         role, active = (options["role"], None) if action == "role" else (None, action == "on")
         services.user_change(user=person, role=role, active=active, actor=acting_user(options))
         self.stdout.write(f"{person.username}: {person.role}, {'on' if person.is_active else 'off'}.")
