@@ -8,6 +8,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
+from annotations.desk_keys import sign
+
 register = template.Library()
 
 # Markdown without raw HTML; what comes out is cleaned all the same. No images: they would call other machines.
@@ -59,6 +61,20 @@ def chip(value: float | None, label: str = "") -> SafeString:
         return format_html('<span class="chip chip--none" title="{}">–</span>', label or "Not scored")
     nearest = min(CHIPS, key=lambda step: (abs(step - value), -step))
     return format_html('<span class="chip chip--{}" title="{}">{}</span>', CHIPS[nearest], label, signed(value))
+
+
+@register.simple_tag(takes_context=True)
+def kbd(context: dict[str, Any], action: str, number: int | None = None) -> SafeString:
+    """The key that this person has for an action of the desk: `{% kbd "skip" %}`, `{% kbd "overall" 3 %}`."""
+    name = action if number is None else f"{action}_{number}"
+    key = context["keys"].get(name, "")
+    return format_html('<kbd data-key-of="{}">{}</kbd>', name, sign(key)) if key else SafeString()
+
+
+@register.filter
+def keysign(key: str) -> str:
+    """A key as it is printed on a keyboard."""
+    return sign(key)
 
 
 @register.filter

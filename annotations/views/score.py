@@ -11,14 +11,17 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
-from annotations import selectors, services
+from annotations import desk_keys, selectors, services
 from annotations.forms import ScoreForm
 from annotations.models import Draft, Flag, Item, Project
 from annotations.services import ScoringRefused
+from annotations.views.desk_texts import TEXTS
+from annotations.views.modes import MODES
 
 
 @require_GET
@@ -43,6 +46,13 @@ def score_project(request: HttpRequest, slug: str) -> HttpResponse:
         "rubric": project.rubric_version.rubric,
         "progress": selectors.project_progress(project=project, user=user),
         "projects": selectors.scoring_projects(),
+        "keys": desk_keys.DEFAULT_KEYS,
+        "key_rows": desk_keys.sheet(
+            scopes=("desk", *MODES[project.mode].scopes),
+            dimensions=[dimension.label for dimension in project.rubric_version.rubric.dimensions],
+            keys=desk_keys.DEFAULT_KEYS,
+        ),
+        "texts": TEXTS,
         **(_scoring(item, project, user) if item else {}),
     }
     return render(request, "annotations/score.html", context)
@@ -105,14 +115,11 @@ def score_flag(request: HttpRequest, pk: int) -> HttpResponse:
 def score_draft(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep what is typed so far. 204 also when it is no longer wanted: the item has been scored since."""
     user, item = signed_in_user(request), _item(pk)
-    names = item.project.rubric_version.rubric.dimension_ids
     post = request.POST
     data = {
-        "overall": _whole(post.get("overall")),
-        "dimensions": {name: value for name in names if (value := _whole(post.get(f"dimension_{name}"))) is not None},
         "critique": post.get("critique", "").replace("\x00", "")[:20_000],
-        "cannot_verify": bool(post.get("cannot_verify")),
         "seconds": _number(post.get("seconds")),
+        **MODES[item.project.mode].draft(post, item.project),
     }
     services.draft_save(item=item, actor=user, data=data)
     return HttpResponse(status=204)
@@ -153,7 +160,7 @@ def _next(request: HttpRequest, project: Project, user: User, besides: list[str]
 
 def _answer(request: HttpRequest, project: Project, user: User, item: Item | None) -> dict[str, Any]:
     progress = selectors.project_progress(project=project, user=user)
-    context = _scoring(item, project, user) | {"project": project, "rubric": project.rubric_version.rubric} if item else {}
+    context = _scoring(item, project, user) if item else {}
     return {
         "item": item.pk if item else None,
         "html": render_to_string("annotations/_scoring.html", context, request) if item else "",
@@ -171,15 +178,21 @@ def _refused(request: HttpRequest, slug: str, reason: str, item: Item | None = N
 def _scoring(item: Item, project: Project, user: User) -> dict[str, Any]:
     """What the form of one item shows: the item, and the draft of this person."""
     draft = Draft.objects.filter(item=item, rater__user=user).first()
+    mode = MODES[project.mode]
     return {
         "item": item,
+        "project": project,
+        "rubric": project.rubric_version.rubric,
+        "keys": desk_keys.DEFAULT_KEYS,
+        "middle": mode.middle,
+        "submit_url": reverse(mode.submit, args=[item.pk]),
         "draft": draft,
         "drafted": draft.data if draft else {},
         "submission": uuid4(),
         "shown_at": int(time.time()),
-        "dimension_keys": list(zip(project.rubric_version.rubric.dimensions, "qwertyuiop", strict=False)),
         "reasons": Flag.Reason.choices,
         "values": (-2, -1, 0, 1, 2),
+        **mode.context(item, project, user),
     }
 
 
@@ -207,10 +220,6 @@ def _since(shown_at: str) -> float | None:
 def _count(text: str) -> int | None:
     """A number as the database counts: digits, and not too many of them."""
     return int(text) if text.isdecimal() and len(text) <= 18 else None
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text in {"-2", "-1", "0", "1", "2"} else None
 
 
 def _number(text: str | None) -> float:

@@ -1,0 +1,18 @@
+"""What the desk's scripts say. They hold no words of their own: `text("name", {…})` finds them here."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+# Names in {braces} are filled in by the script.
+TEXTS: dict[str, Promise] = {
+    "draft_saved": _("Draft saved."),
+    "draft_kept": _("Draft kept in this browser; the site did not answer."),
+    "draft_restored": _("Draft restored."),
+    "not_sent": _(
+        "{count} of your actions could not be sent; they are kept in this browser. "
+        "If you have been logged out, log in in another tab."
+    ),
+    "try_again": _("Try again"),
+    "refused": _("Item {item}: {error}"),
+    "choose_score": _("Choose an overall score first, or “cannot verify”."),
+}

@@ -1,0 +1,47 @@
+"""What each mode of a project puts on the scoring desk. Its script is `static/js/desk/<mode>.js` (see features.js there)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+
+from accounts.models import User
+from annotations.desk_keys import Scope
+from annotations.models import Item, Project
+
+
+def whole(text: str | None) -> int | None:
+    return int(text) if text in {"-2", "-1", "0", "1", "2"} else None
+
+
+def _nothing_more(_item: Item, _project: Project, _user: User) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Mode:
+    # The template between the frame of the form and its end; it includes the parts that it needs from annotations/desk/.
+    middle: str
+    # The name of the URL that takes the form, with the item's number.
+    submit: str
+    # What is kept of a form that is not submitted yet, besides critique and seconds; the template gets it as `drafted`.
+    draft: Callable[[QueryDict, Project], dict[str, Any]]
+    # What the template needs besides `item`, `project`, `rubric`, `drafted`, `keys`.
+    context: Callable[[Item, Project, User], dict[str, Any]] = _nothing_more
+    # Whose keys are in the sheet, besides those that every mode has.
+    scopes: tuple[Scope, ...] = ("score",)
+
+
+def score_draft(post: QueryDict, project: Project) -> dict[str, Any]:
+    names = project.rubric_version.rubric.dimension_ids
+    return {
+        "overall": whole(post.get("overall")),
+        "dimensions": {name: value for name in names if (value := whole(post.get(f"dimension_{name}"))) is not None},
+        "cannot_verify": bool(post.get("cannot_verify")),
+    }
+
+
+MODES: dict[str, Mode] = {
+    Project.Mode.SCORE: Mode("annotations/desk/_score.html", "annotations:score-submit", score_draft),
+}

@@ -1,0 +1,80 @@
+/* What one does with items, and what comes back: each action leaves the page at once and travels by the outbox. */
+import { tick } from "./clock.js";
+import { forget, stopSaving } from "./drafts.js";
+import { missing } from "./features.js";
+import { ask, pending, post } from "./outbox.js";
+import { allDone, desk, notice, progress, quiet, text, undoForm } from "./page.js";
+import { goOn, loadAhead, parse, show } from "./stage.js";
+import { besides, state } from "./state.js";
+
+/* ---- coming back ---- */
+const take = (answer) => {
+  progress(answer.progress);
+  const form = answer.html ? parse(answer.html) : null;
+  const item = form?.dataset.item;
+  if (form && state.dealt.has(item)) {
+    if (!state.shown && !state.ahead && !pending().length) fill();
+    return;
+  }
+  if (form && besides().includes(item)) return;
+  if (form && !state.shown) show(form);
+  else if (form) loadAhead(form);
+  else if (!state.shown && !pending().length) allDone.hidden = false;
+};
+
+/* Ask for an item, where the page lacks one. */
+export const fill = async () => {
+  try {
+    const { value } = await ask(`${desk.dataset.next}?${new URLSearchParams(besides().map((item) => ["besides", item]))}`);
+    take(value);
+  } catch { /* the next submission brings one */ }
+};
+
+const undone = (answer) => {
+  progress(answer.progress);
+  if (answer.html) {
+    forget(answer.item);
+    state.dealt.delete(String(answer.item));
+    if (state.shown) state.ahead = state.shown;
+    show(parse(answer.html));
+  }
+  notice("info", answer.said);
+};
+
+export const coming = {
+  arrived: (action, answer) => {
+    if (action.kind === "undo") return undone(answer);
+    forget(action.item);
+    take(answer);
+  },
+  refused: async (action, { item, error }) => {
+    state.dealt.delete(action.item);
+    notice("error", item ? text("refused", { item, error }) : error);
+    await fill();
+  },
+  sentElsewhere: fill,
+};
+
+/* ---- going out ---- */
+const act = (kind, url) => {
+  tick();
+  stopSaving();
+  quiet();
+  const form = state.shown;
+  const fields = [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
+  state.dealt.add(form.dataset.item);
+  goOn();
+  post({ kind, url, item: form.dataset.item, fields });
+};
+
+export const submit = (form) => {
+  const words = missing(form);
+  if (words) notice("warn", words);
+  else act("submit", form.action);
+};
+export const skip = (form) => act("skip", form.querySelector("[data-action=skip]").formAction);
+export const flag = (form) => act("flag", form.querySelector("[data-action=flag]").formAction);
+export const undo = () => {
+  quiet();
+  post({ kind: "undo", url: undoForm.action, item: "", fields: [] });
+};

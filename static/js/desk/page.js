@@ -1,0 +1,50 @@
+/* The page around the item: its parts, its words, its notices. */
+export const desk = document.getElementById("desk");
+export const stage = document.getElementById("stage");
+export const allDone = document.getElementById("all-done");
+export const undoForm = document.getElementById("undo");
+export const sheet = document.getElementById("keys");
+const notices = document.getElementById("notices");
+
+const told = (id) => JSON.parse(document.getElementById(id).textContent);
+/* Every word that a person reads comes from the template. */
+const texts = told("desk-texts");
+export const text = (name, values = {}) => texts[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+/* Which key does what for this person: {action: key}. */
+export const keysOf = told("desk-keys");
+
+/* The cookie's token first: logging in again in another tab changes it, and this page's own would then be refused. */
+const token = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? undoForm.elements.csrfmiddlewaretoken.value;
+export const withToken = (body) => {
+  body.set("csrfmiddlewaretoken", token());
+  return body;
+};
+export const REQUEST_MS = 20_000;
+
+export const quiet = () => notices.replaceChildren();
+export const notice = (kind, words, action) => {
+  const one = document.createElement("p");
+  one.className = `notice notice--${kind}`;
+  one.setAttribute("role", "alert");
+  one.textContent = `${words} `;
+  if (action) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn btn--small";
+    button.textContent = action.label;
+    button.addEventListener("click", () => { one.remove(); action.run(); });
+    one.append(button);
+  }
+  notices.replaceChildren(one);
+};
+
+export const progress = (values) => {
+  for (const [name, value] of Object.entries(values)) {
+    for (const place of document.querySelectorAll(`[data-progress="${name}"]`)) {
+      place.textContent = value.toLocaleString(document.documentElement.lang);
+    }
+  }
+  const bar = document.querySelector("#progress progress");
+  bar.max = values.items || 1;
+  bar.value = values.done;
+};
