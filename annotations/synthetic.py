@@ -30,28 +30,7 @@ WORDS = [
     "river", "mountain", "harbour", "treaty", "copper", "violin", "senate", "meadow", "theorem", "lantern", "orchard", "glacier",
     "railway", "cathedral", "parliament", "almanac", "compass", "furnace", "granite", "embassy", "monsoon", "pendulum",
 ]  # fmt: skip
-SYLLABLES = (
-    "ba",
-    "co",
-    "du",
-    "fe",
-    "gi",
-    "ha",
-    "jo",
-    "ku",
-    "le",
-    "mi",
-    "na",
-    "po",
-    "qui",
-    "ra",
-    "so",
-    "tu",
-    "ve",
-    "wi",
-    "xa",
-    "zo",
-)
+SYLLABLES = ["ba", "co", "du", "fe", "gi", "ha", "jo", "ku", "le", "mi", "na", "po", "qui", "ra", "so", "tu", "ve", "wi", "xa"]
 VOCABULARY = 20_000
 # Each with its share of the items, so that there are common and rare ones of everything.
 SOURCES = {f"model-{number}": 2.0**-number for number in range(7)} | {"model-rare": 0.001}
@@ -215,14 +194,14 @@ def _item_rows(load: Load) -> Iterator[Row]:
     chance = Random(load.seed + 1)  # noqa: S311 - nothing secret is drawn
     words, weights = _vocabulary(chance)
     for number, given in enumerate(_given(load)):
-        topic = " ".join(chance.choices(words, cum_weights=weights, k=4))
-        said = chance.choices(words, cum_weights=weights, k=48)
-        prompt = f"Question {number}: what is known about the {topic}?"
-        answer = ". ".join(" ".join(said[start : start + 12]).capitalize() for start in range(0, 48, 12)) + "."
-        yield _item_row(load, number, prompt, answer, given, chance)
+        drawn = chance.choices(words, cum_weights=weights, k=52)
+        yield _item_row(load, number, drawn, given, chance)
 
 
-def _item_row(load: Load, number: int, prompt: str, answer: str, given: list[tuple[int, int | None]], chance: Random) -> Row:
+def _item_row(load: Load, number: int, drawn: list[str], given: list[tuple[int, int | None]], chance: Random) -> Row:
+    topic, said = drawn[:4], drawn[4:]
+    prompt = f"Question {number}: what is known about the {' '.join(topic)}?"
+    answer = ". ".join(" ".join(said[start : start + 12]).capitalize() for start in range(0, len(said), 12)) + "."
     messages, source = [{"role": "user", "content": prompt}], _drawn(chance, SOURCES)
     hashed = content_hash(messages, answer, source)
     told = [overall for _, overall in given if overall is not None]
