@@ -110,12 +110,14 @@ def _refer(item: Item, project: Project, rater: Rater) -> None:
 
 
 def _unrefer(item: Item) -> None:
-    references = Score.objects.filter(item=item, rater__kind=Rater.Kind.ADJUDICATOR, metadata__gold=True)
-    references.filter(withdrawn_at=None).update(withdrawn_at=timezone.now())
-    if item.adjudicated_at is not None:
-        decided = Score.objects.filter(item=item, rater__kind=Rater.Kind.ADJUDICATOR).exclude(metadata__gold=True)
-        if (latest := decided.order_by("-pk").first()) is not None:
-            Score.objects.filter(pk=latest.pk).update(withdrawn_at=None)
+    """Withdraw the reference; the decision under it, if any, stands again."""
+    live = Score.objects.filter(item=item, rater__kind=Rater.Kind.ADJUDICATOR, metadata__gold=True, withdrawn_at=None)
+    earlier = live.order_by("-pk").first()
+    live.update(withdrawn_at=timezone.now())
+    while earlier is not None and earlier.metadata.get("gold"):
+        earlier = earlier.replaces
+    if earlier is not None and item.adjudicated_at is not None:
+        Score.objects.filter(pk=earlier.pk).update(withdrawn_at=None)
 
 
 def _count(project: Project, item: Item, change: int) -> None:

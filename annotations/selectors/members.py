@@ -1,0 +1,51 @@
+"""Who scores in a project, and how they stand there."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from accounts.models import User
+from annotations.models import Membership, Progress, Project, Rater, Turn
+
+
+@dataclass(frozen=True)
+class Member:
+    """How somebody stands in a project."""
+
+    user: User
+    rater: Rater | None
+    membership: Membership | None
+    progress: Progress | None
+    assigned: int
+    may_score: bool
+
+    @property
+    def is_paused(self) -> bool:
+        return self.membership is not None and not self.membership.is_active
+
+
+def member_users(*, project: Project) -> QuerySet[User]:
+    """Who may score here, or has: everybody who can log in, unless the project is for its members alone."""
+    users = User.objects.filter(is_active=True)
+    if project.members_only:
+        here = Q(rater__memberships__project=project) | Q(rater__progress__project=project)
+        users = users.filter(pk__in=User.objects.filter(here).values("pk"))
+    return users.order_by("username")
+
+
+def members_of(*, project: Project, users: list[User]) -> list[Member]:
+    """How these people stand in a project."""
+    raters = {rater.user_id: rater for rater in Rater.objects.filter(user__in=users)}
+    ids = [rater.pk for rater in raters.values()]
+    rows = {row.rater_id: row for row in Membership.objects.filter(project=project, rater__in=ids)}
+    done = {row.rater_id: row for row in Progress.objects.filter(project=project, rater__in=ids)}
+    turns = Turn.objects.filter(project=project, rater__in=ids, state=Turn.State.ASSIGNED)
+    assigned = dict(turns.values_list("rater").annotate(Count("pk")))
+    told = []
+    for user in users:
+        rater = raters.get(user.pk)
+        key = rater.pk if rater else 0
+        membership = rows.get(key)
+        may_score = membership.is_active if membership else not project.members_only
+        told.append(Member(user, rater, membership, done.get(key), assigned.get(key, 0), may_score))
+    return told
