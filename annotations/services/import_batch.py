@@ -32,36 +32,58 @@ class Counts:
     scores_known: int = 0
 
 
+def item_made(
+    *,
+    project: Project,
+    prompt: list[dict[str, Any]],
+    answer: str,
+    source_model: str = "",
+    stated_confidence: float | None = None,
+    gold_score: float | None = None,
+    **more: Any,
+) -> Item:
+    """An unsaved item, with all that follows from its content. `more` are columns that nothing follows from."""
+    hashed = content_hash(prompt, answer, source_model)
+    return Item(
+        project=project,
+        prompt=prompt,
+        prompt_text="\n\n".join(str(message["content"]) for message in prompt),
+        answer=answer,
+        source_model=source_model,
+        stated_confidence=stated_confidence,
+        content_hash=hashed,
+        prompt_hash=prompt_hash(prompt),
+        position=position_drawn(order=project.order, content_hash=hashed, stated_confidence=stated_confidence),
+        is_open=project.raters_per_item > 0 and gold_score is None,
+        gold_score=gold_score,
+        **more,
+    )
+
+
 def item_from_tuple(*, project: Project, one: RlwhfTuple) -> Item:
     """The unsaved item of a tuple."""
-    messages = one.messages
     document = one.document()
     metadata = document.get("metadata", {})
     about_item = {key: value for key, value in metadata.items() if key not in ITEM_FIELDS | SCORE_FIELDS}
     if one.reward is None:
         about_item |= {key: value for key, value in metadata.items() if key in SCORE_FIELDS}
     extra = {key: value for key, value in document.items() if key not in TUPLE_FIELDS}
-    hashed = content_hash(messages, one.answer, one.metadata.source_ai)
-    return Item(
+    gold = one.metadata.gold_score
+    return item_made(
         project=project,
-        prompt=messages,
-        prompt_is_text=isinstance(one.prompt, str),
-        prompt_text="\n\n".join(str(message["content"]) for message in messages),
+        prompt=one.messages,
         answer=one.answer,
         source_model=one.metadata.source_ai or "",
         stated_confidence=one.metadata.confidence_score,
+        gold_score=gold,
+        prompt_is_text=isinstance(one.prompt, str),
         gold_answers=one.gold_answers,
         knowledge=one.knowledge,
         knowledge_source=one.knowledge_source or "",
         entity=one.entity or "",
         metadata=extra | ({"metadata": about_item} if about_item else {}),
-        content_hash=hashed,
-        prompt_hash=prompt_hash(messages),
-        position=position_drawn(order=project.order, content_hash=hashed, stated_confidence=one.metadata.confidence_score),
-        is_open=project.raters_per_item > 0 and one.metadata.gold_score is None,
-        gold_score=one.metadata.gold_score,
         gold_note=one.metadata.gold_note or "",
-        is_qualification=bool(one.metadata.qualification) and one.metadata.gold_score is not None,
+        is_qualification=bool(one.metadata.qualification) and gold is not None,
     )
 
 

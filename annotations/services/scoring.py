@@ -100,7 +100,6 @@ def score_submit(
     marks = _marks(locked, spans)
     standing_score = before[0] if before else None
     if standing_score is not None:
-        revisions.revision_withdraw(score=standing_score)
         Score.objects.filter(pk=standing_score.pk).update(withdrawn_at=timezone.now())
     score = Score.objects.create(
         item_id=locked.pk,
@@ -126,9 +125,8 @@ def score_submit(
         Turn.State.SCORED,
         Change(scored=int(is_new), completed=closed, gold=int(is_new and locked.is_gold), seconds=score.seconds or 0.0),
     )
-    if revised_answer and locked.iteration < place.review_rounds:
-        revisions.revision_create(score=score, item=item, rater=rater)
     audit.record(actor=actor, action="annotations.item_scored", target=item, detail={"score": score.pk})
+    revisions.revision_exchange(was=standing_score, score=score)
     return score
 
 

@@ -69,7 +69,6 @@ def _undo_score(item: LockedItem, rater: Rater) -> Score | Ranking | None:
     score = Score.objects.filter(item=item.pk, rater=rater, withdrawn_at=None).select_related("replaces").first()
     if score is None:
         return None
-    revisions.revision_withdraw(score=score)
     now = timezone.now()
     Score.objects.filter(pk=score.pk).update(withdrawn_at=now)
     earlier = score.replaces
@@ -77,6 +76,7 @@ def _undo_score(item: LockedItem, rater: Rater) -> Score | Ranking | None:
         Score.objects.filter(pk=earlier.pk).update(withdrawn_at=None)
         item_counted(item, people=item.people_scores, overalls=_overalls(item))
         count(item, Change(seconds=-(score.seconds or 0.0)))
+        revisions.revision_exchange(was=score, score=earlier)
         return earlier
     data = {
         "overall": None if score.overall is None else int(score.overall),
@@ -90,6 +90,7 @@ def _undo_score(item: LockedItem, rater: Rater) -> Score | Ranking | None:
     Draft.objects.update_or_create(item_id=item.pk, rater=rater, defaults={"data": data, "updated_at": now})
     opened = item_counted(item, people=item.people_scores - 1, overalls=_overalls(item))
     count(item, Change(scored=-1, completed=opened, gold=-int(item.is_gold), seconds=-(score.seconds or 0.0)))
+    revisions.revision_exchange(was=score, score=None)
     return None
 
 
