@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
 
@@ -16,8 +17,8 @@ class LoginForm(AuthenticationForm):
     """Django's own, with the cursor in the first field and a plain sentence for a wrong password."""
 
     error_messages = {
-        "invalid_login": "That name and password do not go together. Both are case-sensitive.",
-        "inactive": "This account is switched off; ask an admin.",
+        "invalid_login": _("That name and password do not go together. Both are case-sensitive."),
+        "inactive": _("This account is switched off; ask an admin."),
     }
 
 

@@ -10,6 +10,7 @@ from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -100,7 +101,7 @@ def password(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         services.user_set_password(user=user, password=form.cleaned_data["new_password1"], actor=user)
         update_session_auth_hash(request, user)
-        messages.success(request, "Your password is changed. Other browsers that were logged in as you are logged out.")
+        messages.success(request, _("Your password is changed. Other browsers that were logged in as you are logged out."))
         return redirect("accounts:password")
     return render(request, "accounts/password.html", {"form": form}, status=422 if form.is_bound else 200)
 

@@ -3,20 +3,21 @@
 from dataclasses import dataclass
 
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_noop
 
 from accounts.links import page_for
 from accounts.models import User
 
 LOOP = (
-    ("Home", "dashboards:home"),
-    ("Items", "annotations:item-list"),
-    ("Score", "annotations:score"),
-    ("Data", "annotations:dataset-list"),
-    ("Train", "training:run-list"),
-    ("Evaluate", "evaluation:scorecard-list"),
-    ("Models", "training:artifact-list"),
+    (gettext_noop("Home"), "dashboards:home"),
+    (gettext_noop("Items"), "annotations:item-list"),
+    (gettext_noop("Score"), "annotations:score"),
+    (gettext_noop("Data"), "annotations:dataset-list"),
+    (gettext_noop("Train"), "training:run-list"),
+    (gettext_noop("Evaluate"), "evaluation:scorecard-list"),
+    (gettext_noop("Models"), "training:artifact-list"),
 )
-BEHIND = (("Jobs", "jobs:job-list"),)
+BEHIND = ((gettext_noop("Jobs"), "jobs:job-list"),)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Link:
 
 def _links(user: User, path: str, names: tuple[tuple[str, str], ...]) -> list[Link]:
     pages = [(label, page_for(user, name)) for label, name in names]
-    return [Link(label, url, path == url if url == "/" else path.startswith(url)) for label, url in pages if url]
+    return [Link(gettext(label), url, path == url if url == "/" else path.startswith(url)) for label, url in pages if url]
 
 
 def navigation(request: HttpRequest) -> dict[str, list[Link]]:

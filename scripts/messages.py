@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -29,6 +30,7 @@ KEYWORDS = DEFAULT_KEYWORDS | {
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
+THE_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 # %(name)s and %s: what is put in must be in the translation too.
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%[sd]")
 
@@ -117,6 +119,10 @@ def update(path: Path, wanted: Catalog) -> Catalog:
     catalog = read(path)
     catalog.update(wanted, no_fuzzy_matching=True)
     catalog.obsolete.clear()
+    # Always the same day: who changed what, and when, is for version control.
+    catalog.creation_date = catalog.revision_date = THE_DAY
+    catalog.header_comment = f"# RLWHF in {catalog.locale.display_name if catalog.locale else path.parent.parent.name}."
+    catalog.last_translator = catalog.language_team = catalog.msgid_bugs_address = "RLWHF"
     out = io.BytesIO()
     write_po(out, catalog, width=120, sort_output=True, ignore_obsolete=True, no_location=True, omit_header=False)
     path.write_bytes(out.getvalue())
@@ -127,7 +133,7 @@ def update(path: Path, wanted: Catalog) -> Catalog:
 def read(path: Path) -> Catalog:
     language = path.parent.parent.name
     if not path.exists():
-        return Catalog(locale=language, project="RLWHF", charset="utf-8", fuzzy=False)
+        return Catalog(locale=language, project="RLWHF", version="1", charset="utf-8", fuzzy=False)
     with path.open("rb") as file:
         return read_po(file, locale=language)
 
