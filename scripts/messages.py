@@ -8,6 +8,7 @@ Needs Babel (with the test dependencies) and none of GNU gettext's tools. To add
 """
 
 import argparse
+import ast
 import io
 import os
 import re
@@ -20,6 +21,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from django import setup
+from django.utils.translation.template import templatize
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("accounts", "annotations", "dashboards", "evaluation", "jobs", "rlwhf_site", "training")
@@ -35,48 +38,35 @@ THE_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%[sd]")
 
 
-def messages() -> Iterator[tuple[str, int, str | tuple[str, ...], str | None]]:
-    """(file, line, message or its plural forms, context) of everything that is marked."""
+# (file, message or its singular and plural, context) of everything that is marked.
+Found = tuple[str, str | tuple[str, ...], str | None]
+
+
+def messages() -> Iterator[Found]:
     for path in sorted(path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts):
-        yield from _of_source(path, path.read_text(encoding="utf-8"))
+        with path.open("rb") as source:
+            for _, message, _, context in extract("python", source, keywords=KEYWORDS):
+                yield path.relative_to(ROOT).as_posix(), message, context
     for path in sorted((ROOT / "templates").rglob("*.html")):
-        yield from _of_source(path, _as_python(path))
+        yield from _of_template(path)
 
 
-def _as_python(path: Path) -> str:
-    """A template as the calls of gettext in it, by Django's own reading of its tags."""
-    from django.utils.translation.template import templatize  # needs settings, which main() sets up
-
-    return templatize(path.read_text(encoding="utf-8"), origin=str(path))
+# Django reads a template as calls of gettext between runs of X, which is no Python; each call stands on its own.
+CALL = re.compile(r"\b(?:gettext|ngettext|pgettext|npgettext)\((?:[^()\"']|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')*\)")
 
 
-def _of_source(path: Path, source: str) -> Iterator[tuple[str, int, str | tuple[str, ...], str | None]]:
-    method = "python" if path.suffix == ".py" else _calls
-    for line, message, _, context in extract(method, io.BytesIO(source.encode()), keywords=KEYWORDS):
-        yield path.relative_to(ROOT).as_posix(), line, message, context
-
-
-# templatize leaves calls between runs of X, which is no Python; each call stands on its own.
-CALL = re.compile(r"\b(gettext|ngettext|pgettext|npgettext)\((?:[^()\"']|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')*\)")
-
-
-def _calls(source: io.BytesIO, keywords: object, tags: object, options: object) -> Iterator[tuple[int, str, object, list[str]]]:
-    text = source.read().decode()
-    for found in CALL.finditer(text.replace("u'", "'").replace('u"', '"')):
-        line = text.count("\n", 0, found.start()) + 1
-        for _, name, message, comments in _python(found[0]):
-            yield line, name, message, comments
-
-
-def _python(call: str) -> Iterator[tuple[int, str, object, list[str]]]:
-    from babel.messages.extract import extract_python
-
-    yield from extract_python(io.BytesIO(call.encode()), list(KEYWORDS), [], {})
+def _of_template(path: Path) -> Iterator[Found]:
+    for call in CALL.findall(templatize(path.read_text(encoding="utf-8"), origin=str(path))):
+        tree = ast.parse(call.strip(), mode="eval").body
+        assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
+        texts = [one.value for one in tree.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        context = texts.pop(0) if tree.func.id in {"pgettext", "npgettext"} else None
+        yield path.relative_to(ROOT).as_posix(), tuple(texts) if len(texts) > 1 else texts[0], context
 
 
 def template() -> Catalog:
     catalog = Catalog(project="RLWHF", charset="utf-8", fuzzy=False)
-    for file, _, message, context in messages():
+    for file, message, context in messages():
         # Without line numbers: they would change with every edit.
         catalog.add(message, locations=[(file, 0)], context=context)
     return catalog
@@ -95,7 +85,7 @@ def problems(language: str, catalog: Catalog, wanted: Catalog) -> list[str]:
             found.append(f"{language}: not translated: {key[0]!r}")
             continue
         ids = one.id if isinstance(one.id, tuple | list) else (one.id,)
-        if any(_placeholders(form) != _placeholders(ids[-1]) for form in forms):
+        if any(_placeholders(str(form)) != _placeholders(ids[-1]) for form in forms):
             found.append(f"{language}: other placeholders than the original: {key[0]!r}")
     return sorted(found)
 
@@ -144,9 +134,7 @@ def main() -> int:
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rlwhf_site.settings")
-    import django
-
-    django.setup()
+    setup()
     wanted = template()
     found = []
     for folder in sorted((ROOT / "locale").glob("*/LC_MESSAGES")):
