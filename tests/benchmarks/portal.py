@@ -1,14 +1,15 @@
 """How fast the portal is when it is full: `python -m tests.benchmarks.portal`.
 
 Starts a throw-away PostgreSQL and a granian server on loopback, fills them (100,000 items and 200,000 scores unless told
-otherwise), and lets 20 people work at once: first as fast as they can, then with a second of thought between two scores.
-Prints the time of "submit and get the next item" and of the home page, and the memory of the web process. The people run
+otherwise), and lets 50 people work at once, with five seconds of thought between two scores, with one, and as fast as
+they can; a thought lasts from half to one and a half of what it is said to. Prints the time of "submit and get the next item" and of the home page, and the memory of the web process. The people run
 on the same machine as the site, so they take some of its time.
 """
 
 import argparse
 import http.client
 import os
+import random
 import re
 import shutil
 import socket
@@ -57,7 +58,7 @@ class Person:
         ahead = int(re.search(r'"item": (\d+)', self._json("GET", f"/score/in/{slug}/next/?besides={shown}"))[1])
         times = []
         while len(times) < rounds and time.monotonic() < stop_at:
-            time.sleep(pause)
+            time.sleep(pause * random.uniform(0.5, 1.5))
             fields = {"submission": str(uuid4()), "overall": "1", "critique": "Measured.", "seconds": "3", "besides": str(ahead)}
             began = time.perf_counter()
             answer = self._json("POST", f"/score/items/{shown}/submit/", fields)
@@ -122,7 +123,7 @@ def measure(person: Person, *, path: str | None, rounds: int, pause: float, stop
         return person.score("synthetic", rounds, pause, stop_at)
     times = []
     while len(times) < rounds and time.monotonic() < stop_at:
-        time.sleep(pause)
+        time.sleep(pause * random.uniform(0.5, 1.5))
         began = time.perf_counter()
         person.get(path)
         times.append(time.perf_counter() - began)
@@ -150,7 +151,7 @@ def site(options: argparse.Namespace) -> Iterator[tuple[int, psutil.Process]]:
             port = probe.getsockname()[1]
         web = subprocess.Popen(
             [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port),
-             "--no-access-log", "--log-level", "warning", "rlwhf_site.asgi:application"], cwd=ROOT,
+             "--workers", str(options.web_workers), "--no-access-log", "--log-level", "warning", "rlwhf_site.asgi:application"], cwd=ROOT,
         )  # fmt: skip
         try:
             wait_for(port)
@@ -197,7 +198,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--scores", type=int, default=200_000)
-    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--people", type=int, default=50)
+    parser.add_argument("--web-workers", type=int, default=1, help="as of `rlwhf up`")
+    parser.add_argument("--thought", type=float, nargs="*", default=[5, 1, 0], help="seconds between two requests of a person")
+    parser.add_argument("--pages", nargs="*", choices=PAGES, default=list(PAGES))
     parser.add_argument("--rounds", type=int, default=30, help="per person and measurement")
     parser.add_argument("--limit", type=float, default=60, help="seconds per measurement at most")
     options = parser.parse_args()
@@ -206,10 +210,11 @@ def main() -> None:
         people = [Person(port, f"synthetic-{number:03}") for number in range(options.people)]
         title = f"what, by {options.people} people at once"
         print(f"{title:52} {'n':>6} {'p50 ms':>8} {'p95 ms':>8} {'max ms':>8} {'per s':>8} {'cpu ms':>8}")
-        for label, pause in (("no pause", 0.0), ("1 s of thought", 1.0)):
-            for name, path in PAGES.items():
+        for pause in options.thought:
+            label = f"{pause:g} s of thought" if pause else "no pause"
+            for name in options.pages:
                 began = time.monotonic()
-                work = partial(measure, path=path, rounds=options.rounds, pause=pause, stop_at=began + options.limit)
+                work = partial(measure, path=PAGES[name], rounds=options.rounds, pause=pause, stop_at=began + options.limit)
                 worked = cpu_seconds(web)
                 times = at_once(people, work)
                 show(f"{name} ({label})", times, time.monotonic() - began, cpu_seconds(web) - worked)
