@@ -2,8 +2,9 @@
 
 Starts a throw-away PostgreSQL and a granian server on loopback, fills them (100,000 items and 200,000 scores unless told
 otherwise), and lets 50 people work at once, with five seconds of thought between two scores, with one, and as fast as
-they can; a thought lasts from half to one and a half of what it is said to. Prints the time of "submit and get the next item" and of the home page, and the memory of the web process. The people run
-on the same machine as the site, so they take some of its time.
+they can; a thought lasts from half to one and a half of what it is said to. Prints the time of "submit and get the next
+item", of the home page and of the items page, and the memory of the web process. The people run on the same machine as
+the site, so they take some of its time.
 """
 
 import argparse
@@ -151,7 +152,8 @@ def site(options: argparse.Namespace) -> Iterator[tuple[int, psutil.Process]]:
             port = probe.getsockname()[1]
         web = subprocess.Popen(
             [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port),
-             "--workers", str(options.web_workers), "--no-access-log", "--log-level", "warning", "rlwhf_site.asgi:application"], cwd=ROOT,
+             "--workers", str(options.web_workers), "--no-access-log", "--log-level", "warning", "rlwhf_site.asgi:application"],
+            cwd=ROOT,
         )  # fmt: skip
         try:
             wait_for(port)
