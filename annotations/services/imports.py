@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import User
 from annotations.models import Import, Project
+from annotations.services.comparing import comparisons_open
 from annotations.services.import_batch import Batch, Counts
 from annotations.tuples import Problem, RlwhfTuple, parse_line
 from jobs.models import Job
@@ -90,6 +91,8 @@ def import_carry_out(*, record: Import, path: Path, tell: Tell | None = None) ->
             # One import of a project at a time: two that hold the same items would wait for each other crosswise.
             project = Project.objects.select_for_update(no_key=True).get(pk=record.project_id)
             report = _read(Batch(project=project, rater_name=record.rater_name), file, path, refusals, tell)
+            if project.mode == Project.Mode.COMPARE and report.items_added:
+                comparisons_open(project=project)
             record.report, record.finished_at = asdict(report), timezone.now()
             record.refused_path = str(refused_path) if report.refused else ""
             record.save(update_fields=["report", "finished_at", "refused_path"])

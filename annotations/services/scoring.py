@@ -17,24 +17,20 @@ from annotations.rubric import HIGHEST, LOWEST
 from annotations.services import revisions
 from annotations.services.claims import hold_again, item_claimed
 from annotations.services.raters import person_rater
-from annotations.services.standing import NOT_A_MEMBER, PAUSED, standing
+from annotations.services.standing import standing
 from annotations.services.turns import (
     Change,
     LockedItem,
     ScoringRefused,
     item_counted,
     item_locked,
+    may_score,
     sane_seconds,
     settle,
     storable,
     told_by_people,
 )
 from annotations.spans import spans_checked
-
-REFUSALS = {
-    PAUSED: "You are paused in this project; ask whoever leads it.",
-    NOT_A_MEMBER: "This project is for its members alone; ask whoever leads it to add you.",
-}
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,9 @@ def score_submit(
     known = next((score for score in before if score.submission == submission), None)
     if known is not None:
         return _own(known, rater, locked)
-    _may_score(locked)
+    may_score(locked)
+    if place.mode == Project.Mode.COMPARE:
+        raise ScoringRefused("This project compares answers; rank them instead.")
     _check(locked, overall, dimensions or {}, cannot_verify)
     revised_answer = storable(revised_answer)
     if revised_answer and place.mode != Project.Mode.REVIEW:
@@ -183,19 +181,6 @@ def draft_save(*, item: Item, actor: User, data: Mapping[str, Any]) -> Draft | N
     if not hold_again(item=item, rater_id=rater.pk, until=now + timedelta(minutes=minutes)):
         return None
     return Draft.objects.update_or_create(item=item, rater=rater, defaults={"data": dict(data), "updated_at": now})[0]
-
-
-def _may_score(item: LockedItem) -> None:
-    if item.is_deleted:
-        raise ScoringRefused("This item has been deleted in the meantime.")
-    if item.state == Turn.State.REVEALED:
-        raise ScoringRefused("You have seen the others' scores of this item, so you can no longer score it blind.")
-    if item.state == Turn.State.WROTE:
-        raise ScoringRefused("You wrote this answer, so others score it.")
-    place = item.place
-    # Whoever has the item in hand was let in when they got it; that work is taken.
-    if item.state is None and place.refusal in REFUSALS:
-        raise ScoringRefused(REFUSALS[place.refusal])
 
 
 def _own(known: Score, rater: Rater, item: LockedItem) -> Score:

@@ -13,10 +13,14 @@ from django.utils import timezone
 from accounts.models import User
 from annotations.models import Item, RubricVersion, Score, Turn
 from annotations.rubric import Rubric
-from annotations.services.standing import Standing, standing
+from annotations.services.standing import NOT_A_MEMBER, PAUSED, Standing, standing
 
 # A page left open over lunch says nothing about how long the item took.
 LONGEST_SECONDS = 1800.0
+REFUSALS = {
+    PAUSED: "You are paused in this project; ask whoever leads it.",
+    NOT_A_MEMBER: "This project is for its members alone; ask whoever leads it to add you.",
+}
 
 
 class ScoringRefused(ValueError):  # noqa: N818 - reads as what happened
@@ -82,6 +86,20 @@ def item_locked(*, item: Item, user: User) -> LockedItem:
     if row is None:
         raise Item.DoesNotExist(f"There is no item {item.pk} any more.")
     return LockedItem(place, *row)
+
+
+def may_score(item: LockedItem) -> None:
+    """Raises ScoringRefused where this person may not judge the item (any more)."""
+    if item.is_deleted:
+        raise ScoringRefused("This item has been deleted in the meantime.")
+    if item.state == Turn.State.REVEALED:
+        raise ScoringRefused("You have seen the others' scores of this item, so you can no longer score it blind.")
+    if item.state == Turn.State.WROTE:
+        raise ScoringRefused("You wrote this answer, so others score it.")
+    place = item.place
+    # Whoever has the item in hand was let in when they got it; that work is taken.
+    if item.state is None and place.refusal in REFUSALS:
+        raise ScoringRefused(REFUSALS[place.refusal])
 
 
 @dataclass(frozen=True)
