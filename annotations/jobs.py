@@ -1,19 +1,22 @@
-"""The kinds of background job that annotations has. Both are done by a management command in a child process."""
+"""The kinds of background job that annotations has. Each is done by a management command in a child process."""
 
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
+from django.urls import reverse
 
 from annotations.dataset_files import Written
 from annotations.gate import Verdict
-from annotations.models import DatasetVersion, Import
-from annotations.services import DatasetRefused, dataset_publish, dataset_refuse
+from annotations.models import DatasetVersion, Import, QualityReport
+from annotations.services import DatasetRefused, dataset_publish, dataset_refuse, quality_publish
 from annotations.services.datasets import Built
+from annotations.services.quality import Computed
 from jobs.kinds import JobKind, Launch, Outcome, django_child
 from jobs.models import Job
 
 REFUSAL = "refusal.json"
+QUALITY = "quality.json"
 
 
 class ItemImport(JobKind):
@@ -44,6 +47,28 @@ class DatasetBuild(JobKind):
     def url(self, job: Job) -> str | None:
         version = DatasetVersion.objects.filter(pk=job.payload["dataset"]).first()
         return version.get_absolute_url() if version else None
+
+
+class Quality(JobKind):
+    """`quality --report`: the child computes the report into its folder, and it is kept when the job ends."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        return Launch(argv=django_child("quality", "--report", str(job.payload["report"]), "--folder", str(folder)))
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        report = QualityReport.objects.filter(pk=job.payload["report"]).first()
+        if outcome.succeeded and report:
+            stored = cast(dict[str, Any], _read_json(Path(job.folder) / QUALITY))
+            quality_publish(report=report, computed=Computed(stored["last_score"], stored["data"]))
+
+    def url(self, job: Job) -> str | None:
+        report = QualityReport.objects.filter(pk=job.payload["report"]).select_related("project").first()
+        return reverse("annotations:project-quality", args=[report.project.slug]) if report else None
+
+
+def quality_file(computed: Computed) -> bytes:
+    """What the child hands over about a report that it computed; too long for a job's result."""
+    return orjson.dumps({"last_score": computed.last_score, "data": computed.data})
 
 
 def _version_of(job: Job) -> DatasetVersion:

@@ -1,6 +1,18 @@
 from django.urls import path
 
-from annotations.views import datasets, imports, items, projects, score
+from annotations.views import (
+    adjudication,
+    datasets,
+    gold_items,
+    imports,
+    items,
+    members,
+    projects,
+    qualification,
+    quality,
+    rubrics,
+    score,
+)
 
 app_name = "annotations"
 urlpatterns = [
@@ -13,6 +25,36 @@ urlpatterns = [
     path("items/projects/<slug:slug>/", projects.project_detail, name="project-detail"),
     path("items/projects/<slug:slug>/edit/", projects.project_edit, name="project-edit"),
     path("items/projects/<slug:slug>/gold/", projects.project_gold, name="project-gold"),
+    path("items/projects/<slug:slug>/quality/", quality.project_quality, name="project-quality"),
+    path("items/projects/<slug:slug>/quality/compute/", quality.project_quality_compute, name="project-quality-compute"),
+    path("items/projects/<slug:slug>/quality/annotators.csv", quality.project_quality_csv, name="project-quality-csv"),
+    path(
+        "items/projects/<slug:slug>/quality/annotators/<int:pk>/",
+        quality.project_quality_annotator,
+        name="project-quality-annotator",
+    ),
+    path("items/projects/<slug:slug>/people/", members.member_list_page, name="member-list"),
+    path("items/projects/<slug:slug>/people/add/", members.member_add_page, name="member-add"),
+    path("items/projects/<slug:slug>/people/<int:pk>/", members.member_update, name="member-update"),
+    path("items/projects/<slug:slug>/gold-items/", gold_items.gold_item_list_page, name="gold-item-list"),
+    path("items/projects/<slug:slug>/gold-items/candidates/", gold_items.gold_item_candidates, name="gold-item-candidates"),
+    path("items/projects/<slug:slug>/adjudicate/", adjudication.adjudicate_next, name="adjudicate"),
+    path("items/projects/<slug:slug>/adjudicate/decisions/", adjudication.decision_list_page, name="decision-list"),
+    path("items/projects/<slug:slug>/adjudicate/<int:pk>/", adjudication.adjudicate_item, name="adjudicate-item"),
+    path(
+        "items/projects/<slug:slug>/adjudicate/<int:pk>/send-back/",
+        adjudication.adjudicate_send_back,
+        name="adjudicate-send-back",
+    ),
+    path("items/projects/<slug:slug>/adjudicate/<int:pk>/undo/", adjudication.adjudicate_undo, name="adjudicate-undo"),
+    path("items/projects/<slug:slug>/rubric/", rubrics.rubric_detail, name="rubric-detail"),
+    path("items/projects/<slug:slug>/rubric/edit/", rubrics.rubric_edit_page, name="rubric-edit"),
+    path("items/projects/<slug:slug>/rubric/use/", rubrics.rubric_use_page, name="rubric-use"),
+    path("items/projects/<slug:slug>/rubric/upload/", rubrics.rubric_upload, name="rubric-upload"),
+    path("items/projects/<slug:slug>/rubric/download/", rubrics.rubric_download, name="rubric-download"),
+    path("items/projects/<slug:slug>/rubric/compare/", rubrics.rubric_compare, name="rubric-compare"),
+    path("items/<int:pk>/gold/", gold_items.gold_item_set, name="gold-item-set"),
+    path("items/<int:pk>/gold/clear/", gold_items.gold_item_clear, name="gold-item-clear"),
     path("items/flags/<int:pk>/resolve/", items.flag_resolve, name="flag-resolve"),
     path("items/<int:pk>/", items.item_detail, name="item-detail"),
     path("items/<int:pk>/reveal/", items.item_reveal, name="item-reveal"),
@@ -23,6 +65,7 @@ urlpatterns = [
     path("score/items/<int:pk>/draft/", score.score_draft, name="score-draft"),
     path("score/in/<slug:slug>/", score.score_project, name="score-project"),
     path("score/in/<slug:slug>/next/", score.score_next, name="score-next"),
+    path("score/in/<slug:slug>/qualification/", qualification.qualification, name="qualification"),
     path("score/in/<slug:slug>/undo/", score.score_undo, name="score-undo"),
     path("data/", datasets.dataset_list, name="dataset-list"),
     path("data/new/", datasets.dataset_build, name="dataset-build"),

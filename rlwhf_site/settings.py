@@ -204,6 +204,7 @@ USE_I18N = True
 JOB_KINDS = {
     "annotations.import": "annotations.jobs.ItemImport",
     "annotations.dataset": "annotations.jobs.DatasetBuild",
+    "annotations.quality": "annotations.jobs.Quality",
     "training.run": "training.jobs.TrainingRun",
     "training.generate": "training.jobs.AnswerGeneration",
     "evaluation.scorecard": "evaluation.jobs.ScorecardEvaluation",

@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from annotations.api import datasets, items, projects, scores
+from annotations.api import datasets, items, projects, quality, scores
 
 router = Router(tags=["annotations"])
-for part in (projects, items, scores, datasets):
+for part in (projects, items, scores, datasets, quality):
     router.add_router("", part.router)

@@ -14,6 +14,7 @@ from annotations.services.datasets import (
 from annotations.services.gold import gold_score
 from annotations.services.imports import ImportReport, import_carry_out, import_queue, item_import
 from annotations.services.projects import project_create, project_update
+from annotations.services.quality import quality_compute, quality_publish, quality_queue, quality_run
 from annotations.services.rubrics import rubric_version
 from annotations.services.scoring import (
     Handout,
@@ -53,6 +54,10 @@ __all__ = [
     "item_skip",
     "project_create",
     "project_update",
+    "quality_compute",
+    "quality_publish",
+    "quality_queue",
+    "quality_run",
     "rubric_version",
     "score_submit",
     "score_undo",

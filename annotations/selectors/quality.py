@@ -1,0 +1,69 @@
+"""What pages, API and commands read about the quality of a project's scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotations.models import Item, Project, QualityReport, Rater, Score
+from annotations.quality_report import reading
+
+DISPUTED_SHOWN = 25
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A project's newest report, and the one that is under way or has failed since."""
+
+    project: Project
+    report: QualityReport | None
+    later: QualityReport | None
+    # Scores by people that came after the report was computed.
+    newer: int
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.report.data if self.report else {}
+
+
+def quality_latest(*, project: Project) -> Quality:
+    reports = QualityReport.objects.filter(project=project).select_related("job", "requested_by").order_by("-pk")
+    ready = reports.exclude(ready_at=None).first()
+    later = reports.filter(ready_at=None, pk__gt=ready.pk if ready else 0).first()
+    seen = ready.last_score if ready else 0
+    newer = Score.objects.live().filter(item__project=project, item__deleted_at=None, rater__kind=Rater.Kind.PERSON, pk__gt=seen)
+    return Quality(project, ready, later, newer.count())
+
+
+def rater_names(report: Mapping[str, Any]) -> dict[int, str]:
+    """The names, as they are now, of the annotators in a report."""
+    return dict(Rater.objects.filter(pk__in=[one["rater"] for one in report.get("annotators", [])]).values_list("pk", "name"))
+
+
+def disputed_items(report: Mapping[str, Any], *, shown: int = DISPUTED_SHOWN) -> list[tuple[Item, dict[str, Any]]]:
+    """The most disputed items that wait for nobody's blind score any more, and that nobody has decided."""
+    rows = report.get("consensus", {}).get("disputed", [])
+    waiting_for_none = Item.objects.filter(is_open=False, adjudicated_at=None).only("pk", "prompt_text", "source_model")
+    items = waiting_for_none.in_bulk([row["item"] for row in rows])
+    return [(items[row["item"]], row) for row in rows if row["item"] in items][:shown]
+
+
+def quality_document(quality: Quality) -> dict[str, Any]:
+    """The newest report as others read it: with names, readings, and how far it is behind; without the chart's raw material."""
+    document: dict[str, Any] = {
+        "project": quality.project.slug,
+        "computed_at": quality.report.ready_at.isoformat() if quality.report and quality.report.ready_at else None,
+        "newer_scores": quality.newer,
+        "job": quality.later.job_id if quality.later else None,
+        "report": None,
+    }
+    if quality.report:
+        data = quality.report.data
+        names = rater_names(data)
+        disputed = [row for _, row in disputed_items(data)]
+        document["report"] = {
+            **data,
+            "agreement": [{**one, "reading": reading(one["alpha"])} for one in data["agreement"]],
+            "annotators": [{**one, "name": names.get(one["rater"], "")} for one in data["annotators"]],
+            "consensus": {**data["consensus"], "disputed": disputed},
+        }
+    return document
