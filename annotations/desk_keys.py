@@ -10,13 +10,14 @@ from typing import Literal
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-# When an action is there to be done: always, in projects of one mode, or while something is being marked.
-Scope = Literal["desk", "score", "compare", "review", "marking"]
+# When an action is there to be done: always, in projects of one mode, where answers are marked, or while one marks.
+Scope = Literal["desk", "score", "compare", "review", "marks", "marking"]
 # Scopes that are never there together may use the same key.
 _TOGETHER: dict[Scope, frozenset[Scope]] = {
-    "desk": frozenset({"desk", "score", "compare", "review"}),
-    "score": frozenset({"desk", "score", "review"}),
-    "review": frozenset({"desk", "score", "review"}),
+    "desk": frozenset({"desk", "score", "compare", "review", "marks"}),
+    "score": frozenset({"desk", "score", "review", "marks"}),
+    "review": frozenset({"desk", "score", "review", "marks"}),
+    "marks": frozenset({"desk", "score", "review", "marks"}),
     "compare": frozenset({"desk", "compare"}),
     "marking": frozenset({"marking"}),
 }
@@ -47,6 +48,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("flag", _("flag a problem with the item"), "f", "desk"),
     Action("undo", _("undo: take back the last one"), "u", "desk"),
     Action("gold", _("gold answer, where there is one"), "o", "desk"),
+    Action("mark", _("mark words in the answer"), "m", "marks"),
+    Action("mark_claim", _("while marking: a claim"), "c", "marking"),
+    Action("mark_hedge", _("while marking: a hedge"), "h", "marking"),
+    Action("mark_fabrication", _("while marking: a fabrication"), "f", "marking"),
+    Action("mark_evidence", _("while marking: evidence"), "e", "marking"),
+    Action("unmark", _("while marking: take the last mark away"), "Backspace", "marking"),
     Action("help", _("this sheet"), "?", "desk"),
 )
 DEFAULT_KEYS = {action.name: action.key for action in ACTIONS}

@@ -9,6 +9,8 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from annotations.desk_keys import sign
+from annotations.marked import marked_html, marked_words
+from annotations.models import Score
 
 register = template.Library()
 
@@ -64,11 +66,18 @@ def chip(value: float | None, label: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def kbd(context: dict[str, Any], action: str, number: int | None = None) -> SafeString:
+def kbd(context: dict[str, Any], action: str, which: int | str = "") -> SafeString:
     """The key that this person has for an action of the desk: `{% kbd "skip" %}`, `{% kbd "overall" 3 %}`."""
-    name = action if number is None else f"{action}_{number}"
+    name = f"{action}_{which}" if which else action
     key = context["keys"].get(name, "")
     return format_html('<kbd data-key-of="{}">{}</kbd>', name, sign(key)) if key else SafeString()
+
+
+@register.inclusion_tag("annotations/_marks.html")
+def marks(score: Score) -> dict[str, Any]:
+    """The answer with the marks of a score in it, and the list of them."""
+    answer = score.item.answer
+    return {"answer": answer, "html": marked_html(answer, score.spans), "words": marked_words(answer, score.spans)}
 
 
 @register.filter

@@ -15,4 +15,11 @@ TEXTS: dict[str, Promise] = {
     "try_again": _("Try again"),
     "refused": _("Item {item}: {error}"),
     "choose_score": _("Choose an overall score first, or “cannot verify”."),
+    "mark_made": _("Marked as {label}: “{words}”"),
+    "mark_removed": _("Mark removed: {label}, “{words}”"),
+    "mark_remove": _("Remove"),
+    "mark_remove_one": _("Remove the mark {label}: “{words}”"),
+    "mark_nothing": _("Select the words first."),
+    "mark_known": _("These words are marked so already."),
+    "mark_most": _("An answer has {count} marks at most."),
 }

@@ -9,6 +9,11 @@ from django.http import QueryDict
 from accounts.models import User
 from annotations.desk_keys import Scope
 from annotations.models import Item, Project
+from annotations.score_forms import spans_given
+from annotations.spans import spans_checked
+
+# For drafts, which are kept without reading the answer. The score's marks are held against it.
+LONGEST_ANSWER = 100_000_000
 
 
 def whole(text: str | None) -> int | None:
@@ -33,12 +38,20 @@ class Mode:
     scopes: tuple[Scope, ...] = ("score",)
 
 
+def _marks(text: str) -> list[dict[str, Any]]:
+    try:
+        return spans_checked(spans_given(text), length=LONGEST_ANSWER)
+    except ValueError:
+        return []
+
+
 def score_draft(post: QueryDict, project: Project) -> dict[str, Any]:
     names = project.rubric_version.rubric.dimension_ids
     return {
         "overall": whole(post.get("overall")),
         "dimensions": {name: value for name in names if (value := whole(post.get(f"dimension_{name}"))) is not None},
         "cannot_verify": bool(post.get("cannot_verify")),
+        "spans": _marks(post.get("spans", "")),
     }
 
 

@@ -2,6 +2,7 @@
 that it has already loaded while the server takes the score.
 """
 
+import json
 import time
 from math import inf
 from typing import Any
@@ -17,8 +18,9 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from annotations import desk_keys, selectors, services
-from annotations.forms import ScoreForm
+from annotations.marked import SPAN_NAMES
 from annotations.models import Draft, Flag, Item, Project
+from annotations.score_forms import ScoreForm
 from annotations.services import ScoringRefused
 from annotations.views.desk_texts import TEXTS
 from annotations.views.modes import MODES
@@ -48,7 +50,7 @@ def score_project(request: HttpRequest, slug: str) -> HttpResponse:
         "projects": selectors.scoring_projects(),
         "keys": desk_keys.DEFAULT_KEYS,
         "key_rows": desk_keys.sheet(
-            scopes=("desk", *MODES[project.mode].scopes),
+            scopes=("desk", *MODES[project.mode].scopes, *(("marks", "marking") if project.asks_spans else ())),
             dimensions=[dimension.label for dimension in project.rubric_version.rubric.dimensions],
             keys=desk_keys.DEFAULT_KEYS,
         ),
@@ -83,6 +85,7 @@ def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
             overall=None if data["cannot_verify"] else data["overall"],
             dimensions=form.dimensions,
             critique=data["critique"],
+            spans=data["spans"] if item.project.asks_spans else (),
             cannot_verify=data["cannot_verify"],
             seconds=data["seconds"] if data["seconds"] is not None else _since(request.POST.get("shown_at", "")),
         )
@@ -178,6 +181,7 @@ def _refused(request: HttpRequest, slug: str, reason: str, item: Item | None = N
 def _scoring(item: Item, project: Project, user: User) -> dict[str, Any]:
     """What the form of one item shows: the item, and the draft of this person."""
     draft = Draft.objects.filter(item=item, rater__user=user).first()
+    drafted = draft.data if draft else {}
     mode = MODES[project.mode]
     return {
         "item": item,
@@ -187,7 +191,9 @@ def _scoring(item: Item, project: Project, user: User) -> dict[str, Any]:
         "middle": mode.middle,
         "submit_url": reverse(mode.submit, args=[item.pk]),
         "draft": draft,
-        "drafted": draft.data if draft else {},
+        "drafted": drafted,
+        "spans": json.dumps(drafted.get("spans", [])),
+        "span_labels": SPAN_NAMES.items(),
         "submission": uuid4(),
         "shown_at": int(time.time()),
         "reasons": Flag.Reason.choices,

@@ -1,6 +1,7 @@
 /* Which key does what. The names of actions are those of `annotations/desk_keys.py`; Escape always leaves. */
 import { actionsOf, captured, tell } from "./features.js";
 import { flag, skip, submit, undo } from "./flow.js";
+import { nameFor } from "./keynames.js";
 import { keysOf, sheet } from "./page.js";
 import { state } from "./state.js";
 
@@ -18,26 +19,6 @@ const common = {
   },
 };
 const always = { undo, help: () => sheet.showModal() };
-
-/* On many keyboards these need Shift, or are another sign. */
-const ALIASES = { "=": "+", "−": "-" };
-const named = (key) => (key.length === 1 ? key.toLowerCase() : key);
-/* The key by what it types; else by where it sits, for keyboards whose letters or digits are other signs. */
-const readings = (event) => {
-  const key = named(event.key);
-  const found = [key];
-  if (ALIASES[key]) found.push(ALIASES[key]);
-  const place = event.shiftKey ? null : event.code.match(/^(?:Key([A-Z])|Digit(\d))$/);
-  if (place && key.length === 1 && !/^[a-z0-9]$/.test(key)) found.push((place[1] ?? place[2]).toLowerCase());
-  return found;
-};
-const actionFor = (event, actions) => {
-  for (const key of readings(event)) {
-    const name = Object.keys(actions).find((one) => keysOf[one] === key);
-    if (name) return actions[name];
-  }
-  return null;
-};
 
 const typing = (target) => target.matches("textarea, select, input:not([type=radio], [type=checkbox])");
 const whileTyping = (form, event) => {
@@ -66,10 +47,10 @@ const pressed = (event) => {
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
   const actions = { ...always, ...(form ? { ...common, ...actionsOf(form) } : {}) };
   if (event.key === "Escape" && form) tell(form, "cancel");
-  const action = actionFor(event, actions);
-  if (!action) return;
+  const name = nameFor(event, Object.keys(actions), keysOf);
+  if (!name) return;
   event.preventDefault();
-  action(form);
+  actions[name](form);
 };
 
 export const startKeys = () => document.addEventListener("keydown", pressed);
