@@ -5,30 +5,7 @@ from typing import Any
 from django import forms
 
 from annotations.models import DatasetVersion, Project
-from annotations.rubric import HIGHEST, LOWEST, Rubric, load_rubric, rubric_names
 from annotations.services.datasets import NAME
-
-
-class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
-    rubric = forms.ChoiceField(help_text="Scores name the version they were given under.")
-
-    class Meta:
-        model = Project
-        fields = ("name", "raters_per_item", "guidelines")
-        help_texts = {
-            "raters_per_item": "How many people score each item. 0: nobody is asked; gold answers alone score.",
-            "guidelines": "Shown beside every item. Markdown.",
-        }
-        widgets = {"guidelines": forms.Textarea(attrs={"rows": 10})}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["rubric"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(name, f"{load_rubric(name).title} {load_rubric(name).version}") for name in rubric_names()]
-        if self.instance.pk:
-            version = self.instance.rubric_version
-            self.initial["rubric"] = f"{version.name}-{version.version}"
 
 
 class ImportForm(forms.Form):
@@ -44,27 +21,6 @@ class ImportForm(forms.Form):
         max_length=150,
         help_text="Rewards in the file count as this teacher’s.",
     )
-
-
-class ScoreForm(forms.Form):
-    """A submitted score; the rubric says which dimensions there are."""
-
-    submission = forms.UUIDField()
-    overall = forms.IntegerField(required=False, min_value=LOWEST, max_value=HIGHEST)
-    critique = forms.CharField(required=False, strip=True, max_length=20_000)
-    cannot_verify = forms.BooleanField(required=False)
-    seconds = forms.FloatField(required=False, min_value=0)
-
-    def __init__(self, data: Any, *, rubric: Rubric) -> None:
-        super().__init__(data)
-        self._rubric = rubric
-        for name in rubric.dimension_ids:
-            self.fields[f"dimension_{name}"] = forms.IntegerField(required=False, min_value=LOWEST, max_value=HIGHEST)
-
-    @property
-    def dimensions(self) -> dict[str, int]:
-        given = {name: self.cleaned_data.get(f"dimension_{name}") for name in self._rubric.dimension_ids}
-        return {name: value for name, value in given.items() if value is not None}
 
 
 class DatasetForm(forms.Form):

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
+from django.db.models.functions import Abs
 
 from accounts.models import User
-from annotations.models import Membership, Progress, Project, Rater, Turn
+from annotations.models import Membership, Progress, Project, Rater, Score, Turn
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,25 @@ def members_of(*, project: Project, users: list[User]) -> list[Member]:
         may_score = membership.is_active if membership else not project.members_only
         told.append(Member(user, rater, membership, done.get(key), assigned.get(key, 0), may_score))
     return told
+
+
+def users_to_add(*, project: Project) -> QuerySet[User]:
+    """Who can log in and has no membership here."""
+    return User.objects.filter(is_active=True).exclude(rater__memberships__project=project).order_by("username")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How many qualification items somebody scored, and how many of them right."""
+
+    answered: int
+    right: int
+
+
+def qualification_counts(*, project: Project) -> dict[int, Tried]:
+    """By rater; who has not begun is not in it."""
+    gold = {"item__project": project, "item__is_qualification": True, "item__gold_score__isnull": False}
+    scores = Score.objects.filter(withdrawn_at=None, rater__kind=Rater.Kind.PERSON, item__deleted_at=None, **gold)
+    right = Q(away__lte=0.5)
+    rows = scores.annotate(away=Abs(F("overall") - F("item__gold_score"))).order_by().values_list("rater")
+    return {rater: Tried(*told) for rater, *told in rows.annotate(Count("pk"), Count("pk", filter=right))}

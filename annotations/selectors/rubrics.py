@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Count
 
 from annotations.models import Project, RubricVersion, Score
+from annotations.rubric import load_rubric, rubric_names
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,22 @@ def rubric_uses(*, project: Project) -> list[VersionUse]:
     for name, version in Project.objects.filter(rubric_version__in=versions).values_list("name", "rubric_version"):
         used.setdefault(version, []).append(name)
     return [VersionUse(one, here.get(one.pk, 0), all_of.get(one.pk, 0), used.get(one.pk, [])) for one in versions]
+
+
+def rubric_key(version: RubricVersion) -> str:
+    """What names a version for `rubric_found`: “honesty-2”, or its hash where another version has that name."""
+    key = f"{version.name}-{version.version}"
+    if key in rubric_names() and load_rubric(key).content_hash != version.content_hash:
+        return version.content_hash[:12]
+    latest = RubricVersion.objects.filter(name=version.name, version=version.version).order_by("pk").last()
+    return key if latest is None or latest.pk == version.pk else version.content_hash[:12]
+
+
+def rubric_choices() -> list[tuple[str, str]]:
+    """The site's own rubrics, then the versions that were made here, each with its key."""
+    files = {name: load_rubric(name) for name in rubric_names()}
+    hashes = {rubric.content_hash for rubric in files.values()}
+    made = [version for version in RubricVersion.objects.order_by("name", "-version") if version.content_hash not in hashes]
+    return [(name, f"{rubric.title} {rubric.version}") for name, rubric in files.items()] + [
+        (rubric_key(version), str(version)) for version in made
+    ]

@@ -9,8 +9,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
-from annotations.forms import ProjectForm
 from annotations.models import Item, Project
+from annotations.project_form import ProjectForm
+from annotations.selectors.leads import project_warnings, tab_counts
 
 
 @require_GET
@@ -32,6 +33,8 @@ def project_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "raters": selectors.rater_progress(project=project),
         "imports": selectors.import_list(project=project)[:10],
         "datasets": selectors.dataset_list().filter(project=project)[:10],
+        "warnings": project_warnings(project=project),
+        "tabs": tab_counts(project=project),
         "has_gold": Item.objects.filter(project=project).exclude(gold_answers=[]).exists(),
     }
     return render(request, "annotations/project_detail.html", context)
@@ -43,9 +46,9 @@ def project_create(request: HttpRequest) -> HttpResponse:
     form = ProjectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            project = services.project_create(actor=signed_in_user(request), **form.cleaned_data)
+            project = services.project_create(actor=signed_in_user(request), **form.settings())
         except ValidationError as error:
-            form.add_error(None, error.messages)
+            form.refuse(error)
         else:
             messages.success(request, f"{project.name} is ready for items.")
             return redirect(f"{reverse('annotations:item-import')}?project={project.slug}")
@@ -59,13 +62,15 @@ def project_edit(request: HttpRequest, slug: str) -> HttpResponse:
     form = ProjectForm(request.POST or None, instance=project)
     if request.method == "POST" and form.is_valid():
         try:
-            services.project_update(project=project, actor=signed_in_user(request), **form.cleaned_data)
+            services.project_update(project=project, actor=signed_in_user(request), **form.settings())
         except ValidationError as error:
-            form.add_error(None, error.messages)
+            form.refuse(error)
         else:
             messages.success(request, "Saved.")
             return redirect(project)
-    context = {"form": form, "project": project}
+    # The form wrote what was sent into its project; the heading says what there is.
+    project = get_object_or_404(selectors.project_list(), slug=slug)
+    context = {"form": form, "project": project, "tabs": tab_counts(project=project)}
     return render(request, "annotations/project_form.html", context, status=422 if form.is_bound else 200)
 
 
