@@ -259,6 +259,7 @@ def _annotators(scores: Scores, rubric: int, plain: Mask, result: Consensus) -> 
     found = []
     for one in annotators(given):
         document = _plain(one)
+        document["signals"] = list(document["signals"])
         document["confusion"] = [{"score": row, "given": counts} for row, counts in one.confusion.items()]
         found.append(document)
     times = _times(scores, chosen, alone)
