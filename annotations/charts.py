@@ -118,6 +118,6 @@ def bias_over_time(rows: Sequence[Row]) -> Figure:
     layout = {
         "showlegend": False,
         "xaxis": {"type": "date"},
-        "yaxis": {"range": [-farthest - 0.1, farthest + 0.1], "zeroline": True, "title": {"text": "above or below the others"}},
+        "yaxis": {"range": [-farthest - 0.1, farthest + 0.1], "zeroline": True},
     }
     return {"data": [points], "layout": layout}

@@ -98,15 +98,18 @@ def build_report(scores: Scores, *, rubric: int, rubrics: Mapping[int, str], tel
 
 
 def reading(estimate: Mapping[str, Any]) -> str:
-    """What an α is customarily taken for (Krippendorff 2004, p. 241), by its interval where it has one: "reliable",
-    "tentative", "unreliable", "unsure" (the interval reaches across more than one), or "none".
+    """What an α is customarily taken for (Krippendorff 2004, p. 241), by the lower end of its interval where it has one:
+    "reliable", "tentative", "unreliable", "unsure" (not tentative at the lower end, but it may be), or "none".
     """
     if estimate["value"] is None:
         return "none"
     interval = estimate["interval"]
     low, high = (interval["low"], interval["high"]) if interval else (estimate["value"], estimate["value"])
-    names = [("reliable" if one >= RELIABLE else "tentative" if one >= TENTATIVE else "unreliable") for one in (low, high)]
-    return names[0] if names[0] == names[1] else "unsure"
+    if low >= RELIABLE:
+        return "reliable"
+    if low >= TENTATIVE:
+        return "tentative"
+    return "unsure" if high >= TENTATIVE else "unreliable"
 
 
 def _counts(scores: Scores, present: Mask) -> Document:

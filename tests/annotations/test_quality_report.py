@@ -172,12 +172,13 @@ def test_nothing_scored_gives_no_figure_and_no_zero(quality_project):
     ("value", "low", "high", "expected"),
     [
         (0.9, 0.85, 0.95, "reliable"),
-        (0.9, 0.75, 0.95, "unsure"),
+        (0.9, 0.75, 0.95, "tentative"),
+        (0.7, 0.6, 0.85, "unsure"),
         (0.72, 0.68, 0.78, "tentative"),
         (0.5, 0.4, 0.6, "unreliable"),
     ],
 )
-def test_an_alpha_is_read_by_its_whole_interval(value, low, high, expected):
+def test_an_alpha_is_read_by_the_lower_end_of_its_interval(value, low, high, expected):
     assert reading({"value": value, "interval": {"low": low, "high": high}}) == expected
     assert reading({"value": None, "interval": None}) == "none"
 

@@ -29,6 +29,7 @@ def fits_a_telephone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.set_viewport_size({"width": 1440, "height": 900})
+    page.evaluate("scrollTo(0, 0)")
 
 
 def charts_drawn(page: Page, count: int) -> None:
