@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from pydantic import AfterValidator
@@ -25,3 +26,10 @@ def project_of(slug: str) -> Project:
 
 def acting_user(request: HttpRequest) -> Any:
     return request.auth  # type: ignore[attr-defined]
+
+
+def complaint(error: ValidationError) -> str:
+    """What is wrong, with the field that it is about."""
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    return " ".join(f"{field}: {' '.join(told)}" for field, told in error.message_dict.items())

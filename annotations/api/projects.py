@@ -11,11 +11,37 @@ from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
 from annotations import selectors, services
-from annotations.api.common import Text, acting_user, project_of
+from annotations.api.common import Text, acting_user, complaint, project_of
 from annotations.models import Project
-from annotations.rubric import rubric_names
+from annotations.selectors.leads import project_warnings
+from annotations.services.projects import SETTINGS
 
 router = Router(tags=["annotations"])
+
+
+class Settings(Schema):
+    """How a project asks people; on a change, what is left out stays as it is."""
+
+    mode: Text | None = Field(default=None, description=", ".join(Project.Mode.values))
+    asks_spans: bool | None = Field(default=None, description="People mark words in the answer.")
+    review_rounds: int | None = Field(default=None, ge=1, le=9)
+    candidates_shown: int | None = Field(default=None, ge=2, le=6)
+    order: Text | None = Field(default=None, description=", ".join(Project.Order.values))
+    cap_per_person: int | None = Field(default=None, ge=1, description="Scores at most; null: no cap.")
+    members_only: bool | None = None
+    gold_share: float | None = Field(default=None, ge=0, le=0.5, description="Of the items that each person gets.")
+    qualification_items: int | None = Field(default=None, ge=0, le=50)
+    qualification_pass: float | None = Field(default=None, ge=0, le=1)
+    disagreement_threshold: float | None = Field(default=None, ge=0.5, le=4)
+    extra_raters: int | None = Field(default=None, ge=0, le=10)
+    hold_minutes: int | None = Field(default=None, ge=1, le=1440)
+    assignment_days: int | None = Field(default=None, ge=1, le=365)
+
+    def given(self) -> dict[str, Any]:
+        """What was sent. Only the cap can be null."""
+        return {
+            name: value for name, value in self.dict(exclude_unset=True).items() if value is not None or name == "cap_per_person"
+        }
 
 
 class ProjectOut(Schema):
@@ -26,21 +52,26 @@ class ProjectOut(Schema):
     item_count: int
     rubric: str = Field(alias="rubric_version.name")
     rubric_version: int = Field(alias="rubric_version.version")
+    gold_count: int
+    settings: dict[str, Any]
+
+    @staticmethod
+    def resolve_settings(project: Project) -> dict[str, Any]:
+        return {name: getattr(project, name) for name in SETTINGS}
 
 
-class ProjectIn(Schema):
+class ProjectIn(Settings):
     name: Text
     guidelines: Text = ""
     raters_per_item: int = Field(default=1, ge=0, le=50)
+    rubric: Text | None = Field(default=None, description="A rubric's key, such as honesty-1.")
 
 
-class ProjectChange(Schema):
-    """What is left out stays as it is."""
-
+class ProjectChange(Settings):
     name: Text | None = None
     guidelines: Text | None = None
     raters_per_item: int | None = Field(default=None, ge=0, le=50)
-    rubric: Text | None = Field(default=None, description="Name of a rubric, such as honesty-1.")
+    rubric: Text | None = Field(default=None, description="A rubric's key, such as honesty-1.")
 
 
 class ProgressOut(Schema):
@@ -63,21 +94,23 @@ def project_list(request: HttpRequest) -> QuerySet[Project]:
 @router.post("/projects", response={201: ProjectOut}, auth=ApiAuth("admin"))
 def project_create(request: HttpRequest, wanted: ProjectIn) -> Status[Project]:
     try:
-        return Status(201, services.project_create(**wanted.dict(), actor=acting_user(request)))
+        return Status(201, services.project_create(**wanted.given(), actor=acting_user(request)))
     except ValidationError as error:
-        raise HttpError(422, " ".join(error.messages)) from error
+        raise HttpError(422, complaint(error)) from error
 
 
 @router.patch("/projects/{slug}", response=ProjectOut, auth=ApiAuth("admin"))
 def project_update(request: HttpRequest, slug: Text, wanted: ProjectChange) -> Project:
-    project = project_of(slug)
-    if wanted.rubric is not None and wanted.rubric not in rubric_names():
-        raise HttpError(422, f"There is no rubric “{wanted.rubric}”; there are {', '.join(rubric_names())}.")
-    now = {name: getattr(project, name) for name in ("name", "guidelines", "raters_per_item")}
     try:
-        return services.project_update(project=project, actor=acting_user(request), **now | wanted.dict(exclude_none=True))
+        return services.project_update(project=project_of(slug), actor=acting_user(request), **wanted.given())
     except ValidationError as error:
-        raise HttpError(422, " ".join(error.messages)) from error
+        raise HttpError(422, complaint(error)) from error
+
+
+@router.get("/projects/{slug}/warnings", response=list[str], auth=ApiAuth("member"))
+def warnings(request: HttpRequest, slug: Text) -> list[str]:
+    """What the settings ask for that cannot come true as things are."""
+    return project_warnings(project=project_of(slug))
 
 
 @router.get("/projects/{slug}/progress", response=ProgressOut, auth=ApiAuth("annotator"))
