@@ -2,7 +2,7 @@
 
 Sources:
 - α in its coincidence-matrix form: Krippendorff, “Computing Krippendorff's Alpha-Reliability” (2011), and Content Analysis
-  (2nd ed. 2004), chapter 11, which also has the customary reading: 0.8 and above reliable, 0.667 and above tentative.
+  (2nd ed. 2004), chapter 11.
 - its interval by resampling items: Zapf et al. 2016, BMC Medical Research Methodology 16:93.
 - Fleiss 1971, Psychological Bulletin 76:378; Cohen 1968, Psychological Bulletin 70:213.
 - delete-a-group jackknife: Shao & Tu 1995, The Jackknife and Bootstrap, section 5.1.
@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from annotations.ratings import (
     FEW_DIFFER,
@@ -43,7 +43,6 @@ from annotations.ratings import (
 
 Metric = Literal["nominal", "ordinal", "interval", "ratio"]
 Weights = Literal["unweighted", "linear", "quadratic"]
-RELIABLE, TENTATIVE = 0.8, 0.667
 NEGATIVE = "the ratio metric needs values of 0 and above"
 JACKKNIFE_GROUPS = 100
 _BLOCK_CELLS = 4_000_000
@@ -315,5 +314,5 @@ def _jackknife(tables: _PairTables, value: float, apart: FloatArray, level: floa
     spread = float(np.sqrt((defined.size - 1) / defined.size * ((defined - defined.mean()) ** 2).sum()))
     if spread <= SAME:
         return Interval(wilson(1.0, tables.items, level=level).low, 1.0, "wilson") if value > 1 - SAME else None
-    half = float(stats.t.ppf(0.5 + level / 2, defined.size - 1)) * spread
+    half = float(special.stdtrit(defined.size - 1, 0.5 + level / 2)) * spread
     return Interval(max(-1.0, value - half), min(1.0, value + half), "jackknife")

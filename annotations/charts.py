@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotations.agreement import RELIABLE, TENTATIVE
-from annotations.quality import SCORES
+from annotations.ratings import RELIABLE, SCORES, TENTATIVE
 
 Figure = dict[str, Any]
 Row = Mapping[str, Any]

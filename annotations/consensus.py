@@ -18,10 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from annotations.ratings import FloatArray, IntArray, Ratings
-from annotations.rubric import HIGHEST, LOWEST
+from annotations.ratings import SCORES, FloatArray, IntArray, Ratings
 
-CLASSES = tuple(range(LOWEST, HIGHEST + 1))
 # Added to each cell of a rater's confusion counts (and, by class, to the prior's): with few scores a cell never seen is no
 # proof that it cannot happen. It makes the fit a maximum of the posterior under a Dirichlet(1 + SMOOTHING) prior.
 SMOOTHING = 0.01
@@ -76,7 +74,7 @@ def dawid_skene(
     rater: npt.ArrayLike,
     label: npt.ArrayLike,
     *,
-    classes: int = len(CLASSES),
+    classes: int = len(SCORES),
     smoothing: float = SMOOTHING,
     max_iterations: int = MAX_ITERATIONS,
     tolerance: float = TOLERANCE,
@@ -199,7 +197,7 @@ def consensus(
     ratings: Ratings,
     *,
     method: Wanted = "dawid-skene",
-    classes: Sequence[int] = CLASSES,
+    classes: Sequence[int] = SCORES,
     smoothing: float = SMOOTHING,
     min_items: int = MIN_ITEMS,
     min_ratings: int = MIN_RATINGS,

@@ -12,13 +12,12 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from annotations.agreement import weighted_kappa
-from annotations.ratings import LEVEL, SAME, Estimate, FloatArray, IntArray, Interval, wilson
-from annotations.rubric import HIGHEST, LOWEST
+from annotations.ratings import LEVEL, SAME, SCORES, Estimate, FloatArray, IntArray, Interval, wilson
+from annotations.rubric import LOWEST
 
-SCORES = tuple(range(LOWEST, HIGHEST + 1))
 STEP = 1.0
 # Signals are looked for from so many scores on.
 LEAST_FOR_SIGNALS = 20
@@ -183,7 +182,7 @@ def mean_difference(apart: FloatArray, reason: str, *, level: float = LEVEL) -> 
     if spread <= SAME:
         half = (1 - wilson(1.0, known.size, level=level).low) * STEP
         return Figure(mean, Interval(mean - half, mean + half, "wilson"), known.size)
-    half = float(stats.t.ppf(0.5 + level / 2, known.size - 1)) * spread
+    half = float(special.stdtrit(known.size - 1, 0.5 + level / 2)) * spread
     return Figure(mean, Interval(mean - half, mean + half, "t"), known.size)
 
 

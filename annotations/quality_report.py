@@ -15,13 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from annotations.agreement import (
-    RELIABLE,
-    TENTATIVE,
-    krippendorff_alpha,
-    mean_pairwise_kappa,
-    percent_agreement,
-)
+from annotations.agreement import krippendorff_alpha, mean_pairwise_kappa, percent_agreement
 from annotations.consensus import WHYS, Consensus, consensus
 from annotations.quality import Given, annotators, others_median
 from annotations.ratings import Estimate, FloatArray, IntArray, Ratings
@@ -95,21 +89,6 @@ def build_report(scores: Scores, *, rubric: int, rubrics: Mapping[int, str], tel
             tell(name.replace("_", " "), done, len(steps))
         report[name] = make()
     return report
-
-
-def reading(estimate: Mapping[str, Any]) -> str:
-    """What an α is customarily taken for (Krippendorff 2004, p. 241), by the lower end of its interval where it has one:
-    "reliable", "tentative", "unreliable", "unsure" (not tentative at the lower end, but it may be), or "none".
-    """
-    if estimate["value"] is None:
-        return "none"
-    interval = estimate["interval"]
-    low, high = (interval["low"], interval["high"]) if interval else (estimate["value"], estimate["value"])
-    if low >= RELIABLE:
-        return "reliable"
-    if low >= TENTATIVE:
-        return "tentative"
-    return "unsure" if high >= TENTATIVE else "unreliable"
 
 
 def _counts(scores: Scores, present: Mask) -> Document:

@@ -7,13 +7,15 @@ is a draw of some dozens of numbers, with exactly the distribution that drawing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from annotations.rubric import HIGHEST, LOWEST
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -27,6 +29,10 @@ MOST_VALUES = 64
 MOST_UNDEFINED = 0.1
 SAME = 1e-12
 _CELLS = 10_000_000
+
+# What α is customarily taken for from these on (Krippendorff 2004, Content Analysis, 2nd ed., p. 241).
+RELIABLE, TENTATIVE = 0.8, 0.667
+SCORES = tuple(range(LOWEST, HIGHEST + 1))
 
 NO_PAIRS = "no item has two scores"
 NO_VARIATION = "all scores are the same, so agreement by chance cannot be told from agreement"
@@ -190,3 +196,18 @@ def wilson(share: float, n: float, *, level: float = LEVEL) -> Interval:
     half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
     # At 0 and 1 the equation gives the share itself, but for rounding.
     return Interval(max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), "wilson")
+
+
+def reading(estimate: Mapping[str, Any]) -> str:
+    """What an α is customarily taken for, by the lower end of its interval where it has one:
+    "reliable", "tentative", "unreliable", "unsure" (not tentative at the lower end, but it may be), or "none".
+    """
+    if estimate["value"] is None:
+        return "none"
+    interval = estimate["interval"]
+    low, high = (interval["low"], interval["high"]) if interval else (estimate["value"], estimate["value"])
+    if low >= RELIABLE:
+        return "reliable"
+    if low >= TENTATIVE:
+        return "tentative"
+    return "unsure" if high >= TENTATIVE else "unreliable"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotations.models import Item, Project, QualityReport, Rater, Score
-from annotations.quality_report import reading
+from annotations.ratings import reading
 
 DISPUTED_SHOWN = 25
 

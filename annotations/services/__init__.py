@@ -1,6 +1,7 @@
 """Everything that changes items, scores and datasets. Pages, API, commands, jobs and the apps above call these."""
 
 from annotations.services.blindness import item_reveal, scores_shown
+from annotations.services.comparing import comparisons_open, ranking_submit
 from annotations.services.datasets import (
     DatasetRefused,
     dataset_build,
@@ -13,8 +14,9 @@ from annotations.services.datasets import (
 )
 from annotations.services.gold import gold_score
 from annotations.services.imports import ImportReport, import_carry_out, import_queue, item_import
+from annotations.services.keys import KeysRefused, keys_change, keys_of
 from annotations.services.projects import project_create, project_update
-from annotations.services.quality import quality_compute, quality_publish, quality_queue, quality_run
+from annotations.services.quality import quality_publish, quality_queue
 from annotations.services.rubrics import rubric_version
 from annotations.services.scoring import (
     Handout,
@@ -33,7 +35,9 @@ __all__ = [
     "DatasetRefused",
     "Handout",
     "ImportReport",
+    "KeysRefused",
     "ScoringRefused",
+    "comparisons_open",
     "dataset_build",
     "dataset_from_rows",
     "dataset_preview",
@@ -52,12 +56,13 @@ __all__ = [
     "item_next",
     "item_reveal",
     "item_skip",
+    "keys_change",
+    "keys_of",
     "project_create",
     "project_update",
-    "quality_compute",
     "quality_publish",
     "quality_queue",
-    "quality_run",
+    "ranking_submit",
     "rubric_version",
     "score_submit",
     "score_undo",

@@ -12,8 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.roles import role_required, signed_in_user
 from annotations import charts, selectors, services
 from annotations.models import Project
-from annotations.quality import SCORES
-from annotations.quality_report import OVERALL, reading
+from annotations.ratings import SCORES, reading
 from annotations.selectors.quality import disputed_items, quality_latest, rater_names
 
 CSV_COLUMNS = (
@@ -99,7 +98,7 @@ def _figures(project: Project, report: dict[str, Any]) -> dict[str, Any]:
     over_time = report["over_time"]["rows"]
     consensus = report["consensus"]
     return {
-        "headline": next(one for one in headlines if one["name"] == OVERALL),
+        "headline": next(one for one in headlines if one["name"] == "overall"),
         "headlines": headlines,
         "annotators": [{**one, "name": names.get(one["rater"], "")} for one in report["annotators"]],
         "other_rubric": report["rubric"]["id"] != project.rubric_version_id,

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from annotations.models import Project, Score
-from annotations.services import project_create, quality_queue, quality_run
+from annotations.quality_compute import quality_run
+from annotations.services import project_create, quality_queue
 from tests.annotations.scored import items, score, scored_project
 from tests.browser.axe import serious_findings
 

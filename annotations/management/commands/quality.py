@@ -10,8 +10,9 @@ from accounts.shell import acting_user, add_user_argument
 from annotations.jobs import QUALITY, quality_file
 from annotations.management.commands.import_items import project_known
 from annotations.models import QualityReport
+from annotations.quality_compute import quality_compute, quality_run
 from annotations.selectors.quality import Quality, quality_document, quality_latest, rater_names
-from annotations.services import quality_compute, quality_queue, quality_run
+from annotations.services import quality_queue
 from jobs import child
 from jobs.follow import follow
 
