@@ -10,6 +10,8 @@ from annotations.rubric import HIGHEST, LOWEST, Rubric
 
 # As many marks as one may make fit in it several times.
 LONGEST_SPANS = 40_000
+# A revised answer: more than anybody writes at a desk.
+LONGEST_REVISION = 100_000
 
 
 def spans_given(text: str) -> list[Any]:
@@ -25,6 +27,11 @@ def spans_given(text: str) -> list[Any]:
     return given
 
 
+def lines(text: str) -> str:
+    """Text as it was typed: forms send each end of a line as two characters."""
+    return text.replace("\r\n", "\n").replace("\x00", "")
+
+
 class ScoreForm(forms.Form):
     """A submitted score; the rubric says which dimensions there are."""
 
@@ -34,6 +41,7 @@ class ScoreForm(forms.Form):
     cannot_verify = forms.BooleanField(required=False)
     seconds = forms.FloatField(required=False, min_value=0)
     spans = forms.CharField(required=False)
+    revised_answer = forms.CharField(required=False, max_length=LONGEST_REVISION)
 
     def __init__(self, data: Any, *, rubric: Rubric) -> None:
         super().__init__(data)
@@ -46,6 +54,9 @@ class ScoreForm(forms.Form):
             return spans_given(self.cleaned_data["spans"])
         except ValueError as error:
             raise forms.ValidationError(_("The marks cannot be read.")) from error
+
+    def clean_revised_answer(self) -> str:
+        return lines(self.cleaned_data["revised_answer"])
 
     @property
     def dimensions(self) -> dict[str, int]:

@@ -31,14 +31,14 @@ def scores_seen(*, item: Item, user: User) -> SeenScores:
     others = [score for score in live if score is not mine]
     if not user.has_role("member"):
         return SeenScores(mine, hidden="role" if others else "")
-    if others and item.pk in _blind([item], user):
+    if others and item.pk in may_still_score(items=[item], user=user):
         return SeenScores(mine, hidden="blind")
     return SeenScores(mine, others)
 
 
 def metadata_seen(*, item: Item, user: User) -> dict[str, Any]:
     """What an item was imported with. The rounds of review in it are others' scores: for those who may see them."""
-    may_see = user.has_role("member") and item.pk not in _blind([item], user)
+    may_see = user.has_role("member") and item.pk not in may_still_score(items=[item], user=user)
     return item.metadata if may_see else {name: value for name, value in item.metadata.items() if name != "turns"}
 
 
@@ -55,7 +55,7 @@ def shown_rewards(*, items: list[Item], user: User) -> ShownRewards:
     if not user.has_role("member"):
         mine = Score.objects.filter(item__in=items, rater__user=user, withdrawn_at=None)
         return ShownRewards(dict(mine.values_list("item_id", "overall")))
-    blind = _blind(items, user)
+    blind = may_still_score(items=items, user=user)
     scores: dict[int, list[Score]] = {}
     for score in (
         Score.objects.filter(item__in=items, withdrawn_at=None).select_related("rater").only("item_id", "overall", "rater__user")
@@ -66,10 +66,10 @@ def shown_rewards(*, items: list[Item], user: User) -> ShownRewards:
     return ShownRewards({item: _median(of_item) for item, of_item in shown.items()}, revealed)
 
 
-def _blind(items: list[Item], user: User) -> set[int]:
+def may_still_score(*, items: list[Item], user: User) -> set[int]:
     """The items that this person may still be asked to score, or is about to."""
     states = dict(Turn.objects.filter(item__in=items, rater__user=user).values_list("item_id", "state"))
-    settled = (Turn.State.SCORED, Turn.State.REVEALED)
+    settled = (Turn.State.SCORED, Turn.State.REVEALED, Turn.State.WROTE)
     waiting = {item.pk for item in items if item.is_open or states.get(item.pk) == Turn.State.HELD}
     return {item for item in waiting if states.get(item) not in settled}
 

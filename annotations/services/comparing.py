@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from annotations.models import Draft, Item, Project, Ranking, Rater, Turn
+from annotations.ranks import dense
 from annotations.services.opening import completed_add
 from annotations.services.turns import (
     Change,
@@ -196,12 +197,6 @@ def ranking_withdraw(item: LockedItem, rater: Rater) -> Ranking | None:
     opened = _counted(item, people=item.people_scores - 1)
     count(item, Change(scored=-1, completed=opened, seconds=-(ranking.seconds or 0.0)))
     return None
-
-
-def dense(ranks: Sequence[int]) -> list[int]:
-    """The same order with ranks 1, 2, 3 … and none left out."""
-    places = {rank: place for place, rank in enumerate(sorted(set(ranks)), start=1)}
-    return [places[rank] for rank in ranks]
 
 
 def _answers(item: Item) -> QuerySet[Item]:

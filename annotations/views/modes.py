@@ -9,7 +9,10 @@ from django.http import QueryDict
 from accounts.models import User
 from annotations.desk_keys import Scope
 from annotations.models import Item, Project
-from annotations.score_forms import spans_given
+from annotations.ranking_form import order_given
+from annotations.score_forms import LONGEST_REVISION, lines, spans_given
+from annotations.services.comparing import candidates
+from annotations.services.raters import person_rater
 from annotations.spans import spans_checked
 
 # For drafts, which are kept without reading the answer. The score's marks are held against it.
@@ -55,6 +58,30 @@ def score_draft(post: QueryDict, project: Project) -> dict[str, Any]:
     }
 
 
+def compare_draft(post: QueryDict, _project: Project) -> dict[str, Any]:
+    """Answers without a rank so far have 0."""
+    order = order_given(post)
+    return {"shown": order.shown, "ranks": order.ranks, "all_bad": bool(post.get("all_bad"))}
+
+
+def compare_context(item: Item, _project: Project, user: User) -> dict[str, Any]:
+    return {"candidates": candidates(item=item, rater=person_rater(user=user))}
+
+
+def review_draft(post: QueryDict, project: Project) -> dict[str, Any]:
+    return score_draft(post, project) | {"revised_answer": lines(post.get("revised_answer", ""))[:LONGEST_REVISION]}
+
+
+def review_context(item: Item, project: Project, _user: User) -> dict[str, Any]:
+    return {"may_revise": item.iteration < project.review_rounds, "longest_revision": LONGEST_REVISION}
+
+
 MODES: dict[str, Mode] = {
     Project.Mode.SCORE: Mode("annotations/desk/_score.html", "annotations:score-submit", score_draft),
+    Project.Mode.COMPARE: Mode(
+        "annotations/desk/_compare.html", "annotations:compare-submit", compare_draft, compare_context, ("compare",)
+    ),
+    Project.Mode.REVIEW: Mode(
+        "annotations/desk/_review.html", "annotations:score-submit", review_draft, review_context, ("score", "review")
+    ),
 }

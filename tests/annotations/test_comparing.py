@@ -9,8 +9,9 @@ from django.db import connection
 from accounts.models import AuditEntry
 from annotations import services
 from annotations.models import Draft, Item, Progress, Project, Ranking, Score, Turn
+from annotations.ranks import dense
 from annotations.services import ScoringRefused
-from annotations.services.comparing import candidates, comparisons_open, dense, ranking_submit
+from annotations.services.comparing import candidates, comparisons_open, ranking_submit
 from annotations.services.raters import person_rater
 
 from .conftest import tuple_of

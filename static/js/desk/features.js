@@ -15,10 +15,12 @@
    A feature keeps everything that it knows about an answer in fields of the form: these are what is submitted, drafted and
    restored. By script it changes them through fields.js, so that drafts and other features hear of it.
    Words come from `text()` (page.js), so from the template. */
+import { compare } from "./compare.js";
 import { marking } from "./marks.js";
+import { review } from "./review.js";
 import { score } from "./score.js";
 
-export const FEATURES = [score, marking];
+export const FEATURES = [score, marking, compare, review];
 
 export const featuresOf = (form) => FEATURES.filter((feature) => feature.applies(form));
 

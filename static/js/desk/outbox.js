@@ -26,6 +26,8 @@ export const ask = async (url, fields) => {
   const answer = await fetch(url, {
     method: body ? "POST" : "GET", body, headers: { Accept: "application/json" }, redirect: "manual", signal: AbortSignal.timeout(REQUEST_MS),
   });
+  /* Deleted for good: nothing that could be sent again. */
+  if (answer.status === 404) return { refused: true, value: { item: null, error: text("gone") } };
   if (answer.status !== 422 && !answer.ok) throw new Error(answer.status || "logged out");
   return { refused: answer.status === 422, value: await answer.json() };
 };
