@@ -18,6 +18,8 @@ class BuildSettings(BaseModel):
     # Fusion (see annotations/fusion.py).
     gold: Literal["wins", "weighted", "ignored"] = "wins"
     gold_weight: float = Field(default=0.5, ge=0, le=1)
+    # How people's scores become one: their median, or Dawid & Skene's model with the median where it has too little to go by.
+    consensus: Literal["median", "dawid-skene"] = "median"
     # An item needs this many people's scores to count; 0: any rater's will do.
     min_people: int = Field(default=0, ge=0)
     source_models: tuple[str, ...] = ()

@@ -59,8 +59,8 @@ class DawidSkene:
 
     @property
     def mode(self) -> IntArray:
-        """The most probable class; of equals the lower."""
-        best: IntArray = self.posterior.argmax(axis=1).astype(np.int64)
+        """The most probable class; of equals (but for rounding) the lower."""
+        best: IntArray = self.posterior.round(9).argmax(axis=1).astype(np.int64)
         return best
 
     @property

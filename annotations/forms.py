@@ -30,7 +30,13 @@ class DatasetForm(forms.Form):
     gold = forms.ChoiceField(
         choices=[("wins", "wins over people"), ("weighted", "is averaged in"), ("ignored", "is left out")],
         label="A gold score",
-        help_text="Otherwise the median of the people’s scores counts; without people, the teachers’.",
+        help_text="Otherwise people’s scores count; without people, the teachers’ median. A lead’s decision stands above all.",
+    )
+    consensus = forms.ChoiceField(
+        choices=[("median", "their median"), ("dawid-skene", "Dawid–Skene’s model")],
+        required=False,
+        label="Of several people’s scores",
+        help_text="The model weighs each person by how they score; items with too little to go by get the median.",
     )
     min_people = forms.IntegerField(min_value=0, initial=0, label="People’s scores needed", help_text="0: any rater’s will do.")
     min_reward = forms.FloatField(min_value=-2, max_value=2, initial=1, label="Least reward (SFT)")
@@ -53,6 +59,7 @@ class DatasetForm(forms.Form):
         data = self.cleaned_data
         return {
             **{key: data[key] for key in ("gold", "min_people", "min_reward", "min_gap", "fill")},
+            "consensus": data["consensus"] or "median",
             "gate": {"force": data["force"]},
             "split": {key: data[key] for key in ("eval_share", "test_share", "seed")},
         }

@@ -1,12 +1,12 @@
 """A project's scored items as fused tuples, grouped by prompt, in an order that depends on their content alone."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
 from annotations.build import BuildSettings
-from annotations.fusion import Fused, Given, fuse
+from annotations.fusion import Agreed, Fused, Given, decided, fuse
 from annotations.gate import Gate
 from annotations.models import Item, Project, Score
 from annotations.tuples import RlwhfTuple
@@ -27,7 +27,10 @@ class TupleStream:
         self._gate = gate
         # Prompts are worth having without a score.
         self._unscored = unscored
+        self._agreed = _agreed_scores(project) if settings.consensus == "dawid-skene" else None
         self.items = 0
+        # How many rewards came from which rule of fusion.
+        self.methods: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
 
     def groups(self) -> Iterator[list[RlwhfTuple]]:
@@ -46,11 +49,14 @@ class TupleStream:
                     yield item.prompt_hash, one
 
     def _tuple(self, item: Item, scores: list[Given]) -> RlwhfTuple | None:
-        fused = fuse(scores, gold=self._settings.gold, gold_weight=self._settings.gold_weight)
+        agreed = self._agreed(item.pk) if self._agreed else None
+        fused = fuse(scores, gold=self._settings.gold, gold_weight=self._settings.gold_weight, agreed=agreed)
         reason = self._reason_to_leave_out(item, scores, fused)
         if reason:
             self.left_out[reason] += 1
             return None
+        if fused:
+            self.methods[fused.method] += 1
         return self._gate.document(tuple_document(item, fused), f"item {item.pk}")
 
     def _reason_to_leave_out(self, item: Item, scores: list[Given], fused: Fused | None) -> str | None:
@@ -60,9 +66,17 @@ class TupleStream:
             return "another source model"
         if self._unscored:
             return None
+        if fused is None and decided(scores):
+            return "decided that it cannot be verified"
         if fused is None:
             return "nobody could verify it" if scores else "not scored yet"
         return "too few people scored it" if fused.people < self._settings.min_people else None
+
+
+def _agreed_scores(project: Project) -> Callable[[int], Agreed | None]:
+    from annotations.agreed_scores import AgreedScores  # noqa: PLC0415 - needs scipy, which few builds do
+
+    return AgreedScores(project).of
 
 
 def given_scores(items: list[int]) -> dict[int, list[Given]]:
@@ -108,9 +122,14 @@ def tuple_document(item: Item, fused: Fused | None) -> dict[str, Any]:
     if fused:
         metadata |= {
             "consensus_score": fused.consensus,
+            "consensus_method": fused.method,
             "update_timestamp": fused.given_at.isoformat(),
             "rubric_version": fused.rubric_version,
             "raters": list(fused.raters),
             "dimensions": dict(fused.dimensions),
         }
+        # What an earlier export said of another fusion is not this one's.
+        metadata.pop("expected_reward", None)
+        if fused.expected is not None:
+            metadata["expected_reward"] = fused.expected
     return document

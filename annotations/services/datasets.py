@@ -213,6 +213,7 @@ def _spool_rows(project: Project, kind: Kind, wanted: BuildSettings, spool: Spoo
     return {
         "items": stream.items,
         "left_out": dict(stream.left_out.most_common()),
+        "rewards_by": dict(stream.methods.most_common()),
         "gate": of_tuples.model_dump(),
         "row_gate": of_rows.model_dump(),
         "rows": of_rows.valid,

@@ -30,6 +30,9 @@ class Command(BaseCommand):
         build.add_argument("--name", required=True)
         build.add_argument("--kind", required=True, choices=DatasetVersion.Kind.values)
         build.add_argument("--seed", type=int, default=0)
+        build.add_argument(
+            "--consensus", choices=("median", "dawid-skene"), help="how several people's scores become one (default: median)"
+        )
         build.add_argument("--force", action="store_true", help="build in spite of the gate; the report says so")
         build.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="such as min_gap=2; may be repeated")
         build.add_argument("--queue", action="store_true", help="leave it to a worker")
@@ -105,6 +108,8 @@ class Command(BaseCommand):
 
 def _settings(options: dict[str, Any]) -> BuildSettings | dict[str, Any]:
     values: dict[str, Any] = {"split": {"seed": options["seed"]}, "gate": {"force": True} if options["force"] else {}}
+    if options["consensus"]:
+        values["consensus"] = options["consensus"]
     for text in options["set"]:
         path, equals, value = text.partition("=")
         if not equals:
