@@ -30,6 +30,8 @@ class User(AbstractUser):
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.ANNOTATOR)
     # Of the pages; empty: as the browser asks.
     language = models.CharField(max_length=8, blank=True)
+    # Of the scoring desk, {action: key}: those that are not as everybody's.
+    keys: "models.JSONField[dict[str, str], dict[str, str]]" = models.JSONField(default=dict, blank=True)
 
     objects: ClassVar[UserManager] = UserManager()
 

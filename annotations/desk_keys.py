@@ -17,9 +17,10 @@ _TOGETHER: dict[Scope, frozenset[Scope]] = {
     "desk": frozenset({"desk", "score", "compare", "review", "marks"}),
     "score": frozenset({"desk", "score", "review", "marks"}),
     "review": frozenset({"desk", "score", "review", "marks"}),
-    "marks": frozenset({"desk", "score", "review", "marks"}),
+    # While one marks, the key that began it ends it.
+    "marks": frozenset({"desk", "score", "review", "marks", "marking"}),
     "compare": frozenset({"desk", "compare"}),
-    "marking": frozenset({"marking"}),
+    "marking": frozenset({"marks", "marking"}),
 }
 
 
@@ -29,6 +30,12 @@ class Action:
     label: Promise
     key: str
     scope: Scope
+
+    @property
+    def title(self) -> str:
+        """The label, with its number where several actions have the same."""
+        number = self.name.rpartition("_")[2]
+        return f"{self.label} ({number})" if self.name.startswith(("dimension_", "answer_")) else str(self.label)
 
 
 # Keys are named as browsers name them (KeyboardEvent.key), letters small.
@@ -41,8 +48,18 @@ ACTIONS: tuple[Action, ...] = (
     Action("lower", _("one lower"), "-", "score"),
     Action("higher", _("one higher"), "+", "score"),
     Action("cannot_verify", _("cannot verify"), "v", "score"),
-    *(Action(f"dimension_{number}", _("a dimension"), key, "score") for number, key in enumerate("qwertyzxbn", 1)),
+    *(Action(f"dimension_{number}", _("a dimension"), key, "score") for number, key in enumerate("qwerty6789", 1)),
+    Action("left", _("of two answers, the left one is better"), "ArrowLeft", "compare"),
+    Action("right", _("of two answers, the right one is better"), "ArrowRight", "compare"),
+    *(
+        Action(f"answer_{number}", _("an answer comes next; again: take that back"), str(number), "compare")
+        for number in range(1, 7)
+    ),
+    Action("tie", _("the last one is as good as the one before; of two: both are"), "t", "compare"),
+    Action("all_bad", _("all answers are bad"), "x", "compare"),
     Action("critique", _("write the critique"), "c", "desk"),
+    Action("revise", _("write a better answer"), "a", "review"),
+    Action("rounds", _("earlier rounds, where there are any"), "h", "review"),
     Action("submit", _("submit"), "Enter", "desk"),
     Action("skip", _("skip"), "s", "desk"),
     Action("flag", _("flag a problem with the item"), "f", "desk"),
@@ -58,13 +75,13 @@ ACTIONS: tuple[Action, ...] = (
 )
 DEFAULT_KEYS = {action.name: action.key for action in ACTIONS}
 BY_NAME = {action.name: action for action in ACTIONS}
-_SIGNS = {"Enter": "↵", "Backspace": "⌫", "Delete": "Del", "ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓",
+SIGNS = {"Enter": "↵", "Backspace": "⌫", "Delete": "Del", "ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓",
           " ": "␣", "-": "−"}  # fmt: skip
 
 
 def sign(key: str) -> str:
     """A key as it is printed on a keyboard."""
-    return _SIGNS.get(key) or key.upper()
+    return SIGNS.get(key) or key.upper()
 
 
 @dataclass(frozen=True)
@@ -80,7 +97,7 @@ def sheet(*, scopes: Collection[Scope], dimensions: Sequence[str], keys: Mapping
     """The actions that are there in these scopes, dimensions by their names, with somebody's keys."""
     names = {f"dimension_{number}": label for number, label in enumerate(dimensions, 1)}
     return [
-        Row(action.name, names.get(action.name, str(action.label)), keys[action.name])
+        Row(action.name, names.get(action.name, action.title), keys[action.name])
         for action in ACTIONS
         if action.scope in scopes and (action.name in names or not action.name.startswith("dimension_"))
     ]

@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from annotations.api import datasets, items, projects, quality, scores
+from annotations.api import adjudication, datasets, gold_items, items, me, members, projects, quality, rubrics, scores
 
 router = Router(tags=["annotations"])
-for part in (projects, items, scores, datasets, quality):
+for part in (projects, items, scores, datasets, quality, me, members, gold_items, adjudication, rubrics):
     router.add_router("", part.router)

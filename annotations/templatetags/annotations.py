@@ -8,9 +8,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
-from annotations.desk_keys import sign
+from annotations.desk_keys import DEFAULT_KEYS, sign
 from annotations.marked import marked_html, marked_words
 from annotations.models import Score
+from annotations.ranks import rank_name
 
 register = template.Library()
 
@@ -69,7 +70,7 @@ def chip(value: float | None, label: str = "") -> SafeString:
 def kbd(context: dict[str, Any], action: str, which: int | str = "") -> SafeString:
     """The key that this person has for an action of the desk: `{% kbd "skip" %}`, `{% kbd "overall" 3 %}`."""
     name = f"{action}_{which}" if which else action
-    key = context["keys"].get(name, "")
+    key = context.get("keys", DEFAULT_KEYS).get(name, "")
     return format_html('<kbd data-key-of="{}">{}</kbd>', name, sign(key)) if key else SafeString()
 
 
@@ -78,6 +79,15 @@ def marks(score: Score) -> dict[str, Any]:
     """The answer with the marks of a score in it, and the list of them."""
     answer = score.item.answer
     return {"answer": answer, "html": marked_html(answer, score.spans), "words": marked_words(answer, score.spans)}
+
+
+@register.filter
+def rank(order: dict[str, Any], item: int) -> int:
+    """The rank of an item in `{"shown": […], "ranks": […]}`; 0 where it has none."""
+    return int(dict(zip(order.get("shown", ()), order.get("ranks", ()), strict=False)).get(item, 0))
+
+
+register.filter("rank_name", rank_name)
 
 
 @register.filter

@@ -48,11 +48,12 @@ def score_project(request: HttpRequest, slug: str) -> HttpResponse:
         "rubric": project.rubric_version.rubric,
         "progress": selectors.project_progress(project=project, user=user),
         "projects": selectors.scoring_projects(),
-        "keys": desk_keys.DEFAULT_KEYS,
+        "keys": services.keys_of(user=user),
+        "key_signs": json.dumps(desk_keys.SIGNS),
         "key_rows": desk_keys.sheet(
             scopes=("desk", *MODES[project.mode].scopes, *(("marks", "marking") if project.asks_spans else ())),
             dimensions=[dimension.label for dimension in project.rubric_version.rubric.dimensions],
-            keys=desk_keys.DEFAULT_KEYS,
+            keys=services.keys_of(user=user),
         ),
         "texts": TEXTS,
         **(_scoring(item, project, user) if item else {}),
@@ -70,12 +71,10 @@ def score_next(request: HttpRequest, slug: str) -> JsonResponse:
 @require_POST
 @role_required("annotator")
 def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
-    user, item = signed_in_user(request), _item(pk)
+    user, item = signed_in_user(request), item_at_hand(pk)
     form = ScoreForm(request.POST, rubric=item.project.rubric_version.rubric)
     if not form.is_valid():
-        return _refused(
-            request, item.project.slug, " ".join(f"{name}: {errors[0]}" for name, errors in form.errors.items()), item
-        )
+        return refuse(request, item.project.slug, " ".join(f"{name}: {errors[0]}" for name, errors in form.errors.items()), item)
     data = form.cleaned_data
     try:
         services.score_submit(
@@ -86,38 +85,39 @@ def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
             dimensions=form.dimensions,
             critique=data["critique"],
             spans=data["spans"] if item.project.asks_spans else (),
+            revised_answer=data["revised_answer"] if item.project.mode == Project.Mode.REVIEW else "",
             cannot_verify=data["cannot_verify"],
-            seconds=data["seconds"] if data["seconds"] is not None else _since(request.POST.get("shown_at", "")),
+            seconds=time_taken(data["seconds"], request),
         )
     except ScoringRefused as refused:
-        return _refused(request, item.project.slug, str(refused), item)
-    return _done(request, item, user)
+        return refuse(request, item.project.slug, str(refused), item)
+    return go_on(request, item, user)
 
 
 @require_POST
 @role_required("annotator")
 def score_skip(request: HttpRequest, pk: int) -> HttpResponse:
-    user, item = signed_in_user(request), _item(pk)
+    user, item = signed_in_user(request), item_at_hand(pk)
     services.item_skip(item=item, actor=user)
-    return _done(request, item, user)
+    return go_on(request, item, user)
 
 
 @require_POST
 @role_required("annotator")
 def score_flag(request: HttpRequest, pk: int) -> HttpResponse:
-    user, item = signed_in_user(request), _item(pk)
+    user, item = signed_in_user(request), item_at_hand(pk)
     try:
         services.item_flag(item=item, actor=user, reason=request.POST.get("reason", ""), note=request.POST.get("note", "")[:2000])
     except ScoringRefused as refused:
-        return _refused(request, item.project.slug, str(refused), item)
-    return _done(request, item, user)
+        return refuse(request, item.project.slug, str(refused), item)
+    return go_on(request, item, user)
 
 
 @require_POST
 @role_required("annotator")
 def score_draft(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep what is typed so far. 204 also when it is no longer wanted: the item has been scored since."""
-    user, item = signed_in_user(request), _item(pk)
+    user, item = signed_in_user(request), item_at_hand(pk)
     post = request.POST
     data = {
         "critique": post.get("critique", "").replace("\x00", "")[:20_000],
@@ -136,7 +136,7 @@ def score_undo(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         item = services.score_undo(project=project, actor=user)
     except ScoringRefused as refused:
-        return _refused(request, slug, str(refused))
+        return refuse(request, slug, str(refused))
     again = item if item and selectors.is_held(item=item, user=user) else None
     if again:
         said = "Taken back: here it is again, with what you wrote."
@@ -148,7 +148,7 @@ def score_undo(request: HttpRequest, slug: str) -> HttpResponse:
     return JsonResponse(_answer(request, project, user, again) | {"said": said})
 
 
-def _done(request: HttpRequest, item: Item, user: User) -> HttpResponse:
+def go_on(request: HttpRequest, item: Item, user: User) -> HttpResponse:
     if not _wants_json(request):
         return redirect("annotations:score-project", slug=item.project.slug)
     return _next(request, item.project, user, [str(item.pk), *request.POST.getlist("besides")])
@@ -171,7 +171,7 @@ def _answer(request: HttpRequest, project: Project, user: User, item: Item | Non
     }
 
 
-def _refused(request: HttpRequest, slug: str, reason: str, item: Item | None = None) -> HttpResponse:
+def refuse(request: HttpRequest, slug: str, reason: str, item: Item | None = None) -> HttpResponse:
     if _wants_json(request):
         return JsonResponse({"error": reason, "item": item.pk if item else None}, status=422)
     messages.error(request, reason)
@@ -187,7 +187,7 @@ def _scoring(item: Item, project: Project, user: User) -> dict[str, Any]:
         "item": item,
         "project": project,
         "rubric": project.rubric_version.rubric,
-        "keys": desk_keys.DEFAULT_KEYS,
+        "keys": services.keys_of(user=user),
         "middle": mode.middle,
         "submit_url": reverse(mode.submit, args=[item.pk]),
         "draft": draft,
@@ -206,21 +206,22 @@ def _project(slug: str) -> Project:
     return get_object_or_404(Project.objects.select_related("rubric_version"), slug=slug)
 
 
-def _item(pk: int) -> Item:
+def item_at_hand(pk: int) -> Item:
     counts = ("item_count", "gold_count", "comparison_count")
     project = ("slug", "mode", "asks_spans", *counts, "raters_per_item", "guidelines", "rubric_version__content_hash")
     columns = [f"project__{name}" for name in project]
-    return get_object_or_404(Item.objects.select_related("project__rubric_version").only(*columns), pk=pk)
+    # Deleted ones too: the service says so in words.
+    return get_object_or_404(Item.every.select_related("project__rubric_version").only(*columns), pk=pk)
 
 
 def _wants_json(request: HttpRequest) -> bool:
     return request.headers.get("Accept") == "application/json"
 
 
-def _since(shown_at: str) -> float | None:
-    """Without JavaScript: the time since the page was made."""
-    at = _count(shown_at)
-    return None if at is None else time.time() - at
+def time_taken(seconds: float | None, request: HttpRequest) -> float | None:
+    """What the page counted; without JavaScript the time since it was made."""
+    made = _count(request.POST.get("shown_at", ""))
+    return seconds if seconds is not None or made is None else time.time() - made
 
 
 def _count(text: str) -> int | None:

@@ -14,6 +14,13 @@ export const readings = (event) => {
   return found;
 };
 
+/* The key of this press, where it can be given to an action: keys that only alter others, Tab and Escape cannot. */
+export const keyNamed = (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.key === " ") return null;
+  const usable = event.key.length === 1 || /^(Enter|Backspace|Delete|Insert|Home|End|PageUp|PageDown|Arrow\w+|F\d+)$/.test(event.key);
+  return usable ? named(event.key) : null;
+};
+
 /* The first of these actions whose key it is: by `keys`, {action: key}. */
 export const nameFor = (event, names, keys) => {
   for (const key of readings(event)) {

@@ -5,7 +5,8 @@
    memory   the browser's storage                      clock    time spent
    drafts   what is typed is kept                      outbox   actions on their way to the site
    stage    the form that is shown                     flow     submit, skip, flag, undo, and what comes back
-   keys     which key does what                        features what modes plug in: read its top to add one
+   keys     which key does what                        keysheet the sheet of keys, and changing them
+   features what modes plug in: read its top to add one
 
    Modules import each other in one direction only: names with hashes in them (collectstatic) allow no circles. */
 import { startClock } from "./clock.js";
@@ -13,6 +14,7 @@ import { drafting, saveOnLeaving } from "./drafts.js";
 import { tell } from "./features.js";
 import { coming, fill, flag, skip, submit, undo } from "./flow.js";
 import { startKeys } from "./keys.js";
+import { startSheet } from "./keysheet.js";
 import { listen, pending, send } from "./outbox.js";
 import { desk, sheet, stage, undoForm } from "./page.js";
 import { prepare, show } from "./stage.js";
@@ -40,6 +42,7 @@ listen(coming);
 startClock();
 saveOnLeaving();
 startKeys();
+startSheet();
 
 state.shown = stage.querySelector("form.scoring");
 if (state.shown && pending().some((action) => action.item === state.shown.dataset.item)) show(null);

@@ -14,7 +14,7 @@ export const text = (name, values = {}) => texts[name].replace(/\{(\w+)\}/g, (_,
 export const keysOf = told("desk-keys");
 
 /* The cookie's token first: logging in again in another tab changes it, and this page's own would then be refused. */
-const token = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? undoForm.elements.csrfmiddlewaretoken.value;
+export const token = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? undoForm.elements.csrfmiddlewaretoken.value;
 export const withToken = (body) => {
   body.set("csrfmiddlewaretoken", token());
   return body;
