@@ -13,6 +13,7 @@ from accounts.roles import role_required, signed_in_user
 from annotations import charts, selectors, services
 from annotations.models import Project
 from annotations.ratings import SCORES, reading
+from annotations.selectors.leads import tab_counts
 from annotations.selectors.quality import disputed_items, quality_latest, rater_names
 
 CSV_COLUMNS = (
@@ -27,7 +28,13 @@ CSV_COLUMNS = (
 def project_quality(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(selectors.project_list(), slug=slug)
     quality = quality_latest(project=project)
-    context: dict[str, Any] = {"project": project, "quality": quality, "report": quality.data, "job": None}
+    context: dict[str, Any] = {
+        "project": project,
+        "quality": quality,
+        "report": quality.data,
+        "job": None,
+        "tabs": tab_counts(project=project),
+    }
     if quality.later and quality.later.job:
         context["job"] = quality.later.job
     if quality.data:
@@ -56,6 +63,7 @@ def project_quality_annotator(request: HttpRequest, slug: str, pk: int) -> HttpR
         raise Http404("The newest report on this project has nobody of that number.")
     context = {
         "project": project,
+        "tabs": tab_counts(project=project),
         "quality": quality,
         "one": one,
         "name": rater_names(quality.data).get(pk, ""),
