@@ -27,9 +27,23 @@ const write = (form, ranks) => {
   if (last) altered(last);
 };
 
-/* The answer comes next; the only one that is left then comes last by itself. Once more takes it out again. */
+/* Where the answer stands that comes last, and alone; −1 where there is none. */
+const loneLast = (ranks) => {
+  const last = Math.max(...ranks);
+  return ranks.indexOf(last) === ranks.lastIndexOf(last) ? ranks.indexOf(last) : -1;
+};
+
+/* Once more takes an answer out again; with it the one that came last by itself. */
+const without = (ranks, at) => {
+  const whole = ranks.every(Boolean);
+  const last = loneLast(ranks);
+  if (whole && at === last) return ranks;
+  return ranks.map((rank, other) => (other === at || (whole && other === last) ? 0 : rank));
+};
+
+/* The answer comes next; the only one that is left then comes last by itself. */
 const next = (ranks, at) => {
-  if (ranks[at]) return ranks.map((rank, other) => (other === at ? 0 : rank));
+  if (ranks[at]) return without(ranks, at);
   const chosen = ranks.map((rank, other) => (other === at ? Math.max(...ranks) + 1 : rank));
   const left = chosen.filter((rank) => !rank).length;
   return left === 1 ? chosen.map((rank) => rank || Math.max(...chosen) + 1) : chosen;
