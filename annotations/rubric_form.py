@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django.utils.text import slugify
 
@@ -76,6 +77,11 @@ class RubricForms:
         # What is wrong with the whole, beside no field.
         self.problems: list[str] = []
 
+    def unjudged(self) -> None:
+        """Show what was sent without saying what is wrong with it: somebody is not done yet."""
+        for form in (self.head, *self.scale, *self.dimensions, *self.examples):
+            form._errors = ErrorDict()
+
     def is_valid(self) -> bool:
         return all([one.is_valid() for one in (self.head, self.scale, self.dimensions, self.examples)])  # noqa: C419 - all are checked
 
@@ -125,12 +131,18 @@ def _with_row(data: QueryDict) -> QueryDict:
 
 
 def _kept(rows: Any) -> list[forms.Form]:
-    """Rows that are not ticked for removal, in the order that their numbers ask for; equal numbers as they stand."""
-    wanted = [form for form in rows if not form.cleaned_data.get("DELETE") and form.has_changed()]
-    wanted += [form for form in rows if not form.cleaned_data.get("DELETE") and not form.has_changed() and form.initial]
-    places = {id(form): place for place, form in enumerate(rows)}
-    last = len(places) + 1
-    return sorted(wanted, key=lambda form: (form.cleaned_data.get("ORDER") or last, places[id(form)]))
+    """Rows that are not ticked for removal, in the order that their numbers ask for."""
+    standing = [(place, form) for place, form in enumerate(rows, 1) if form.has_changed() or form.initial]
+    wanted = [(_rank(place, form), form) for place, form in standing if not form.cleaned_data.get("DELETE")]
+    return [form for _, form in sorted(wanted, key=lambda one: one[0])]
+
+
+def _rank(place: int, form: forms.Form) -> tuple[int, int, int]:
+    """Where a row goes. Of two rows with one number, the one that was moved up goes before the one that stands there, and the
+    one that was moved down after it.
+    """
+    number = form.cleaned_data.get("ORDER") or place
+    return number, (number > place) - (number < place), place
 
 
 def _dimension(data: dict[str, Any]) -> dict[str, Any]:

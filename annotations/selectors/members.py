@@ -21,6 +21,11 @@ class Member:
     may_score: bool
 
     @property
+    def rater_id(self) -> int:
+        """0 for somebody who has never been handed anything anywhere."""
+        return self.rater.pk if self.rater else 0
+
+    @property
     def is_paused(self) -> bool:
         return self.membership is not None and not self.membership.is_active
 
@@ -70,5 +75,6 @@ def qualification_counts(*, project: Project) -> dict[int, Tried]:
     gold = {"item__project": project, "item__is_qualification": True, "item__gold_score__isnull": False}
     scores = Score.objects.filter(withdrawn_at=None, rater__kind=Rater.Kind.PERSON, item__deleted_at=None, **gold)
     right = Q(away__lte=0.5)
-    rows = scores.annotate(away=Abs(F("overall") - F("item__gold_score"))).order_by().values_list("rater")
-    return {rater: Tried(*told) for rater, *told in rows.annotate(Count("pk"), Count("pk", filter=right))}
+    rows = scores.annotate(away=Abs(F("overall") - F("item__gold_score"))).order_by().values("rater")
+    told = rows.annotate(answered=Count("pk"), right=Count("pk", filter=right))
+    return {row["rater"]: Tried(row["answered"], row["right"]) for row in told}

@@ -47,8 +47,10 @@ def rubric_edit_page(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             _said(request, project, version)
             return redirect("annotations:rubric-detail", slug=slug)
+    if adds:
+        forms.unjudged()
     status = 422 if request.method == "POST" and not adds else 200
-    return render(request, "annotations/rubric_edit.html", _about(project) | {"forms": forms, "adds": adds}, status=status)
+    return render(request, "annotations/rubric_edit.html", _about(project) | {"forms": forms}, status=status)
 
 
 @require_POST
