@@ -9,11 +9,16 @@ import pytest
 from django.core.management import call_command
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ["torch", "trl", "transformers", "datasets", "pandas", "argilla", "peft", "accelerate"]
+HEAVY = ["torch", "trl", "transformers", "datasets", "pandas", "argilla", "peft", "accelerate", "scipy"]
 # Imported in the training child, on machines that have neither Django's settings nor the database.
 PURE = [
+    "annotations.agreement",
+    "annotations.consensus",
     "annotations.dataset_files",
     "annotations.gate",
+    "annotations.quality",
+    "annotations.quality_report",
+    "annotations.ratings",
     "annotations.rows",
     "annotations.rubric",
     "annotations.tuples",
