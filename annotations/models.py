@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -253,6 +253,21 @@ class Item(models.Model):
                 fields=("project", "-adjudicated_at"), name="item_adjudicated", condition=models.Q(adjudicated_at__isnull=False)
             ),
             GinIndex(fields=("search",), name="item_search"),
+            # For the items page; docs/design/annotations.md says what each costs and saves.
+            GinIndex(fields=("tags",), name="item_tags"),
+            models.Index(fields=("project", "skill", "id"), name="item_skill", condition=models.Q(skill__gt="")),
+            models.Index(
+                fields=("project", "is_open", "consensus", "id"), name="item_score", condition=models.Q(people_scores__gt=0)
+            ),
+            models.Index(
+                fields=("project", "stated_confidence", "id"),
+                name="item_confidence",
+                condition=models.Q(stated_confidence__isnull=False),
+            ),
+            models.Index(fields=("project", "knowledge"), name="item_knowledge", condition=models.Q(knowledge__isnull=False)),
+            models.Index(fields=("project", "priority", "id"), name="item_priority", condition=models.Q(priority__gte=2)),
+            models.Index(fields=("id",), name="item_deleted", condition=models.Q(deleted_at__isnull=False)),
+            BrinIndex(fields=("created_at",), name="item_since"),
         )
 
     def __str__(self) -> str:
@@ -476,15 +491,21 @@ class BulkAction(models.Model):
 
     action = models.CharField(max_length=20)
     project = models.ForeignKey(Project, null=True, on_delete=models.CASCADE, related_name="bulk_actions")
-    # What was asked for: the filter or the items, and the new value.
+    # What was asked for: the filter or that items were named, and the new value.
     settings: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
-    # The items that it changed, by what they were before.
-    before: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(default=list)
+    # How many items it is about, and how many of them it has changed so far.
+    chosen = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
+    # Why others were left as they were, with how many each.
+    left_out: "models.JSONField[dict[str, int], dict[str, int]]" = models.JSONField(default=dict)
     actor = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
     job = models.OneToOneField("jobs.Job", null=True, on_delete=models.SET_NULL, related_name="bulk_action")
     created_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True)
+    # Once asked, nothing more is done for it; the undo is through at `undone_at`.
+    undo_asked_at = models.DateTimeField(null=True)
+    undo_job = models.OneToOneField("jobs.Job", null=True, on_delete=models.SET_NULL, related_name="bulk_undo")
+    undone = models.PositiveIntegerField(default=0)
     undone_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -492,6 +513,26 @@ class BulkAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action}: {self.changed} items"
+
+
+class BulkBatch(models.Model):
+    """Some items of a bulk action, which change together or not at all. They are chosen when the action is asked for."""
+
+    action = models.ForeignKey(BulkAction, on_delete=models.CASCADE, related_name="batches")
+    number = models.PositiveIntegerField()
+    # Those that were chosen; from `done_at` on, those of them that it changed.
+    items = ArrayField(models.BigIntegerField())
+    # What they were before, as the kind of action writes it down.
+    before: "models.JSONField[list[Any], list[Any]]" = models.JSONField(default=list)
+    done_at = models.DateTimeField(null=True)
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("action", "number")
+        constraints = (models.UniqueConstraint(fields=("action", "number"), name="bulk_batch_once"),)
+
+    def __str__(self) -> str:
+        return f"batch {self.number} of {self.action_id}"
 
 
 class QualityReport(models.Model):
