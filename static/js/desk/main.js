@@ -27,6 +27,8 @@ stage.addEventListener("submit", (event) => {
 });
 stage.addEventListener("input", drafting);
 stage.addEventListener("change", (event) => {
+  /* A field that is taken off the page while somebody is in it says so, too late. */
+  if (!state.shown || event.target.form !== state.shown) return;
   tell(state.shown, "changed", event);
   drafting();
 });
