@@ -88,6 +88,8 @@ def build_report(scores: Scores, *, rubric: int, rubrics: Mapping[int, str], tel
         if tell:
             tell(name.replace("_", " "), done, len(steps))
         report[name] = make()
+    if tell:
+        tell("computed", len(steps), len(steps))
     return report
 
 

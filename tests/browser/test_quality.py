@@ -68,7 +68,11 @@ def test_an_empty_project_and_a_report_on_its_way(
     page.goto(f"/items/projects/{project.slug}/quality/")
     expect(page.get_by_text("Nothing is computed yet")).to_be_visible()
     assert serious_findings(page) == []
+    expect(page.get_by_role("button", name="Compute")).to_have_count(0)
     shot(page, "quality-empty")
+    scored_project(project, count=5)
+    page.reload()
+    expect(page.get_by_text("15 scores by people are waiting")).to_be_visible()
     page.get_by_role("button", name="Compute").click()
     expect(page.get_by_role("status").first).to_be_visible()
     expect(page.get_by_role("button", name="Compute")).to_have_count(0)
