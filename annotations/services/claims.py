@@ -119,7 +119,7 @@ def item_claimed(*, place: Standing, besides: Collection[int] = ()) -> Claim:
     if place.qualification_items:
         asked = qualification(place=place)
         if asked.asked:
-            return _qualifying(values, asked.left > 0)
+            return _qualifying(values, asked.left > _held_by(place))
     if place.cap is not None and place.scored + _held_by(place) >= place.cap:
         return Claim(reason=CAP)
     if place.gold_share and _CHANCE.random() < place.gold_share:

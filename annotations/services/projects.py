@@ -105,7 +105,10 @@ def _carry_out(project: Project, changed: dict[str, object], before: dict[str, o
         comparing.comparisons_closed(project=project)
     if compares and {"mode", "raters_per_item"} & set(changed):
         comparing.comparisons_open(project=project)
-    elif "raters_per_item" in changed or (before["mode"] == Project.Mode.COMPARE and not compares):
+    elif "mode" in changed and before["mode"] == Project.Mode.COMPARE:
+        comparing.comparisons_closed(project=project)
+        items_reopened(project=project)
+    elif "raters_per_item" in changed and not compares:
         items_reopened(project=project)
     if "order" in changed:
         positions_drawn(project=project)

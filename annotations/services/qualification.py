@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts import audit
@@ -100,7 +100,8 @@ def outcome(*, project: Project, rater: Rater) -> Outcome:
     elif not asked:
         state = NOT_ASKED
     elif len(verdicts) < asked:
-        state = UNDER_WAY
+        # Who has skipped the rest has nothing to go on with.
+        state = UNDER_WAY if _some_left(project, rater) else FAILED
     else:
         state = PASSED if passes else FAILED
         if passes:
@@ -138,6 +139,12 @@ def qualification_again(*, project: Project, user: User, actor: User | None) -> 
 def _answered(project: Project, rater: Rater) -> QuerySet[Score]:
     gold = {"item__project": project, "item__is_qualification": True, "item__gold_score__isnull": False}
     return Score.objects.filter(rater=rater, withdrawn_at=None, item__deleted_at=None, **gold)
+
+
+def _some_left(project: Project, rater: Rater) -> bool:
+    items = Item.objects.filter(project=project, is_qualification=True, gold_score__isnull=False)
+    dealt_with = Turn.objects.filter(rater=rater, item=OuterRef("pk")).exclude(state__in=(Turn.State.HELD, Turn.State.ASSIGNED))
+    return items.exclude(Exists(dealt_with)).exists()
 
 
 def _qualified(project: Project, rater: Rater, *, by: str, actor: User | None) -> Membership:

@@ -16,6 +16,7 @@ from annotations.models import Draft, Flag, Item, Project, Rater, Score, Turn
 from annotations.rubric import HIGHEST, LOWEST
 from annotations.services import revisions
 from annotations.services.claims import hold_again, item_claimed
+from annotations.services.qualification import outcome
 from annotations.services.raters import person_rater
 from annotations.services.standing import standing
 from annotations.services.turns import (
@@ -125,6 +126,8 @@ def score_submit(
     )
     audit.record(actor=actor, action="annotations.item_scored", target=item, detail={"score": score.pk})
     revisions.revision_exchange(was=standing_score, score=score)
+    if locked.is_qualification:
+        outcome(project=Project.objects.get(pk=locked.project_id), rater=person_rater(user=actor))
     return score
 
 

@@ -19,11 +19,12 @@ from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from annotations import desk_keys, selectors, services
 from annotations.marked import SPAN_NAMES
-from annotations.models import Draft, Flag, Item, Project
+from annotations.models import Draft, Flag, Item, Project, Score
 from annotations.score_forms import ScoreForm
 from annotations.services import ScoringRefused
 from annotations.views.desk_texts import TEXTS
 from annotations.views.modes import MODES
+from annotations.views.qualification import feedback_told
 
 
 @require_GET
@@ -42,8 +43,10 @@ def score(request: HttpRequest) -> HttpResponse:
 def score_project(request: HttpRequest, slug: str) -> HttpResponse:
     user = signed_in_user(request)
     project = _project(slug)
-    item = services.item_next(project=project, actor=user)
+    handout = services.item_handout(project=project, actor=user)
+    item = handout.item
     context = {
+        "reason": handout.reason,
         "project": project,
         "rubric": project.rubric_version.rubric,
         "progress": selectors.project_progress(project=project, user=user),
@@ -77,7 +80,7 @@ def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
         return refuse(request, item.project.slug, " ".join(f"{name}: {errors[0]}" for name, errors in form.errors.items()), item)
     data = form.cleaned_data
     try:
-        services.score_submit(
+        given = services.score_submit(
             item=item,
             actor=user,
             submission=data["submission"],
@@ -91,7 +94,7 @@ def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
         )
     except ScoringRefused as refused:
         return refuse(request, item.project.slug, str(refused), item)
-    return go_on(request, item, user)
+    return go_on(request, item, user, score=given)
 
 
 @require_POST
@@ -148,17 +151,23 @@ def score_undo(request: HttpRequest, slug: str) -> HttpResponse:
     return JsonResponse(_answer(request, project, user, again) | {"said": said})
 
 
-def go_on(request: HttpRequest, item: Item, user: User) -> HttpResponse:
+def go_on(request: HttpRequest, item: Item, user: User, *, score: Score | None = None) -> HttpResponse:
+    """To the next item; after a score of a qualification item by way of what is right about it."""
+    told = feedback_told(score=score, user=user) if score and item.is_qualification else None
     if not _wants_json(request):
+        if told:
+            return render(request, "annotations/feedback.html", told)
         return redirect("annotations:score-project", slug=item.project.slug)
-    return _next(request, item.project, user, [str(item.pk), *request.POST.getlist("besides")])
+    feedback = render_to_string("annotations/_feedback.html", told, request) if told else ""
+    return _next(request, item.project, user, [str(item.pk), *request.POST.getlist("besides")], feedback)
 
 
-def _next(request: HttpRequest, project: Project, user: User, besides: list[str]) -> JsonResponse:
-    item = services.item_next(
+def _next(request: HttpRequest, project: Project, user: User, besides: list[str], feedback: str = "") -> JsonResponse:
+    handout = services.item_handout(
         project=project, actor=user, besides=[number for one in besides if (number := _count(one)) is not None]
     )
-    return JsonResponse(_answer(request, project, user, item))
+    answer = _answer(request, project, user, handout.item)
+    return JsonResponse(answer | {"reason": handout.reason, "feedback": feedback})
 
 
 def _answer(request: HttpRequest, project: Project, user: User, item: Item | None) -> dict[str, Any]:
@@ -209,7 +218,7 @@ def _project(slug: str) -> Project:
 def item_at_hand(pk: int) -> Item:
     counts = ("item_count", "gold_count", "comparison_count")
     project = ("slug", "mode", "asks_spans", *counts, "raters_per_item", "guidelines", "rubric_version__content_hash")
-    columns = [f"project__{name}" for name in project]
+    columns = ["is_qualification", *(f"project__{name}" for name in project)]
     # Deleted ones too: the service says so in words.
     return get_object_or_404(Item.every.select_related("project__rubric_version").only(*columns), pk=pk)
 

@@ -189,12 +189,25 @@ def test_undoing_the_score_of_a_gold_item_takes_it_out_of_the_count_and_brings_i
 
 
 def test_somebody_new_gets_the_qualification_items_and_nothing_else_until_qualified(project, items, ann):
-    gold(items[:3], is_qualification=True)
+    gold(items[:3], -2.0, is_qualification=True)
     change(project, qualification_items=2)
     assert handed(project, ann, 20) == [items[0].pk, items[1].pk]
     assert item_handout(project=project, actor=ann).reason == "qualification"
     membership(project, ann, qualified_at=timezone.now(), qualified_by="waived")
     assert handed(project, ann, 20) == [item.pk for item in items[3:]]
+
+
+def test_a_page_that_loads_ahead_gets_no_more_qualification_items_than_are_asked_for(project, items, ann):
+    gold(items[:3], is_qualification=True)
+    change(project, qualification_items=2)
+    first = item_next(project=project, actor=ann)
+    ahead = item_next(project=project, actor=ann, besides=[first.pk])
+    assert [first, ahead] == items[:2]
+    assert item_next(project=project, actor=ann, besides=[first.pk, ahead.pk]) is None
+    score(first, ann)
+    assert item_next(project=project, actor=ann, besides=[first.pk, ahead.pk]) is None
+    score(ahead, ann)
+    assert item_next(project=project, actor=ann, besides=[first.pk, ahead.pk]) == items[3]
 
 
 def test_a_project_without_qualification_items_asks_nobody_to_qualify(project, items, ann):

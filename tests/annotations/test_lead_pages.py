@@ -319,3 +319,45 @@ def test_a_newcomer_reads_how_they_did(project, items, as_):
     assert Membership.objects.get(rater=person_rater(user=ann.user)).qualified_by == "waived"
     assert "without the qualification" in ann.get(url("qualification", project.slug)).content.decode()
     assert Item.objects.count() == 10
+
+
+def form_of(**fields):
+    return {"submission": str(uuid4()), "overall": "1", **fields}
+
+
+def test_feedback_comes_after_a_qualification_item_and_after_no_other(project, items, as_):
+    ann = as_("annotator")
+    for item in items[:2]:
+        gold_set(item=item, score=1, note="It flags <i>its</i> doubt.", qualification=True, actor=None)
+    gold_set(item=items[2], score=2, note="SECRET", qualification=False, actor=None)
+    services.project_update(project=project, actor=None, qualification_items=2)
+    first = ann.get(url("score-project", project.slug)).context["item"]
+    plain = ann.post(url("score-submit", first.pk), form_of(overall="-2"))
+    text = plain.content.decode()
+    assert plain.status_code == 200 and "score differently" in text and "&lt;i&gt;its" in text and "1 more of these" in text
+    second = ann.get(url("score-project", project.slug)).context["item"]
+    told = ann.post(url("score-submit", second.pk), form_of(overall="2"), headers={"Accept": "application/json"}).json()
+    assert "one step away" in told["feedback"] and "how to go on" in told["feedback"]
+    assert (told["item"], told["reason"]) == (None, "qualification")
+    page = ann.get(url("score-project", project.slug)).content.decode()
+    assert '<div data-reason="qualification"><h2>' in page and '<div data-reason="" hidden>' in page
+    refused = ann.post(url("score-submit", second.pk), form_of(overall="1"), headers={"Accept": "application/json"})
+    assert refused.status_code == 422
+    told = ann.post(url("score-submit", items[2].pk), form_of(), headers={"Accept": "application/json"}).json()
+    assert told["feedback"] == "" and "SECRET" not in str(told)
+
+
+def test_who_has_skipped_the_qualification_items_reads_how_to_go_on(project, items, as_):
+    ann = as_("annotator")
+    gold_set(item=items[0], score=1, note="", qualification=True, actor=None)
+    services.project_update(project=project, actor=None, qualification_items=1)
+    services.item_skip(item=services.item_next(project=fresh(project), actor=ann.user), actor=ann.user)
+    assert "another attempt" in ann.get(url("qualification", project.slug)).content.decode()
+
+
+def test_who_may_not_score_reads_why(project, items, as_):
+    ann = as_("annotator")
+    services.project_update(project=project, actor=None, members_only=True)
+    assert '<div data-reason="not-a-member"><h2>' in ann.get(url("score-project", project.slug)).content.decode()
+    services.project_update(project=project, actor=None, raters_per_item=0)
+    assert '<div data-reason="not-asked"><h2>' in ann.get(url("score-project", project.slug)).content.decode()

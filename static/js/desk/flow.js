@@ -3,7 +3,8 @@ import { tick } from "./clock.js";
 import { forget, stopSaving } from "./drafts.js";
 import { missing } from "./features.js";
 import { ask, pending, post } from "./outbox.js";
-import { allDone, desk, notice, progress, quiet, text, undoForm } from "./page.js";
+import { tellFeedback } from "./feedback.js";
+import { desk, nothingLeft, notice, progress, quiet, text, undoForm } from "./page.js";
 import { goOn, loadAhead, parse, show } from "./stage.js";
 import { besides, state } from "./state.js";
 
@@ -19,7 +20,7 @@ const take = (answer) => {
   if (form && besides().includes(item)) return;
   if (form && !state.shown) show(form);
   else if (form) loadAhead(form);
-  else if (!state.shown && !pending().length) allDone.hidden = false;
+  else if (!state.shown && !pending().length) nothingLeft(answer.reason);
 };
 
 /* Ask for an item, where the page lacks one. */
@@ -46,6 +47,7 @@ export const coming = {
     if (action.kind === "undo") return undone(answer);
     forget(action.item);
     take(answer);
+    tellFeedback(answer.feedback);
   },
   refused: async (action, { item, error }) => {
     state.dealt.delete(action.item);

@@ -21,6 +21,12 @@ export const withToken = (body) => {
 };
 export const REQUEST_MS = 20_000;
 
+/* There is no item: say why. */
+export const nothingLeft = (reason) => {
+  for (const one of allDone.querySelectorAll("[data-reason]")) one.hidden = one.dataset.reason !== reason;
+  allDone.hidden = false;
+};
+
 export const quiet = () => notices.replaceChildren();
 export const notice = (kind, words, action) => {
   const one = document.createElement("p");
