@@ -1,7 +1,7 @@
 """A project's scored items as fused tuples, grouped by prompt, in an order that depends on their content alone."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any
 
@@ -9,12 +9,14 @@ from annotations.build import BuildSettings
 from annotations.fusion import Agreed, Fused, Given, decided, fuse
 from annotations.gate import Gate
 from annotations.models import Item, Project, Score
+from annotations.rounds import rounds_before
 from annotations.tuples import RlwhfTuple
 
 BATCH = 500
 COLUMNS = (
     "id", "prompt", "prompt_is_text", "answer", "source_model", "stated_confidence", "gold_answers", "knowledge",
-    "knowledge_source", "entity", "metadata", "prompt_hash", "content_hash", "open_flags", "project_id",
+    "knowledge_source", "entity", "metadata", "prompt_hash", "content_hash", "open_flags", "project_id", "revises", "iteration",
+    "written_by", "written_by__name",
 )  # fmt: skip
 
 
@@ -39,25 +41,30 @@ class TupleStream:
             yield [one for _, one in group]
 
     def _tuples(self) -> Iterator[tuple[str, RlwhfTuple]]:
-        items = Item.objects.filter(project=self._project).only(*COLUMNS).order_by("prompt_hash", "content_hash").iterator(BATCH)
+        of_project = Item.objects.filter(project=self._project).select_related("written_by").only(*COLUMNS)
+        items = of_project.order_by("prompt_hash", "content_hash").iterator(BATCH)
         while batch := list(islice(items, BATCH)):
             self.items += len(batch)
             scores = given_scores([item.pk for item in batch])
+            turns = rounds_before(batch, scores_of=given_scores, fused_of=self._fused)
             for item in batch:
-                one = self._tuple(item, scores.get(item.pk, []))
+                one = self._tuple(item, scores.get(item.pk, []), turns.get(item.pk, []))
                 if one is not None:
                     yield item.prompt_hash, one
 
-    def _tuple(self, item: Item, scores: list[Given]) -> RlwhfTuple | None:
+    def _fused(self, item: Item, scores: list[Given]) -> Fused | None:
         agreed = self._agreed(item.pk) if self._agreed else None
-        fused = fuse(scores, gold=self._settings.gold, gold_weight=self._settings.gold_weight, agreed=agreed)
+        return fuse(scores, gold=self._settings.gold, gold_weight=self._settings.gold_weight, agreed=agreed)
+
+    def _tuple(self, item: Item, scores: list[Given], turns: list[dict[str, Any]]) -> RlwhfTuple | None:
+        fused = self._fused(item, scores)
         reason = self._reason_to_leave_out(item, scores, fused)
         if reason:
             self.left_out[reason] += 1
             return None
         if fused:
             self.methods[fused.method] += 1
-        return self._gate.document(tuple_document(item, fused), f"item {item.pk}")
+        return self._gate.document(tuple_document(item, fused, turns), f"item {item.pk}")
 
     def _reason_to_leave_out(self, item: Item, scores: list[Given], fused: Fused | None) -> str | None:
         if item.open_flags:
@@ -97,8 +104,8 @@ def given_scores(items: list[int]) -> dict[int, list[Given]]:
     return given
 
 
-def tuple_document(item: Item, fused: Fused | None) -> dict[str, Any]:
-    """The RLWHF tuple of an item, with all that it was imported with."""
+def tuple_document(item: Item, fused: Fused | None, turns: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The RLWHF tuple of an item, with all that it was imported with, and the rounds of review before it."""
     extra = {key: value for key, value in item.metadata.items() if key != "metadata"}
     metadata: dict[str, Any] = {
         **item.metadata.get("metadata", {}),
@@ -117,6 +124,8 @@ def tuple_document(item: Item, fused: Fused | None) -> dict[str, Any]:
         "gold_answer": item.gold_answers,
         "entity": item.entity or None,
     }
+    if item.revises_id is not None:
+        document["turns"], metadata["iteration_count"] = list(turns), item.iteration
     if item.knowledge_source:
         document["knowledge_source"] = item.knowledge_source
     if fused:
