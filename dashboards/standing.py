@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 Progress = Literal["done", "busy", "todo"]
 
 
@@ -71,49 +74,69 @@ class Action:
 
 def steps(at: Standing) -> list[Step]:
     """The loop's six stations in order."""
+    building, under_way = _("%(count)s building"), _("%(count)s under way")
     return [
-        _step("Items", "annotations:item-list", at.items, "item", _projects(at.projects)),
-        _step("Score", "annotations:score", at.scores, "score", _scoring(at)),
+        _step(_("Items"), "annotations:item-list", at.items, ngettext("item", "items", at.items), _projects(at.projects)),
+        _step(_("Score"), "annotations:score", at.scores, ngettext("score", "scores", at.scores), _scoring(at)),
         _step(
-            "Data",
+            _("Data"),
             "annotations:dataset-list",
             at.datasets,
-            "dataset version",
-            at.newest_dataset,
-            live=at.live_datasets,
-            doing="building",
+            ngettext("dataset version", "dataset versions", at.datasets),
+            _live(building, at.live_datasets) or at.newest_dataset,
+            busy=bool(at.live_datasets),
         ),
-        _step("Train", "training:run-list", at.runs, "finished run", "", live=at.live_runs, doing="under way"),
         _step(
-            "Evaluate", "evaluation:scorecard-list", at.scorecards, "scorecard", "", live=at.live_evaluations, doing="under way"
+            _("Train"),
+            "training:run-list",
+            at.runs,
+            ngettext("finished run", "finished runs", at.runs),
+            _live(under_way, at.live_runs),
+            busy=bool(at.live_runs),
         ),
-        _step("Models", "training:artifact-list", at.models, "model", at.newest_model),
+        _step(
+            _("Evaluate"),
+            "evaluation:scorecard-list",
+            at.scorecards,
+            ngettext("scorecard", "scorecards", at.scorecards),
+            _live(under_way, at.live_evaluations),
+            busy=bool(at.live_evaluations),
+        ),
+        _step(_("Models"), "training:artifact-list", at.models, ngettext("model", "models", at.models), at.newest_model),
     ]
 
 
-def _step(label: str, page: str, count: int, unit: str, note: str, *, live: int = 0, doing: str = "") -> Step:
-    progress: Progress = "busy" if live else "done" if count else "todo"
-    return Step(label, page, count, unit if count == 1 else f"{unit}s", f"{live} {doing}" if live else note, progress)
+def _step(label: str, page: str, count: int, unit: str, note: str, *, busy: bool = False) -> Step:
+    progress: Progress = "busy" if busy else "done" if count else "todo"
+    return Step(label, page, count, unit, note, progress)
+
+
+def _live(doing: str, count: int) -> str:
+    return doing % {"count": count} if count else ""
 
 
 def _projects(count: int) -> str:
-    return f"in {count} project{'' if count == 1 else 's'}" if count else ""
+    return ngettext("in %(count)s project", "in %(count)s projects", count) % {"count": count} if count else ""
 
 
 def _scoring(at: Standing) -> str:
     if at.open_items:
-        return f"{at.open_items:,} items open"
-    return "nothing open" if at.items else ""
+        return ngettext("%(count)s item open", "%(count)s items open", at.open_items) % {"count": f"{at.open_items:,}"}
+    return _("nothing open") if at.items else ""
 
 
-RUN_THE_LOOP = Action(
-    "Run the demo loop",
-    "Watch the whole loop once, on a small closed world made for it: a model is taught, its answers are scored, the scores "
-    "become a dataset, the dataset trains the model, and a scorecard shows whether it got more honest. It takes a few minutes "
-    "on two cores.",
-    "evaluation:loop-start",
-    post=True,
-)
+def run_the_loop() -> Action:
+    """For somebody who has nothing yet."""
+    return Action(
+        _("Run the demo loop"),
+        _(
+            "Watch the whole loop once, on a small closed world made for it: a model is taught, its answers are scored, "
+            "the scores become a dataset, the dataset trains the model, and a scorecard shows whether it got more honest. "
+            "It takes a few minutes on two cores."
+        ),
+        "evaluation:loop-start",
+        post=True,
+    )
 
 
 def next_actions(at: Standing) -> list[Action]:
@@ -123,12 +146,12 @@ def next_actions(at: Standing) -> list[Action]:
 
 def _about_the_loop(at: Standing) -> list[Action]:
     if at.loop and at.loop.is_live:
-        why = f"{at.loop.steps_done} of {at.loop.steps} steps are done."
-        return [Action(f"Watch {at.loop.name}", why, "jobs:pipeline-detail", (at.loop.id,))]
+        why = _("%(done)s of %(steps)s steps are done.") % {"done": at.loop.steps_done, "steps": at.loop.steps}
+        return [Action(_("Watch %(name)s") % {"name": at.loop.name}, why, "jobs:pipeline-detail", (at.loop.id,))]
     if at.loop and at.loop.state == "failed":
-        why = "A step of the demo loop failed; its page says why, and what would mend it."
-        return [Action(f"See what stopped {at.loop.name}", why, "jobs:pipeline-detail", (at.loop.id,))]
-    return [] if at.items or at.models else [RUN_THE_LOOP]
+        why = _("A step of the demo loop failed; its page says why, and what would mend it.")
+        return [Action(_("See what stopped %(name)s") % {"name": at.loop.name}, why, "jobs:pipeline-detail", (at.loop.id,))]
+    return [] if at.items or at.models else [run_the_loop()]
 
 
 def _onward(at: Standing) -> list[Action]:
@@ -136,31 +159,34 @@ def _onward(at: Standing) -> list[Action]:
     if at.items and not at.scores:
         return _score(at)
     if at.scores and not at.datasets and not at.live_datasets:
-        why = "There are scores, and no dataset version that could train a model yet."
-        return [Action("Build a dataset", why, "annotations:dataset-build", step="Data")]
+        why = _("There are scores, and no dataset version that could train a model yet.")
+        return [Action(_("Build a dataset"), why, "annotations:dataset-build", step=_("Data"))]
     if at.datasets and not at.runs and not at.live_runs:
-        why, query = f"{at.newest_dataset} passed the gate and has trained nothing yet.", f"?dataset={at.newest_dataset}"
-        return [Action("Start a training run", why, "training:run-launch", query=query, step="Train")]
+        why = _("%(dataset)s passed the gate and has trained nothing yet.") % {"dataset": at.newest_dataset}
+        query = f"?dataset={at.newest_dataset}"
+        return [Action(_("Start a training run"), why, "training:run-launch", query=query, step=_("Train"))]
     if at.unmeasured_model and not at.live_evaluations:
-        why, query = "This model has no scorecard: nobody knows yet how honest it is.", f"?artifact={at.unmeasured_model}"
-        return [Action(f"Measure {at.unmeasured_model}", why, "evaluation:scorecard-queue", query=query, step="Evaluate")]
+        why = _("This model has no scorecard: nobody knows yet how honest it is.")
+        label, query = _("Measure %(model)s") % {"model": at.unmeasured_model}, f"?artifact={at.unmeasured_model}"
+        return [Action(label, why, "evaluation:scorecard-queue", query=query, step=_("Evaluate"))]
     return []
 
 
 def _standing_work(at: Standing) -> list[Action]:
     actions = []
     if at.newest_scorecard is not None:
-        why = "The newest scorecard says how honest the model is, on questions that training never saw."
+        why = _("The newest scorecard says how honest the model is, on questions that training never saw.")
         page, args = "evaluation:scorecard-detail", (at.newest_scorecard,)
-        actions.append(Action("Read the newest scorecard", why, page, args, step="Evaluate"))
+        actions.append(Action(_("Read the newest scorecard"), why, page, args, step=_("Evaluate")))
     actions += _score(at)
     if not at.items:
-        why = "Items are answers with the prompts they answer; a JSONL file of them starts the loop."
-        actions.append(Action("Import items", why, "annotations:item-import", step="Items"))
+        why = _("Items are answers with the prompts they answer; a JSONL file of them starts the loop.")
+        actions.append(Action(_("Import items"), why, "annotations:item-import", step=_("Items")))
     return actions
 
 
 def _score(at: Standing) -> list[Action]:
     if not at.open_items:
         return []
-    return [Action("Score the next item", f"{at.open_items:,} items wait for a score.", "annotations:score", step="Score")]
+    wait = ngettext("%(count)s item waits for a score.", "%(count)s items wait for a score.", at.open_items)
+    return [Action(_("Score the next item"), wait % {"count": f"{at.open_items:,}"}, "annotations:score", step=_("Score"))]

@@ -11,7 +11,7 @@ from accounts.links import page_for
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from dashboards import charts, selectors
-from dashboards.standing import RUN_THE_LOOP, Action, Standing, Step, next_actions, steps
+from dashboards.standing import Action, Standing, Step, next_actions, run_the_loop, steps
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def _now(user: User, at: Standing) -> dict[str, object]:
     stations = [
         Station(step, page_for(user, step.page), first is not None and first.action.step == step.label) for step in steps(at)
     ]
-    demo = _button(user, RUN_THE_LOOP)
-    offered = demo if demo and first and first.action != RUN_THE_LOOP and not (at.loop and at.loop.is_live) else None
+    demo = _button(user, run_the_loop())
+    offered = demo if demo and first and first.action != run_the_loop() and not (at.loop and at.loop.is_live) else None
     return {"stations": stations, "first": first, "others": doable[1:3], "demo": offered}
 
 
