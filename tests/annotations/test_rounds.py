@@ -93,7 +93,7 @@ class TestSeeing:
         assert text.index("Town 1.") < text.index("Too sure.") < text.index("Perhaps Town 1.") < text.index("Say so.")
         for secret in ("ann", "bob", "chip"):
             assert f">{secret}" not in text and f'"{secret}' not in text
-        assert Turn.objects.filter(rater=dan.rater, state="revealed").count() == 2
+        assert Turn.objects.filter(rater__user=dan, state="revealed").count() == 2
 
     def test_a_critique_waits_while_its_answer_may_still_be_scored_by_the_reader(self, last, person):
         dan = person("dan")
