@@ -90,9 +90,12 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         field = self.fields["rubric"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = rubric_choices()
-        # What is not sent stays as it is.
+        # What is not sent stays as it is; only a cap can be empty.
         for name in SETTINGS:
-            self.fields[name].required = False
+            sent = not self.is_bound or self.add_prefix(name) in self.data
+            self.fields[name].required = (
+                sent and name != "cap_per_person" and not isinstance(self.fields[name], forms.BooleanField)
+            )
         for name, step in STEPS.items():
             self.fields[name].widget.attrs["step"] = step
         # Taken now: checking what was sent writes it into the instance.

@@ -36,12 +36,7 @@ class StepForm(forms.Form):
 
 
 class DimensionForm(forms.Form):
-    id = forms.CharField(
-        max_length=60,
-        required=False,
-        label="Name in data",
-        help_text="Small letters, digits and _; made from the label where it is empty.",
-    )
+    id = forms.CharField(max_length=60, required=False, label="Name in data")
     label = forms.CharField(max_length=80)
     question = forms.CharField(max_length=300)
 
@@ -57,9 +52,18 @@ def _rows(form: type[forms.Form], **options: Any) -> Any:
     return forms.formset_factory(form, extra=0, max_num=MOST_ROWS, absolute_max=MOST_ROWS, **options)
 
 
+class RowSet(forms.BaseFormSet):  # type: ignore[type-arg]
+    """Rows that can be put in another order and removed."""
+
+    def add_fields(self, form: forms.Form, index: int | None) -> None:
+        super().add_fields(form, index)
+        form.fields["ORDER"].label = "Place"
+        form.fields["DELETE"].label = "Remove"
+
+
 StepRows = _rows(StepForm)
-DimensionRows = _rows(DimensionForm, can_delete=True, can_order=True)
-ExampleRows = _rows(ExampleForm, can_delete=True, can_order=True)
+DimensionRows = _rows(DimensionForm, formset=RowSet, can_delete=True, can_order=True)
+ExampleRows = _rows(ExampleForm, formset=RowSet, can_delete=True, can_order=True)
 
 
 class RubricForms:

@@ -48,7 +48,7 @@ def _letter(place: int) -> str:
 
 
 def _marks(item: Item, score: Score) -> list[tuple[str, str]]:
-    return [(str(span["label"]), item.answer[span["start"] : span["end"]]) for span in score.spans]
+    return [(str(span["label"]), item.answer[span["start"] : span["end"]].strip()) for span in score.spans]
 
 
 def decision_list(*, project: Project) -> QuerySet[Score]:

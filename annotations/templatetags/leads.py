@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 from django.forms import BaseForm
 
+from annotations.marked import SPAN_NAMES
 from annotations.models import RubricVersion
 from annotations.rubric import Rubric
 from annotations.selectors import rubrics
@@ -21,6 +22,11 @@ def dimension_label(name: str, rubric: Rubric) -> str:
 @register.filter
 def rubric_key(version: RubricVersion) -> str:
     return rubrics.rubric_key(version)
+
+
+@register.filter
+def mark_name(label: str) -> str:
+    return str(SPAN_NAMES.get(label, label))
 
 
 @register.filter

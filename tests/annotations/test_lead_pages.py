@@ -309,7 +309,7 @@ def test_a_newcomer_reads_how_they_did(project, items, as_):
     for overall in (1, -1):
         score(services.item_next(project=fresh(project), actor=ann.user), ann.user, overall)
     text = ann.get(url("qualification", project.slug)).content.decode()
-    assert "another attempt" in text and "Look it" in text and "It flags &lt;i&gt;its" in text and "1 of 2" in text
+    assert "another attempt" in text and "Look it" in text and "It flags &lt;i&gt;its" in text and "Exactly right: 1 of 2" in text
     admin = as_("admin")
     page = admin.get(url("member-list", project.slug)).content.decode()
     assert "1 right of 2" in page
