@@ -102,3 +102,54 @@ def load_rubric(name: str = DEFAULT_RUBRIC) -> Rubric:
     """The rubric in `rubrics/<name>.toml`; raises FileNotFoundError, or pydantic's ValidationError."""
     data: dict[str, Any] = tomllib.loads((RUBRICS / f"{name}.toml").read_text(encoding="utf-8"))
     return Rubric.model_validate(data)
+
+
+class _StepWords(Frozen):
+    label: str
+    scenario: str
+
+
+class _DimensionWords(Frozen):
+    label: str
+    question: str
+
+
+class _ExampleWords(Frozen):
+    prompt: str
+    answer: str
+    why: str
+
+
+class _Words(Frozen):
+    """A rubric's words in another language; its numbers and names are the original's."""
+
+    title: str
+    summary: str
+    scale: Mapping[int, _StepWords]
+    dimensions: Mapping[str, _DimensionWords]
+    examples: tuple[_ExampleWords, ...]
+
+
+@cache
+def _words(name: str, language: str) -> _Words | None:
+    path = RUBRICS / language / f"{name}.toml"
+    return _Words.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def translated(rubric: Rubric, language: str) -> Rubric:
+    """The rubric with its words in a language, such as "pt"; as it is where nobody has translated this very content."""
+    name = f"{rubric.name}-{rubric.version}"
+    words = _words(name, language.split("-", maxsplit=1)[0]) if language.replace("-", "").isalnum() else None
+    if words is None or load_rubric(name).content_hash != rubric.content_hash:
+        return rubric
+    return rubric.model_copy(
+        update={
+            "title": words.title,
+            "summary": words.summary,
+            "scale": tuple(step.model_copy(update=words.scale[step.score].model_dump()) for step in rubric.scale),
+            "dimensions": tuple(one.model_copy(update=words.dimensions[one.id].model_dump()) for one in rubric.dimensions),
+            "examples": tuple(
+                one.model_copy(update=said.model_dump()) for one, said in zip(rubric.examples, words.examples, strict=True)
+            ),
+        }
+    )
