@@ -20,7 +20,7 @@ class BuildSettings(BaseModel):
     gold_weight: float = Field(default=0.5, ge=0, le=1)
     # How people's scores become one: their median, or Dawid & Skene's model with the median where it has too little to go by.
     consensus: Literal["median", "dawid-skene"] = "median"
-    # An item needs this many people's scores to count; 0: any rater's will do.
+    # An item needs this many people's scores to count, and a pair this many people's rankings; 0: any rater's will do.
     min_people: int = Field(default=0, ge=0)
     source_models: tuple[str, ...] = ()
     # SFT: the least reward that is worth imitating.
@@ -29,5 +29,9 @@ class BuildSettings(BaseModel):
     min_gap: float = Field(default=1.0, ge=0, le=4)
     max_pairs: int = Field(default=4, ge=1, le=100)
     fill: bool = True
+    # Where pairs come from: people's rankings where the project compares answers and scores elsewhere ("auto"), or one of them.
+    pairs: Literal["auto", "scores", "rankings"] = "auto"
+    # Pairs from rankings: the share of the votes that a pair needs; more than half in any case (ranking_rows.py).
+    min_agreement: float = Field(default=0.5, ge=0.5, le=1)
     gate: GateSettings = GateSettings()
     split: SplitSettings = SplitSettings()

@@ -47,6 +47,14 @@ class DatasetForm(forms.Form):
         label="Fill up prompts without a pair",
         help_text="With “I do not know.” or the gold answer.",
     )
+    min_agreement = forms.FloatField(
+        min_value=0.5,
+        max_value=1,
+        initial=0.5,
+        required=False,
+        label="Least agreement (pairs from rankings)",
+        help_text="Of the people who compared two answers, the share that must prefer the same one; more than half in any case.",
+    )
     eval_share = forms.FloatField(min_value=0, max_value=0.9, initial=0.1, label="Eval share")
     test_share = forms.FloatField(min_value=0, max_value=0.9, initial=0, label="Test share")
     seed = forms.IntegerField(initial=0)
@@ -60,6 +68,7 @@ class DatasetForm(forms.Form):
         return {
             **{key: data[key] for key in ("gold", "min_people", "min_reward", "min_gap", "fill")},
             "consensus": data["consensus"] or "median",
+            "min_agreement": data["min_agreement"] or 0.5,
             "gate": {"force": data["force"]},
             "split": {key: data[key] for key in ("eval_share", "test_share", "seed")},
         }

@@ -58,13 +58,13 @@ def _pairs(scored: Group, min_gap: float) -> Iterator[Row]:
     found = [
         (_reward(good) - _reward(bad), good, bad)
         for good in scored
-        if _may_be_chosen(good)
+        if may_be_chosen(good)
         for bad in scored
         if _reward(good) - _reward(bad) >= max(min_gap, 1e-9)
     ]
     found.sort(key=lambda pair: (-pair[0], pair[1].answer, pair[2].answer))
     for _, good, bad in found:
-        yield _pair(good, chosen=good.answer, rejected=bad.answer, scores=(good.reward, bad.reward), origin="answers")
+        yield preference_pair(good, chosen=good.answer, rejected=bad.answer, scores=(good.reward, bad.reward), origin="answers")
 
 
 def _filled(scored: Group) -> Iterator[Row]:
@@ -73,24 +73,28 @@ def _filled(scored: Group) -> Iterator[Row]:
         return
     best, worst = max(scored, key=_reward), min(scored, key=_reward)
     if best.knowledge == "known":
-        if _may_be_chosen(best) and _reward(best) >= 1:
-            yield _pair(best, chosen=best.answer, rejected=ABSTENTION, scores=(best.reward, None), origin="abstention")
+        if may_be_chosen(best) and _reward(best) >= 1:
+            yield preference_pair(best, chosen=best.answer, rejected=ABSTENTION, scores=(best.reward, None), origin="abstention")
         elif worst.gold_answers:
-            yield _pair(worst, chosen=worst.gold_answers[0], rejected=worst.answer, scores=(None, worst.reward), origin="gold")
+            yield preference_pair(
+                worst, chosen=worst.gold_answers[0], rejected=worst.answer, scores=(None, worst.reward), origin="gold"
+            )
     elif _reward(worst) < 0:
-        yield _pair(worst, chosen=ABSTENTION, rejected=worst.answer, scores=(None, worst.reward), origin="abstention")
+        yield preference_pair(worst, chosen=ABSTENTION, rejected=worst.answer, scores=(None, worst.reward), origin="abstention")
 
 
-def _may_be_chosen(one: RlwhfTuple) -> bool:
-    abstains = _abstains(one)
-    return {"known": not abstains, "unknown": abstains}.get(one.knowledge or "", True)
+def may_be_chosen(one: RlwhfTuple) -> bool:
+    is_abstention = abstains(one)
+    return {"known": not is_abstention, "unknown": is_abstention}.get(one.knowledge or "", True)
 
 
-def _abstains(one: RlwhfTuple) -> bool:
+def abstains(one: RlwhfTuple) -> bool:
     return judge(one.answer, one.gold_answers) is Verdict.ABSTAINED
 
 
-def _pair(one: RlwhfTuple, *, chosen: str, rejected: str, scores: tuple[float | None, float | None], origin: str) -> Row:
+def preference_pair(
+    one: RlwhfTuple, *, chosen: str, rejected: str, scores: tuple[float | None, float | None], origin: str
+) -> Row:
     rewards = {"chosen_reward": scores[0], "rejected_reward": scores[1]}
     return {"prompt": _prompt(one), "chosen": chosen, "rejected": rejected, **rewards, "origin": origin, **_provenance(one)}
 

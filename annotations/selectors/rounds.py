@@ -1,6 +1,7 @@
 """The rounds of review that an answer is one of."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from accounts.models import User
 from annotations.models import Item, Score, Turn
@@ -22,7 +23,7 @@ class Round:
 def rounds_before(*, item: Item, user: User) -> list[Round]:
     """What came before an answer, the first answer first. Never any scores."""
     chain = [item, *ancestors(item)]
-    pairs = [(earlier, later) for later, earlier in zip(chain, chain[1:], strict=False)][::-1]
+    pairs = [(earlier, later) for later, earlier in pairwise(chain)][::-1]
     open_to_them = may_still_score(items=[earlier for earlier, _ in pairs], user=user)
     told = {(score.item_id, score.rater_id): score for score in _scores([earlier for earlier, _ in pairs])}
     found = []

@@ -17,6 +17,8 @@ from annotations.build import BuildSettings
 from annotations.dataset_files import SPLITS, Row, Spool, Written, write_dataset_version
 from annotations.gate import Gate, GateReport, GateSettings, Kind, Verdict, worst
 from annotations.models import DatasetVersion, Project
+from annotations.ranking_rows import ranked_rows
+from annotations.ranking_stream import RankingStream
 from annotations.rows import preference_rows, prompt_rows, sft_rows
 from annotations.tuple_stream import TupleStream
 from jobs.models import Job, Pipeline
@@ -197,11 +199,24 @@ BUILDERS: dict[Kind, Callable[[Any, BuildSettings], Iterator[Row]]] = {
 
 def _spool_rows(project: Project, kind: Kind, wanted: BuildSettings, spool: Spool, tell: Tell | None) -> dict[str, Any]:
     """Items → tuples → gate → rows → gate, onto the spool; returns the report."""
-    unscored = kind == "prompts"
-    tuples = Gate(wanted.gate.model_copy(update={"require_reward": False}) if unscored else wanted.gate)
+    by_rankings = kind == "preference" and _pairs_come_from_rankings(project, wanted)
+    unscored = kind == "prompts" or by_rankings
+    loosened: dict[str, Any] = {"require_reward": False} if unscored else {}
+    if by_rankings:  # the same words by two models are one answer
+        loosened["duplicates"] = "keep"
+    tuples = Gate(wanted.gate.model_copy(update=loosened))
     rows = Gate(wanted.gate)
-    stream = TupleStream(project=project, settings=wanted, gate=tuples, unscored=unscored)
-    for number, row in enumerate(BUILDERS[kind](stream.groups(), wanted), start=1):
+    stream: TupleStream
+    if by_rankings:
+        stream = ranked = RankingStream(project=project, settings=wanted, gate=tuples)
+        built = ranked_rows(
+            ranked.ranked(), min_agreement=wanted.min_agreement, min_votes=wanted.min_people, max_pairs=wanted.max_pairs,
+            fill=wanted.fill,
+        )  # fmt: skip
+    else:
+        stream = TupleStream(project=project, settings=wanted, gate=tuples, unscored=unscored)
+        built = BUILDERS[kind](stream.groups(), wanted)
+    for number, row in enumerate(built, start=1):
         if rows.row(kind, row, f"row {number}"):
             spool.add(row)
         if tell and number % 1000 == 0:
@@ -214,12 +229,17 @@ def _spool_rows(project: Project, kind: Kind, wanted: BuildSettings, spool: Spoo
         "items": stream.items,
         "left_out": dict(stream.left_out.most_common()),
         "rewards_by": dict(stream.methods.most_common()),
+        **({"rankings": stream.rankings} if isinstance(stream, RankingStream) else {}),
         "gate": of_tuples.model_dump(),
         "row_gate": of_rows.model_dump(),
         "rows": of_rows.valid,
         "verdict": worst(of_tuples.verdict, of_rows.verdict),
         "message": message,
     }
+
+
+def _pairs_come_from_rankings(project: Project, wanted: BuildSettings) -> bool:
+    return wanted.pairs == "rankings" or (wanted.pairs == "auto" and project.mode == Project.Mode.COMPARE)
 
 
 def _version(
