@@ -64,6 +64,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("skip", _("skip"), "s", "desk"),
     Action("flag", _("flag a problem with the item"), "f", "desk"),
     Action("undo", _("undo: take back the last one"), "u", "desk"),
+    Action("unfold", _("all of a long text or conversation, or less again"), "l", "desk"),
     Action("gold", _("gold answer, where there is one"), "o", "desk"),
     Action("mark", _("mark words in the answer"), "m", "marks"),
     Action("mark_claim", _("while marking: a claim"), "c", "marking"),

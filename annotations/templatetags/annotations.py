@@ -2,50 +2,33 @@
 
 from typing import Any
 
-import nh3
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from markdown_it import MarkdownIt
 
+from annotations.conversation import Conversation
+from annotations.conversation import conversation as conversation_of
 from annotations.desk_keys import DEFAULT_KEYS, sign
 from annotations.marked import marked_html, marked_words
-from annotations.models import Score
+from annotations.models import Item, Score
 from annotations.ranks import rank_name
+from annotations.rendering import markdown_html
 
 register = template.Library()
 
-# Markdown without raw HTML; what comes out is cleaned all the same. No images: they would call other machines.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"]).disable("image")
-_TAGS = {
-    "p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "h3", "h4", "h5", "h6",
-    "table", "thead", "tbody", "tr", "th", "td",
-}  # fmt: skip
-_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
-# What renders longer than this is shown as plain text: nobody reads it for its headings.
-LONGEST_MARKDOWN = 100_000
 CHIPS = {2: "p2", 1: "p1", 0: "0", -1: "m1", -2: "m2"}
 
 
 @register.filter
 def markdown(text: str) -> SafeString:
     """Markdown as safe HTML. Headings start at the third level, below the page's own."""
-    if len(text) > LONGEST_MARKDOWN:
-        return format_html("<pre>{}</pre>", text)
-    tokens = _MARKDOWN.parse(text)
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
-    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
-    return mark_safe(  # noqa: S308 - cleaned on this line
-        nh3.clean(
-            html,
-            tags=_TAGS,
-            attributes=_ATTRIBUTES,
-            url_schemes={"http", "https", "mailto"},
-            link_rel="noopener noreferrer nofollow",
-        )
-    )
+    return mark_safe(markdown_html(text))  # noqa: S308 - cleaned there
+
+
+@register.simple_tag
+def conversation(item: Item) -> Conversation:
+    """The item's prompt: earlier messages, recent ones, the last."""
+    return conversation_of(item.prompt)
 
 
 @register.filter

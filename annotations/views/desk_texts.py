@@ -17,6 +17,8 @@ TEXTS: dict[str, Promise] = {
     "try_again": _("Try again"),
     "refused": _("Item {item}: {error}"),
     "choose_score": _("Choose an overall score first, or “cannot verify”."),
+    "show_all": _("Show all"),
+    "show_less": _("Show less"),
     "press_key": _("Press the key that you want; Esc leaves it as it is."),
     "keys_saved": _("Saved. It holds wherever you log in."),
     "keys_not_saved": _("The site did not answer; the key is as it was."),

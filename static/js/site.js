@@ -54,7 +54,7 @@
 
   /* What scrolls can be scrolled by keyboard too: a wide table is a stop of the Tab key while it overflows. */
   const scrollable = () => {
-    for (const box of document.querySelectorAll(".table-wrap, .log, .code")) {
+    for (const box of document.querySelectorAll(".table-wrap, .log, .code, .prose pre, .tablescroll, .formula")) {
       const overflows = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1;
       if (overflows && !box.hasAttribute("tabindex")) {
         box.tabIndex = 0;
@@ -67,9 +67,13 @@
   };
   addEventListener("resize", scrollable);
   document.addEventListener("htmx:load", scrollable);
+  document.addEventListener("rlwhf:content", scrollable);
   document.addEventListener("toggle", scrollable, true);
   scrollable();
 
-  /* On narrow screens the loop's current step is scrolled into view. */
-  document.querySelector(".loopnav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  /* On narrow screens the loop's current step is scrolled into view, and so is the current tab. */
+  for (const current of document.querySelectorAll(".loopnav [aria-current], .tabs [aria-current]")) {
+    const list = current.closest(".loopnav, .tabs");
+    list.scrollLeft += current.getBoundingClientRect().left - list.getBoundingClientRect().left - (list.clientWidth - current.offsetWidth) / 2;
+  }
 })();

@@ -1,6 +1,7 @@
 /* Which key does what. The names of actions are those of `annotations/desk_keys.py`; Escape always leaves. */
 import { actionsOf, captured, tell } from "./features.js";
 import { flag, skip, submit, undo } from "./flow.js";
+import { unfold } from "./fold.js";
 import { nameFor } from "./keynames.js";
 import { keysOf, sheet } from "./page.js";
 import { state } from "./state.js";
@@ -13,6 +14,7 @@ const common = {
     form.querySelector(".scoring__flag").open = true;
     form.elements.reason.focus();
   },
+  unfold,
   gold: (form) => {
     const gold = form.querySelector(".scoring__gold");
     if (gold) gold.open = !gold.open;

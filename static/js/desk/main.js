@@ -17,7 +17,7 @@ import { startKeys } from "./keys.js";
 import { startSheet } from "./keysheet.js";
 import { listen, pending, send } from "./outbox.js";
 import { desk, sheet, stage, undoForm } from "./page.js";
-import { prepare, show } from "./stage.js";
+import { arrange, prepare, show } from "./stage.js";
 import { state } from "./state.js";
 
 stage.addEventListener("submit", (event) => {
@@ -50,7 +50,7 @@ state.shown = stage.querySelector("form.scoring");
 if (state.shown && pending().some((action) => action.item === state.shown.dataset.item)) show(null);
 if (state.shown) {
   prepare(state.shown);
-  tell(state.shown, "shown");
+  arrange(state.shown);
 }
 desk.dataset.shown = state.shown ? state.shown.dataset.item : "";
 desk.dataset.ready = "";

@@ -2,6 +2,7 @@
 import { startAnew } from "./clock.js";
 import { nothingTyped, restore } from "./drafts.js";
 import { tell } from "./features.js";
+import { fold } from "./fold.js";
 import { allDone, desk, stage } from "./page.js";
 import { state } from "./state.js";
 
@@ -24,6 +25,13 @@ const note = () => {
   desk.dataset.ahead = state.ahead ? state.ahead.dataset.item : "";
 };
 
+/* What can be done only with a form that is on the page. */
+export const arrange = (form) => {
+  tell(form, "shown");
+  fold(form);
+  document.dispatchEvent(new Event("rlwhf:content"));
+};
+
 export const show = (form) => {
   state.shown = form;
   startAnew();
@@ -31,7 +39,7 @@ export const show = (form) => {
   if (form) {
     allDone.hidden = true;
     stage.replaceChildren(form);
-    tell(form, "shown");
+    arrange(form);
     window.scrollTo({ top: 0 });
     form.querySelector(".scoring__item")?.focus({ preventScroll: true });
   } else stage.replaceChildren();
