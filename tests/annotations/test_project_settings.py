@@ -142,3 +142,16 @@ def test_a_lead_is_told_what_cannot_come_true(project, items):
     gold_set(item=items[2], score=1, note="", qualification=True, actor=None)
     gold_set(item=items[3], score=1, note="", qualification=False, actor=None)
     assert len(project_warnings(project=Project.objects.get())) == 1
+
+
+def test_a_project_that_compares_for_a_while_comes_back_to_the_scores_it_had(project, write, person):
+    lines = [tuple_of(n, answer=f"Town {n}{letter}.") for n in range(3) for letter in "ab"]
+    services.item_import(project=project, path=write(lines), actor=None)
+    ann = person("ann")
+    scored = services.item_next(project=fresh(project), actor=ann)
+    score(scored, ann)
+    services.project_update(project=project, actor=None, mode="compare")
+    assert Item.objects.filter(is_open=True).count() == 3 == fresh(project).comparison_count
+    services.project_update(project=project, actor=None, mode="score")
+    assert Item.objects.filter(is_open=True).count() == 5 and not fresh(scored).is_open
+    counts_hold(project)
