@@ -98,8 +98,13 @@ def test_undo_brings_back_the_earlier_decision_and_then_the_dispute(project, dis
 
 @pytest.mark.parametrize(
     ("given", "field"),
-    [({"overall": None}, "overall"), ({"overall": 3}, "overall"), ({"reason": "tired"}, "reason"), ({"dimensions": {"beauty": 1}}, "beauty")],
-)  # fmt: skip
+    [
+        ({"overall": None}, "overall"),
+        ({"overall": 3}, "overall"),
+        ({"reason": "tired"}, "reason"),
+        ({"dimensions": {"beauty": 1}}, "beauty"),
+    ],
+)
 def test_what_is_no_decision_is_refused(disputed, person, given, field):
     with pytest.raises(AdjudicationRefused) as refused:
         adjudicate(

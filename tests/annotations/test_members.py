@@ -43,9 +43,8 @@ def test_a_pause_gives_back_what_they_hold_and_keeps_what_they_wrote(project, it
     assert services.item_next(project=project, actor=ben) == item
     member_resume(project=project, user=ann, actor=None)
     assert services.item_next(project=project, actor=ann) is not None
-    assert list(AuditEntry.objects.filter(action__startswith="annotations.member").values_list("action", flat=True).order_by("pk")) == [
-        "annotations.member_paused", "annotations.member_resumed",
-    ]  # fmt: skip
+    told = AuditEntry.objects.filter(action__startswith="annotations.member").order_by("pk")
+    assert [one.action for one in told] == ["annotations.member_paused", "annotations.member_resumed"]
 
 
 def test_a_cap_of_ones_own_goes_before_the_projects(project, items, person):
