@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from django import forms
 from django.http import QueryDict
 
-# Project.candidates_shown goes no further; what a form says beyond is not read.
-MOST = 6
+from annotations.ranks import MOST
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class Order:
 
 
 def order_given(post: QueryDict) -> Order:
+    # What a form says beyond what a project can show is not read.
     shown = [number for one in post.get("shown", "").split(",")[:MOST] if (number := _number(one, 18)) is not None]
     return Order(shown, [_number(post.get(f"rank_{one}", ""), 1) or 0 for one in shown])
 

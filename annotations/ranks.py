@@ -7,10 +7,11 @@ from django.utils.translation import gettext_lazy as _
 
 # As many as answers are shown side by side, at most (Project.candidates_shown).
 RANK_NAMES: tuple[Promise, ...] = (_("best"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th"))
+MOST = len(RANK_NAMES)
 
 
 def rank_name(rank: int) -> str:
-    return str(RANK_NAMES[rank - 1]) if 1 <= rank <= len(RANK_NAMES) else str(rank)
+    return str(RANK_NAMES[rank - 1]) if 1 <= rank <= MOST else str(rank)
 
 
 def dense(ranks: Sequence[int]) -> list[int]:

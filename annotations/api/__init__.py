@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from annotations.api import adjudication, datasets, gold_items, items, me, members, projects, quality, rubrics, scores
+from annotations.api import adjudication, datasets, gold_items, items, me, members, projects, quality, rankings, rubrics, scores
 
 router = Router(tags=["annotations"])
-for part in (projects, items, scores, datasets, quality, me, members, gold_items, adjudication, rubrics):
+for part in (projects, items, scores, rankings, datasets, quality, me, members, gold_items, adjudication, rubrics):
     router.add_router("", part.router)

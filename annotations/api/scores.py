@@ -13,7 +13,9 @@ from annotations import services
 from annotations.api.common import Text, acting_user, project_of
 from annotations.api.items import ItemOut, ScoreOut
 from annotations.models import Flag, Item, Score
+from annotations.score_forms import LONGEST_REVISION
 from annotations.services import ScoringRefused
+from annotations.spans import MOST_SPANS, Span
 
 router = Router(tags=["annotations"])
 
@@ -23,6 +25,12 @@ class ScoreIn(Schema):
     overall: int | None = Field(default=None, ge=-2, le=2)
     dimensions: dict[str, int] = Field(default_factory=dict)
     critique: Text = Field(default="", max_length=20_000)
+    spans: list[Span] = Field(
+        default_factory=list, max_length=MOST_SPANS, description="Marks in the answer; offsets count code points."
+    )
+    revised_answer: Text = Field(
+        default="", max_length=LONGEST_REVISION, description="In projects that review: a better answer, which others then score."
+    )
     cannot_verify: bool = False
     seconds: float | None = Field(default=None, ge=0)
 

@@ -35,6 +35,20 @@ def rounds_before(*, item: Item, user: User) -> list[Round]:
     return found
 
 
+@dataclass(frozen=True)
+class Chain:
+    """The rounds around an answer: what it revises, the first answer first, and what revises it."""
+
+    before: list[Item]
+    after: list[Item]
+
+
+def chain_of(*, item: Item) -> Chain | None:
+    """None for an answer that was never revised and is no revision."""
+    chain = Chain(ancestors(item)[::-1], revisions_of(item))
+    return chain if chain.before or chain.after else None
+
+
 def ancestors(item: Item) -> list[Item]:
     """The answers that this one revises, the nearest first."""
     found: list[Item] = []

@@ -66,9 +66,15 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
     metadata = selectors.metadata_seen(item=item, user=user)
     if selectors.sees_others(seen=seen, metadata=metadata, user=user):
         services.scores_shown(items=[item.pk], actor=user)
+    rankings = selectors.rankings_seen(item=item, user=user)
+    if rankings and rankings.revealing:
+        services.scores_shown(items=rankings.revealing, actor=user)
     context = {
         "item": item,
         "seen": seen,
+        "rankings": rankings,
+        "ranking_history": selectors.ranking_history(item=item, user=user) if rankings else [],
+        "chain": selectors.chain_of(item=item),
         "metadata": metadata,
         "rubric": item.project.rubric_version.rubric,
         "history": selectors.score_history(item=item, user=user),
