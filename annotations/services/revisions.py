@@ -33,8 +33,10 @@ def revision_exchange(*, was: Score | None, score: Score | None) -> Item | None:
 
 def _created(score: Score) -> Item | None:
     """The item that a score's revised answer becomes: the same question, one round later, never handed to its author."""
-    answer, item = score.revised_answer.strip(), score.item
-    if not answer or item.iteration >= item.project.review_rounds or item.gold_score is not None:
+    if not (answer := score.revised_answer.strip()):
+        return None
+    item = score.item
+    if item.iteration >= item.project.review_rounds or item.gold_score is not None:
         return None
     revision = item_made(
         project=item.project,

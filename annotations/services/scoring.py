@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from accounts import audit
@@ -23,6 +23,7 @@ from annotations.services.turns import (
     Change,
     LockedItem,
     ScoringRefused,
+    Told,
     item_counted,
     item_locked,
     may_score,
@@ -84,11 +85,10 @@ def score_submit(
     locked = item_locked(item=item, user=actor)
     place = locked.place
     rater = Rater(pk=place.rater_id)
-    mine = Q(item=locked.pk, rater=rater, withdrawn_at=None)
-    before = list(Score.objects.filter(mine | Q(submission=submission)))
-    known = next((score for score in before if score.submission == submission), None)
+    told = told_by_people(locked, submission)
+    known = next((one for one in told if one.submission == submission), None)
     if known is not None:
-        return _own(known, rater, locked)
+        return _own(known, locked)
     may_score(locked)
     if place.mode == Project.Mode.COMPARE:
         raise ScoringRefused("This project compares answers; rank them instead.")
@@ -97,7 +97,8 @@ def score_submit(
     if revised_answer and place.mode != Project.Mode.REVIEW:
         raise ScoringRefused("This project asks for no revised answers.", "revised_answer")
     marks = _marks(locked, spans)
-    standing_score = before[0] if before else None
+    before = next((one for one in told if one.rater_id == rater.pk), None)
+    standing_score = Score.objects.get(pk=before.pk) if before else None
     if standing_score is not None:
         Score.objects.filter(pk=standing_score.pk).update(withdrawn_at=timezone.now())
     score = Score.objects.create(
@@ -115,8 +116,7 @@ def score_submit(
         given_at=timezone.now(),
         replaces=standing_score,
     )
-    told = told_by_people(locked) if locked.people_scores else None
-    overalls = [one.overall for one in told if one.overall is not None] if told is not None else _only(score)
+    overalls = [one for one in (score.overall, *(other.overall for other in told if other is not before)) if one is not None]
     is_new = standing_score is None
     closed = item_counted(locked, people=locked.people_scores + is_new, overalls=overalls)
     settle(
@@ -186,10 +186,10 @@ def draft_save(*, item: Item, actor: User, data: Mapping[str, Any]) -> Draft | N
     return Draft.objects.update_or_create(item=item, rater=rater, defaults={"data": dict(data), "updated_at": now})[0]
 
 
-def _own(known: Score, rater: Rater, item: LockedItem) -> Score:
-    if (known.rater_id, known.item_id) != (rater.pk, item.pk):
+def _own(known: Told, item: LockedItem) -> Score:
+    if (known.rater_id, known.item_id) != (item.place.rater_id, item.pk):
         raise ScoringRefused("This submission belongs to another score.", "submission")
-    return known
+    return Score.objects.get(pk=known.pk)
 
 
 def _check(item: LockedItem, overall: int | None, dimensions: Mapping[str, int], cannot_verify: bool) -> None:
@@ -208,7 +208,3 @@ def _marks(item: LockedItem, spans: Sequence[Mapping[str, Any]]) -> list[dict[st
         return spans_checked(spans, length=item.answer_length) if spans else []
     except ValueError as error:
         raise ScoringRefused(str(error), "spans") from error
-
-
-def _only(score: Score) -> list[float]:
-    return [] if score.overall is None else [score.overall]

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -149,16 +151,22 @@ def _run(statement: str, item: LockedItem, change: Change, **more: str | datetim
 
 @dataclass(frozen=True)
 class Told:
-    """One live score by a person, as the item's running figures need it."""
+    """One live score by a person, as the item's running figures need it; or the one that a submission has made already."""
 
     pk: int
+    item_id: int
     rater_id: int
     overall: float | None
+    submission: UUID | None
 
 
-def told_by_people(item: LockedItem) -> list[Told]:
-    live = Score.objects.filter(item=item.pk, withdrawn_at=None, rater__kind="person")
-    return [Told(*row) for row in live.values_list("pk", "rater_id", "overall")]
+def told_by_people(item: LockedItem, submission: UUID | None = None) -> list[Told]:
+    """The item's live scores by people, and the score with this submission, whatever it is of."""
+    wanted = Q(item=item.pk, withdrawn_at=None, rater__kind="person")
+    if submission is not None:
+        wanted |= Q(submission=submission)
+    found = Score.objects.filter(wanted).values_list("pk", "item_id", "rater_id", "overall", "submission")
+    return [Told(*row) for row in found]
 
 
 UPDATE = """
