@@ -1,12 +1,12 @@
 """Scores and flags of an item, as far as a person may see them."""
 
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 from django.db.models import QuerySet
 
 from accounts.models import User
+from annotations.fusion import Given, fuse
 from annotations.models import Flag, Item, Project, Score, Turn
 
 
@@ -21,7 +21,7 @@ class SeenScores:
 
     @property
     def fused(self) -> float | None:
-        return _median([score for score in (self.mine, *self.others) if score])
+        return _fused([score for score in (self.mine, *self.others) if score])
 
 
 def scores_seen(*, item: Item, user: User) -> SeenScores:
@@ -51,19 +51,18 @@ class ShownRewards:
 
 
 def shown_rewards(*, items: list[Item], user: User) -> ShownRewards:
-    """The median of the live scores of each item, for those items whose scores this person may see."""
+    """The live scores of each item fused as a dataset fuses them, for those items whose scores this person may see."""
     if not user.has_role("member"):
         mine = Score.objects.filter(item__in=items, rater__user=user, withdrawn_at=None)
         return ShownRewards(dict(mine.values_list("item_id", "overall")))
     blind = may_still_score(items=items, user=user)
     scores: dict[int, list[Score]] = {}
-    for score in (
-        Score.objects.filter(item__in=items, withdrawn_at=None).select_related("rater").only("item_id", "overall", "rater__user")
-    ):
+    columns = ("item_id", "overall", "given_at", "rater__user", "rater__kind")
+    for score in Score.objects.filter(item__in=items, withdrawn_at=None).select_related("rater").only(*columns):
         scores.setdefault(score.item_id, []).append(score)
     shown = {item: of_item for item, of_item in scores.items() if item not in blind}
     revealed = [item for item, of_item in shown.items() if any(score.rater.user_id != user.pk for score in of_item)]
-    return ShownRewards({item: _median(of_item) for item, of_item in shown.items()}, revealed)
+    return ShownRewards({item: _fused(of_item) for item, of_item in shown.items()}, revealed)
 
 
 def may_still_score(*, items: list[Item], user: User) -> set[int]:
@@ -74,9 +73,9 @@ def may_still_score(*, items: list[Item], user: User) -> set[int]:
     return {item for item in waiting if states.get(item) not in settled}
 
 
-def _median(scores: list[Score]) -> float | None:
-    values = [score.overall for score in scores if score.overall is not None]
-    return float(median(values)) if values else None
+def _fused(scores: list[Score]) -> float | None:
+    fused = fuse([Given(score.rater.kind, "", score.overall, score.given_at) for score in scores])
+    return fused.reward if fused else None
 
 
 def sees_others(*, seen: SeenScores, metadata: dict[str, Any], user: User) -> bool:
