@@ -14,6 +14,7 @@ from accounts.models import User
 from annotations.models import Draft, Item, Project, Ranking, Rater, Turn
 from annotations.ranks import dense
 from annotations.services.opening import completed_add
+from annotations.services.positions import POSITION_SQL
 from annotations.services.turns import (
     Change,
     LockedItem,
@@ -26,12 +27,14 @@ from annotations.services.turns import (
     storable,
 )
 
-# The head of a prompt is its oldest item. Two answers are the same where their words are: nobody could tell them apart.
+# Around an answer these make no difference: nobody could tell the two apart.
+BLANKS = " \t\n\r\f\v"
+# The head of a prompt is its oldest item. What opens takes its place in the order as it now is.
 OPEN = """
 WITH heads AS (
   SELECT prompt_hash, min(id) AS id FROM annotations_item
   WHERE project_id = %(project)s AND deleted_at IS NULL AND gold_score IS NULL
-  GROUP BY prompt_hash HAVING min(btrim(answer)) <> max(btrim(answer))
+  GROUP BY prompt_hash HAVING min(btrim(answer, %(blanks)s)) <> max(btrim(answer, %(blanks)s))
 ), ranked AS (
   SELECT ranking.item_id AS id, count(*) AS people
   FROM annotations_ranking AS ranking JOIN heads ON heads.id = ranking.item_id
@@ -45,7 +48,8 @@ WITH heads AS (
   FROM annotations_item AS item LEFT JOIN heads ON heads.id = item.id LEFT JOIN ranked ON ranked.id = item.id
   WHERE item.project_id = %(project)s
 ), changed AS (
-  UPDATE annotations_item AS item SET is_open = wanted.is_open, people_scores = wanted.people
+  UPDATE annotations_item AS item SET is_open = wanted.is_open, people_scores = wanted.people,
+    position = CASE WHEN wanted.is_open AND NOT item.is_open THEN {position} ELSE position END
   FROM wanted
   WHERE item.id = wanted.id AND (item.is_open, item.people_scores) IS DISTINCT FROM (wanted.is_open, wanted.people)
 )
@@ -58,7 +62,7 @@ DELETE FROM annotations_turn AS turn USING annotations_item AS item
 WHERE turn.project_id = %(project)s AND turn.state IN ('held', 'assigned') AND item.id = turn.item_id AND NOT EXISTS (
   SELECT FROM annotations_item AS other
   WHERE other.project_id = %(project)s AND other.prompt_hash = item.prompt_hash AND other.deleted_at IS NULL
-    AND other.gold_score IS NULL AND btrim(other.answer) <> btrim(item.answer)
+    AND other.gold_score IS NULL AND btrim(other.answer, %(blanks)s) <> btrim(item.answer, %(blanks)s)
 )
 """
 
@@ -89,9 +93,9 @@ def comparisons_open(*, project: Project) -> int:
     it takes the project for itself and so waits for everybody who is ranking there.
     """
     project = Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
-    values = {"project": project.pk, "needed": project.raters_per_item}
+    values: dict[str, int | str] = {"project": project.pk, "needed": project.raters_per_item, "blanks": BLANKS}
     with connection.cursor() as run:
-        run.execute(OPEN, values)
+        run.execute(OPEN.format(position=POSITION_SQL[project.order]), values)
         comparisons, done = (int(number) for number in run.fetchone())
         run.execute(LET_GO, values)
     Project.objects.filter(pk=project.pk).update(comparison_count=comparisons)
@@ -116,7 +120,7 @@ def candidates(*, item: Item, rater: Rater) -> list[Item]:
     """
     answers: dict[str, Item] = {}
     for one in _answers(item).order_by("pk"):
-        answers.setdefault(one.answer.strip(), one)
+        answers.setdefault(one.answer.strip(BLANKS), one)
     found = list(answers.values())
     others = [one for one in found if one.written_by_id != rater.pk]
     found = others if len(others) > 1 else found

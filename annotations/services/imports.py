@@ -9,7 +9,7 @@ from typing import BinaryIO, TextIO
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts import audit
@@ -88,8 +88,7 @@ def import_carry_out(*, record: Import, path: Path, tell: Tell | None = None) ->
     with refused_path.open("w", newline="", encoding="utf-8") as refused_file, path.open("rb") as file:
         refusals = Refusals(record.file_name, refused_file)
         with transaction.atomic():
-            # One import of a project at a time: two that hold the same items would wait for each other crosswise.
-            project = Project.objects.select_for_update(no_key=True).get(pk=record.project_id)
+            project = _alone(record.project_id)
             report = _read(Batch(project=project, rater_name=record.rater_name), file, path, refusals, tell)
             if project.mode == Project.Mode.COMPARE and report.items_added:
                 comparisons_open(project=project)
@@ -104,6 +103,16 @@ def import_carry_out(*, record: Import, path: Path, tell: Tell | None = None) ->
     if record.stored_path:
         Path(record.stored_path).unlink(missing_ok=True)
     return report
+
+
+def _alone(project: int) -> Project:
+    """The project, with its settings as they are until this ends, and no other import into it: two that hold the same items would
+    wait for each other crosswise. By a lock of its own, so that whoever scores need not wait to count a revised answer.
+    """
+    with connection.cursor() as run:
+        run.execute("SELECT pg_advisory_xact_lock(hashtext('annotations.import'), %s::bigint::bit(32)::int)", [project])
+        run.execute("SELECT FROM annotations_project WHERE id = %s FOR KEY SHARE", [project])
+    return Project.objects.get(pk=project)
 
 
 def import_folder() -> Path:

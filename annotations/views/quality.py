@@ -39,6 +39,8 @@ def project_quality(request: HttpRequest, slug: str) -> HttpResponse:
         context["job"] = quality.later.job
     if quality.data:
         context |= _figures(project, quality.data)
+    if project.mode == Project.Mode.COMPARE:
+        context["agreement"] = selectors.project_ranking_agreement(project=project)
     return render(request, "annotations/quality.html", context)
 
 

@@ -56,7 +56,7 @@ class TestOpening:
 
     def test_the_same_words_twice_are_nothing_to_compare(self, project, write):
         services.project_update(project=project, actor=None, mode="compare")
-        services.item_import(project=project, path=write(answers(1, "Rome.", "Rome. ")), actor=None)
+        services.item_import(project=project, path=write(answers(1, "Rome.", "Rome. ", "\n Rome.\t")), actor=None)
         assert heads() == []
 
     def test_a_project_that_begins_to_compare_opens_its_prompts_and_one_that_ends_opens_its_items(

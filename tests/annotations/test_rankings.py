@@ -147,6 +147,13 @@ class TestPages:
         services.item_reveal(item=head, actor=mo)
         assert "So it is." in get(mo, "item-detail", head.pk).content.decode()
 
+    def test_the_quality_page_says_how_far_people_agree(self, head, person):
+        mo = person("mo", "member")
+        assert "can be told once" in get(mo, "project-quality", "capitals").content.decode()
+        for name, first in (("ann", "Rome."), ("bob", "Oslo.")):
+            rank(head, person(name), first)
+        assert "agree on which of two answers is better" in get(mo, "project-quality", "capitals").content.decode()
+
     def test_other_answers_say_where_they_are_compared(self, head, person):
         other = Item.objects.filter(prompt_hash=head.prompt_hash).order_by("pk")[1]
         assert f"item {head.pk}</a>" in get(person("ann"), "item-detail", other.pk).content.decode()

@@ -1,13 +1,16 @@
 """Revised answers become items that others score."""
 
+from threading import Thread
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from accounts.models import AuditEntry
 from annotations import services
 from annotations.models import Draft, Item, Project, Score, Turn
 from annotations.services import ScoringRefused
+from annotations.services.import_batch import Batch
 
 pytestmark = pytest.mark.django_db
 
@@ -143,3 +146,29 @@ def test_other_projects_ask_for_no_revised_answers(project, items, person):
     with pytest.raises(ScoringRefused) as refused:
         submit(items[0], person("ann"))
     assert refused.value.field == "revised_answer"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_revision_waits_for_no_import(reviews, items, person, write, monkeypatch):
+    ann = person("ann")
+    revised = []
+
+    def meanwhile():
+        try:
+            submit(items[0], ann)
+            revised.append(Item.objects.get(revises=items[0]))
+        finally:
+            connection.close()
+
+    flush = Batch.flush
+
+    def slow(batch):
+        flush(batch)
+        thread = Thread(target=meanwhile)
+        thread.start()
+        thread.join(20)
+
+    monkeypatch.setattr(Batch, "flush", slow)
+    services.item_import(project=reviews, path=write([{"prompt": "Another?", "answer": "Yes."}]), actor=None)
+    assert len(revised) == 1
+    assert Project.objects.get().item_count == 12
