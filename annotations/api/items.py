@@ -39,6 +39,7 @@ class ScoreOut(Schema):
     overall: float | None = Field(description="None is “not scored”, which is never 0.")
     dimensions: dict[str, float]
     critique: str
+    spans: list[dict[str, Any]] = Field(description="Marks in the answer: start, end (in code points) and label.")
     cannot_verify: bool
     seconds: float | None
     given_at: datetime

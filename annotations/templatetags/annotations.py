@@ -10,7 +10,7 @@ from annotations.conversation import Conversation
 from annotations.conversation import conversation as conversation_of
 from annotations.desk_keys import DEFAULT_KEYS, sign
 from annotations.marked import marked_html, marked_words
-from annotations.models import Item, Score
+from annotations.models import Item, Ranking, Score
 from annotations.ranks import rank_name
 from annotations.rendering import markdown_html
 
@@ -23,6 +23,12 @@ CHIPS = {2: "p2", 1: "p1", 0: "0", -1: "m1", -2: "m2"}
 def markdown(text: str) -> SafeString:
     """Markdown as safe HTML. Headings start at the third level, below the page's own."""
     return mark_safe(markdown_html(text))  # noqa: S308 - cleaned there
+
+
+@register.filter
+def order(ranking: Ranking) -> list[tuple[int, int]]:
+    """The items of a ranking with their ranks, the best first."""
+    return sorted(zip(ranking.shown, ranking.ranks, strict=False), key=lambda pair: pair[1])
 
 
 @register.simple_tag

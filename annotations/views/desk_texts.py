@@ -9,6 +9,8 @@ from annotations.ranks import RANK_NAMES
 TEXTS: dict[str, Promise] = {
     "draft_saved": _("Draft saved."),
     "draft_kept": _("Draft kept in this browser; the site did not answer."),
+    "draft_here": _("Kept in this browser until you save it."),
+    "not_changed": _("The site did not answer, so nothing is changed yet. What you wrote is kept in this browser."),
     "draft_restored": _("Draft restored."),
     "not_sent": _(
         "{count} of your actions could not be sent; they are kept in this browser. "

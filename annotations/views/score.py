@@ -2,27 +2,25 @@
 that it has already loaded while the server takes the score.
 """
 
-import json
 import time
 from math import inf
 from typing import Any
-from uuid import uuid4
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
-from annotations import desk_keys, selectors, services
-from annotations.marked import SPAN_NAMES
-from annotations.models import Draft, Flag, Item, Project, Score
+from annotations import selectors, services
+from annotations.models import Item, Project, Score
 from annotations.score_forms import ScoreForm
 from annotations.services import ScoringRefused
-from annotations.views.desk_texts import TEXTS
+from annotations.views.desk import form_context, page_context
 from annotations.views.modes import MODES
 from annotations.views.qualification import feedback_told
 
@@ -44,23 +42,9 @@ def score_project(request: HttpRequest, slug: str) -> HttpResponse:
     user = signed_in_user(request)
     project = _project(slug)
     handout = services.item_handout(project=project, actor=user)
-    item = handout.item
-    context = {
-        "reason": handout.reason,
-        "project": project,
-        "rubric": project.rubric_version.rubric,
-        "progress": selectors.project_progress(project=project, user=user),
-        "projects": selectors.scoring_projects(),
-        "keys": services.keys_of(user=user),
-        "key_signs": json.dumps(desk_keys.SIGNS),
-        "key_rows": desk_keys.sheet(
-            scopes=("desk", *MODES[project.mode].scopes, *(("marks", "marking") if project.asks_spans else ())),
-            dimensions=[dimension.label for dimension in project.rubric_version.rubric.dimensions],
-            keys=services.keys_of(user=user),
-        ),
-        "texts": TEXTS,
-        **(_scoring(item, project, user) if item else {}),
-    }
+    context = page_context(project=project, user=user) | {"reason": handout.reason}
+    if handout.item:
+        context |= form_context(item=handout.item, project=project, user=user)
     return render(request, "annotations/score.html", context)
 
 
@@ -142,9 +126,11 @@ def score_undo(request: HttpRequest, slug: str) -> HttpResponse:
         return refuse(request, slug, str(refused))
     again = item if item and selectors.is_held(item=item, user=user) else None
     if again:
-        said = "Taken back: here it is again, with what you wrote."
+        said = _("Taken back: here it is again, with what you wrote.")
+    elif item:
+        said = _("Taken back: item %(number)s is as it was before.") % {"number": item.pk}
     else:
-        said = f"Taken back: item {item.pk} is as it was before." if item else "There is nothing to take back."
+        said = _("There is nothing to take back.")
     if not _wants_json(request):
         messages.info(request, said)
         return redirect("annotations:score-project", slug=slug)
@@ -152,7 +138,13 @@ def score_undo(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def go_on(request: HttpRequest, item: Item, user: User, *, score: Score | None = None) -> HttpResponse:
-    """To the next item; after a score of a qualification item by way of what is right about it."""
+    """To the next item; after a score of a qualification item by way of what is right about it. From a form that changes what
+    was given before (it says `back`), to the list of one's own.
+    """
+    if request.POST.get("back"):
+        messages.success(request, _("Item %(number)s is changed.") % {"number": item.pk})
+        mine = reverse("annotations:mine")
+        return JsonResponse({"back": mine}) if _wants_json(request) else redirect(mine)
     told = feedback_told(score=score, user=user) if score and item.is_qualification else None
     if not _wants_json(request):
         if told:
@@ -172,7 +164,7 @@ def _next(request: HttpRequest, project: Project, user: User, besides: list[str]
 
 def _answer(request: HttpRequest, project: Project, user: User, item: Item | None) -> dict[str, Any]:
     progress = selectors.project_progress(project=project, user=user)
-    context = _scoring(item, project, user) if item else {}
+    context = form_context(item=item, project=project, user=user) if item else {}
     return {
         "item": item.pk if item else None,
         "html": render_to_string("annotations/_scoring.html", context, request) if item else "",
@@ -184,31 +176,9 @@ def refuse(request: HttpRequest, slug: str, reason: str, item: Item | None = Non
     if _wants_json(request):
         return JsonResponse({"error": reason, "item": item.pk if item else None}, status=422)
     messages.error(request, reason)
+    if item and request.POST.get("back"):
+        return redirect("annotations:score-change", pk=item.pk)
     return redirect("annotations:score-project", slug=slug)
-
-
-def _scoring(item: Item, project: Project, user: User) -> dict[str, Any]:
-    """What the form of one item shows: the item, and the draft of this person."""
-    draft = Draft.objects.filter(item=item, rater__user=user).first()
-    drafted = draft.data if draft else {}
-    mode = MODES[project.mode]
-    return {
-        "item": item,
-        "project": project,
-        "rubric": project.rubric_version.rubric,
-        "keys": services.keys_of(user=user),
-        "middle": mode.middle,
-        "submit_url": reverse(mode.submit, args=[item.pk]),
-        "draft": draft,
-        "drafted": drafted,
-        "spans": json.dumps(drafted.get("spans", [])),
-        "span_labels": SPAN_NAMES.items(),
-        "submission": uuid4(),
-        "shown_at": int(time.time()),
-        "reasons": Flag.Reason.choices,
-        "values": (-2, -1, 0, 1, 2),
-        **mode.context(item, project, user),
-    }
 
 
 def _project(slug: str) -> Project:

@@ -55,8 +55,8 @@ def test_formulas_tables_and_code_are_set(page: Page, sign_in, project, tmp_path
     assert box is not None and box["height"] > 20  # drawn as a formula, not as a line of letters
     expect(page.locator(".formula__source")).to_have_text("$\\nosuch{1}$")
     expect(page.locator(".hl-k").first).to_have_text("def")
-    shot(page, "score-rich")
     assert not serious_findings(page)
+    shot(page, "score-rich")
     page.emulate_media(color_scheme="dark")
     page.wait_for_timeout(400)  # colours move over
     assert not serious_findings(page)
@@ -72,8 +72,8 @@ def test_a_long_conversation_is_folded_and_one_key_opens_it(page: Page, sign_in,
     expect(page.locator(".turns__one:visible")).to_have_count(3)
     button = page.locator(".prose--answer + .fold__button")
     expect(button).to_have_attribute("aria-expanded", "false")
-    shot(page, "score-long")
     assert not serious_findings(page)
+    shot(page, "score-long")
     page.keyboard.press("l")
     expect(page.locator(".turns__one:visible")).to_have_count(13)
     expect(button).to_have_attribute("aria-expanded", "true")

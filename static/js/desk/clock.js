@@ -9,7 +9,7 @@ export const tick = () => {
   const now = Date.now();
   if (state.shown && !document.hidden && now - touched < IDLE_MS) {
     const field = state.shown.elements.seconds;
-    field.value = (Number(field.value || 0) + Math.min(now - ticked, 5000) / 1000).toFixed(1);
+    field.value = (Number(field.value || 0) + Math.min(now - ticked, 5000) / 1000).toFixed(3); // finer than a keystroke: each one ticks
   }
   ticked = now;
 };

@@ -13,6 +13,7 @@ let timer = 0;
 
 const save = async (form) => {
   clearTimeout(timer);
+  if (!form.dataset.draft) return say(form, text("draft_here")); // what is being changed is no draft
   const body = withToken(new FormData(form));
   try {
     const answer = await fetch(form.dataset.draft, { method: "POST", body, redirect: "manual", signal: AbortSignal.timeout(REQUEST_MS) });
@@ -56,7 +57,7 @@ export const nothingTyped = () => (timer = 0);
 export const saveOnLeaving = () => {
   const leave = () => {
     const form = state.shown;
-    if (!form || !timer || !recall(keyOf(form.dataset.item))) return;
+    if (!form?.dataset.draft || !timer || !recall(keyOf(form.dataset.item))) return;
     navigator.sendBeacon(form.dataset.draft, withToken(new FormData(form)));
   };
   document.addEventListener("visibilitychange", () => document.hidden && leave());

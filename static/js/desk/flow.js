@@ -2,7 +2,7 @@
 import { tick } from "./clock.js";
 import { forget, stopSaving } from "./drafts.js";
 import { missing } from "./features.js";
-import { ask, pending, post } from "./outbox.js";
+import { ask, deliver, pending, post } from "./outbox.js";
 import { tellFeedback } from "./feedback.js";
 import { desk, nothingLeft, notice, progress, quiet, text, undoForm } from "./page.js";
 import { goOn, loadAhead, parse, show } from "./stage.js";
@@ -58,25 +58,49 @@ export const coming = {
 };
 
 /* ---- going out ---- */
+const isChanging = "changing" in desk.dataset;
+const fieldsOf = (form) => [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
 const act = (kind, url) => {
   tick();
   stopSaving();
   quiet();
   const form = state.shown;
-  const fields = [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
+  const fields = fieldsOf(form);
   state.dealt.add(form.dataset.item);
   goOn();
   post({ kind, url, item: form.dataset.item, fields });
 };
 
+/* What was given before is changed: the form stays until the site has it. */
+const change = async (form) => {
+  if (form.inert) return;
+  tick();
+  quiet();
+  form.inert = true;
+  try {
+    const { refused, value } = await deliver({ url: form.action, fields: fieldsOf(form) });
+    if (!refused) {
+      forget(form.dataset.item);
+      location.assign(value.back);
+      return;
+    }
+    notice("error", value.error);
+  } catch {
+    notice("warn", text("not_changed"), { label: text("try_again"), run: () => change(form) });
+  }
+  form.inert = false;
+};
+
 export const submit = (form) => {
   const words = missing(form);
   if (words) notice("warn", words);
+  else if (isChanging) change(form);
   else act("submit", form.action);
 };
-export const skip = (form) => act("skip", form.querySelector("[data-action=skip]").formAction);
-export const flag = (form) => act("flag", form.querySelector("[data-action=flag]").formAction);
+export const skip = (form) => !isChanging && act("skip", form.querySelector("[data-action=skip]").formAction);
+export const flag = (form) => !isChanging && act("flag", form.querySelector("[data-action=flag]").formAction);
 export const undo = () => {
+  if (isChanging) return;
   quiet();
   post({ kind: "undo", url: undoForm.action, item: "", fields: [] });
 };

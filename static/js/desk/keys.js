@@ -11,6 +11,7 @@ const common = {
   submit,
   skip,
   flag: (form) => {
+    if (!form.elements.reason) return;
     form.querySelector(".scoring__flag").open = true;
     form.elements.reason.focus();
   },

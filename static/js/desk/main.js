@@ -55,4 +55,4 @@ if (state.shown) {
 desk.dataset.shown = state.shown ? state.shown.dataset.item : "";
 desk.dataset.ready = "";
 if (pending().length) send().then(fill);
-else if (state.shown) fill();
+else if (state.shown && !("changing" in desk.dataset)) fill();

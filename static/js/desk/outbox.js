@@ -32,7 +32,7 @@ export const ask = async (url, fields) => {
   return { refused: answer.status === 422, value: await answer.json() };
 };
 
-const deliver = async (action) => {
+export const deliver = async (action) => {
   for (const [attempt, delay] of RETRY_MS.entries()) {
     if (delay) await new Promise((done) => setTimeout(done, delay));
     try {
