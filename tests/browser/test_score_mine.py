@@ -55,7 +55,7 @@ def test_a_score_is_found_changed_and_its_history_kept(page: Page, person, shot)
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/score/mine/$"))
     expect(page.locator("#notices")).to_contain_text("is changed")
-    expect(page.locator(".own > li:first-child summary").last).to_have_text("1 earlier version")
+    expect(page.locator(".own > li:first-child > details > summary")).to_have_text("1 earlier version")
     assert not serious_findings(page)
     changed = Score.objects.get(withdrawn_at=None, critique="Critique 2.")
     assert changed.overall == -1 and changed.replaces.overall == 1 and changed.seconds < 20
