@@ -2,12 +2,15 @@
 
 import json
 import re
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from annotations import services
 from annotations.models import Draft, Item, Project, Ranking
+from annotations.services.comparing import candidates
+from annotations.services.raters import person_rater
 from tests.annotations.conftest import person
 from tests.browser.axe import serious_findings
 
@@ -190,3 +193,26 @@ def test_without_scripts_a_rank_is_chosen_for_each_answer(browser, live_server, 
     context.close()
     ranking = Ranking.objects.get()
     assert (ranking.shown, ranking.ranks) == (before, [2, 1, 2])
+
+
+def test_rankings_are_on_the_page_of_an_item_and_their_agreement_on_the_quality_page(
+    page: Page, sign_in, make, person, shot
+) -> None:
+    project = make(3, raters_per_item=3)
+    head = Item.objects.filter(is_open=True).order_by("pk")[0]
+    for number, name in enumerate(("ann", "bob", "cat")):
+        user = person(name, "member")
+        shown = [one.pk for one in candidates(item=head, rater=person_rater(user=user))]
+        ranks = [(one + number % 2) % 3 + 1 for one in range(3)] if number else [1, 1, 2]
+        services.ranking_submit(
+            item=head, actor=user, submission=uuid4(), shown=shown, ranks=ranks, critique=f"So says {name}.", all_bad=number == 2
+        )
+    sign_in(user=user)
+    page.goto(f"/items/{head.pk}/")
+    expect(page.get_by_text("So says ann.")).to_be_visible()
+    assert not serious_findings(page)
+    shot(page, "compare-item")
+    page.goto(f"/items/projects/{project.slug}/quality/")
+    expect(page.get_by_text("of votes agree")).to_be_visible()
+    assert not serious_findings(page)
+    shot(page, "compare-quality")

@@ -94,6 +94,10 @@ def test_three_people_take_an_answer_through_its_rounds_by_keyboard_alone(page: 
     # Whoever read the critique of an answer can no longer score that answer.
     seen = Turn.objects.filter(rater__name="cat", state="revealed")
     assert [turn.item for turn in seen] == [first]
+    page.goto(f"/items/{second.pk}/")
+    expect(page.locator(".chain a")).to_have_count(2)
+    assert not serious_findings(page)
+    shot(page, "review-item")
 
 
 def test_a_revised_answer_survives_a_reload_and_an_undo(page: Page, sign_in, project, person) -> None:
