@@ -119,7 +119,7 @@ def candidates(*, item: Item, rater: Rater) -> list[Item]:
     Drawn for each person anew, so that no answer stands first for everybody; the same whenever the same person asks.
     """
     answers: dict[str, Item] = {}
-    for one in _answers(item).order_by("pk"):
+    for one in _answers(item).only("answer", "stated_confidence", "written_by").order_by("pk"):
         answers.setdefault(one.answer.strip(BLANKS), one)
     found = list(answers.values())
     others = [one for one in found if one.written_by_id != rater.pk]
