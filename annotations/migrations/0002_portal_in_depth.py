@@ -22,369 +22,453 @@ WHERE told.item_id = item.id;
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotations', '0001_initial'),
-        ('jobs', '0001_initial'),
+        ("annotations", "0001_initial"),
+        ("jobs", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='BulkAction',
+            name="BulkAction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action', models.CharField(max_length=20)),
-                ('settings', models.JSONField(default=dict)),
-                ('before', models.JSONField(default=list)),
-                ('changed', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('done_at', models.DateTimeField(null=True)),
-                ('undone_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("action", models.CharField(max_length=20)),
+                ("settings", models.JSONField(default=dict)),
+                ("before", models.JSONField(default=list)),
+                ("changed", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("done_at", models.DateTimeField(null=True)),
+                ("undone_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ('-id',),
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('is_active', models.BooleanField(default=True)),
-                ('cap', models.PositiveIntegerField(blank=True, null=True)),
-                ('qualified_at', models.DateTimeField(blank=True, null=True)),
-                ('qualified_by', models.CharField(blank=True, max_length=8)),
-                ('attempt', models.PositiveSmallIntegerField(default=1)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("is_active", models.BooleanField(default=True)),
+                ("cap", models.PositiveIntegerField(blank=True, null=True)),
+                ("qualified_at", models.DateTimeField(blank=True, null=True)),
+                ("qualified_by", models.CharField(blank=True, max_length=8)),
+                ("attempt", models.PositiveSmallIntegerField(default=1)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='QualityReport',
+            name="QualityReport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('last_score', models.BigIntegerField(default=0)),
-                ('data', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('ready_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("last_score", models.BigIntegerField(default=0)),
+                ("data", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("ready_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ('-id',),
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='Ranking',
+            name="Ranking",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('shown', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
-                ('ranks', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), size=None)),
-                ('all_bad', models.BooleanField(default=False)),
-                ('critique', models.TextField(blank=True)),
-                ('seconds', models.FloatField(null=True)),
-                ('submission', models.UUIDField(null=True, unique=True)),
-                ('given_at', models.DateTimeField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('withdrawn_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("shown", django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
+                ("ranks", django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), size=None)),
+                ("all_bad", models.BooleanField(default=False)),
+                ("critique", models.TextField(blank=True)),
+                ("seconds", models.FloatField(null=True)),
+                ("submission", models.UUIDField(null=True, unique=True)),
+                ("given_at", models.DateTimeField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("withdrawn_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='SavedView',
+            name="SavedView",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60)),
-                ('query', models.CharField(max_length=1000)),
-                ('is_shared', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=60)),
+                ("query", models.CharField(max_length=1000)),
+                ("is_shared", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.RemoveIndex(
-            model_name='item',
-            name='item_open',
+            model_name="item",
+            name="item_open",
         ),
         migrations.RemoveIndex(
-            model_name='turn',
-            name='turn_held',
+            model_name="turn",
+            name="turn_held",
         ),
         migrations.AddField(
-            model_name='item',
-            name='adjudicated_at',
+            model_name="item",
+            name="adjudicated_at",
             field=models.DateTimeField(editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='item',
-            name='consensus',
+            model_name="item",
+            name="consensus",
             field=models.FloatField(editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='item',
-            name='deleted_at',
+            model_name="item",
+            name="deleted_at",
             field=models.DateTimeField(editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='item',
-            name='extra_raters',
+            model_name="item",
+            name="extra_raters",
             field=models.PositiveSmallIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
-            model_name='item',
-            name='gold_note',
+            model_name="item",
+            name="gold_note",
             field=models.TextField(blank=True),
         ),
         migrations.AddField(
-            model_name='item',
-            name='gold_score',
-            field=models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(-2), django.core.validators.MaxValueValidator(2)]),
+            model_name="item",
+            name="gold_score",
+            field=models.FloatField(
+                blank=True,
+                null=True,
+                validators=[django.core.validators.MinValueValidator(-2), django.core.validators.MaxValueValidator(2)],
+            ),
         ),
         migrations.AddField(
-            model_name='item',
-            name='is_qualification',
+            model_name="item",
+            name="is_qualification",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='item',
-            name='iteration',
+            model_name="item",
+            name="iteration",
             field=models.PositiveSmallIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
-            model_name='item',
-            name='priority',
+            model_name="item",
+            name="priority",
             field=models.SmallIntegerField(default=0),
         ),
         migrations.AddField(
-            model_name='item',
-            name='revises',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='annotations.item'),
+            model_name="item",
+            name="revises",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="revisions",
+                to="annotations.item",
+            ),
         ),
         migrations.AddField(
-            model_name='item',
-            name='skill',
+            model_name="item",
+            name="skill",
             field=models.CharField(blank=True, max_length=40),
         ),
         migrations.AddField(
-            model_name='item',
-            name='spread',
+            model_name="item",
+            name="spread",
             field=models.FloatField(editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='item',
-            name='tags',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, size=None),
+            model_name="item",
+            name="tags",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=40), blank=True, default=list, size=None
+            ),
         ),
         migrations.AddField(
-            model_name='item',
-            name='written_by',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='written', to='annotations.rater'),
+            model_name="item",
+            name="written_by",
+            field=models.ForeignKey(
+                blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="written", to="annotations.rater"
+            ),
         ),
         migrations.AddField(
-            model_name='progress',
-            name='gold',
+            model_name="progress",
+            name="gold",
             field=models.IntegerField(default=0),
         ),
         migrations.AddField(
-            model_name='project',
-            name='asks_spans',
+            model_name="project",
+            name="asks_spans",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='project',
-            name='assignment_days',
-            field=models.PositiveSmallIntegerField(default=7, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(365)]),
+            model_name="project",
+            name="assignment_days",
+            field=models.PositiveSmallIntegerField(
+                default=7, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(365)]
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='candidates_shown',
-            field=models.PositiveSmallIntegerField(default=2, validators=[django.core.validators.MinValueValidator(2), django.core.validators.MaxValueValidator(6)]),
+            model_name="project",
+            name="candidates_shown",
+            field=models.PositiveSmallIntegerField(
+                default=2, validators=[django.core.validators.MinValueValidator(2), django.core.validators.MaxValueValidator(6)]
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='cap_per_person',
+            model_name="project",
+            name="cap_per_person",
             field=models.PositiveIntegerField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='project',
-            name='disagreement_threshold',
-            field=models.FloatField(default=2, validators=[django.core.validators.MinValueValidator(0.5), django.core.validators.MaxValueValidator(4)]),
+            model_name="project",
+            name="disagreement_threshold",
+            field=models.FloatField(
+                default=2, validators=[django.core.validators.MinValueValidator(0.5), django.core.validators.MaxValueValidator(4)]
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='extra_raters',
+            model_name="project",
+            name="extra_raters",
             field=models.PositiveSmallIntegerField(default=0, validators=[django.core.validators.MaxValueValidator(10)]),
         ),
         migrations.AddField(
-            model_name='project',
-            name='gold_count',
+            model_name="project",
+            name="gold_count",
             field=models.PositiveIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
-            model_name='project',
-            name='gold_share',
-            field=models.FloatField(default=0, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(0.5)]),
+            model_name="project",
+            name="gold_share",
+            field=models.FloatField(
+                default=0, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(0.5)]
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='hold_minutes',
-            field=models.PositiveSmallIntegerField(default=15, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1440)]),
+            model_name="project",
+            name="hold_minutes",
+            field=models.PositiveSmallIntegerField(
+                default=15,
+                validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1440)],
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='members_only',
+            model_name="project",
+            name="members_only",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='project',
-            name='mode',
-            field=models.CharField(choices=[('score', 'Score one answer'), ('compare', 'Compare answers'), ('review', 'Score, criticise and revise')], default='score', max_length=8),
+            model_name="project",
+            name="mode",
+            field=models.CharField(
+                choices=[
+                    ("score", "Score one answer"),
+                    ("compare", "Compare answers"),
+                    ("review", "Score, criticise and revise"),
+                ],
+                default="score",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='order',
-            field=models.CharField(choices=[('random', 'Random'), ('uncertain', 'Answers of doubtful confidence first')], default='random', max_length=10),
+            model_name="project",
+            name="order",
+            field=models.CharField(
+                choices=[("random", "Random"), ("uncertain", "Answers of doubtful confidence first")],
+                default="random",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='qualification_items',
+            model_name="project",
+            name="qualification_items",
             field=models.PositiveSmallIntegerField(default=0, validators=[django.core.validators.MaxValueValidator(50)]),
         ),
         migrations.AddField(
-            model_name='project',
-            name='qualification_pass',
-            field=models.FloatField(default=0.7, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)]),
+            model_name="project",
+            name="qualification_pass",
+            field=models.FloatField(
+                default=0.7, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)]
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='review_rounds',
-            field=models.PositiveSmallIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(9)]),
+            model_name="project",
+            name="review_rounds",
+            field=models.PositiveSmallIntegerField(
+                default=1, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(9)]
+            ),
         ),
         migrations.AddField(
-            model_name='rater',
-            name='skills',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, size=None),
+            model_name="rater",
+            name="skills",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=40), blank=True, default=list, size=None
+            ),
         ),
         migrations.AddField(
-            model_name='score',
-            name='revised_answer',
+            model_name="score",
+            name="revised_answer",
             field=models.TextField(blank=True),
         ),
         migrations.AddField(
-            model_name='score',
-            name='spans',
+            model_name="score",
+            name="spans",
             field=models.JSONField(default=list),
         ),
         migrations.AlterField(
-            model_name='rater',
-            name='kind',
-            field=models.CharField(choices=[('person', 'Person'), ('gold', 'Gold answers'), ('teacher', 'Teacher'), ('adjudicator', 'Adjudicator')], max_length=12),
+            model_name="rater",
+            name="kind",
+            field=models.CharField(
+                choices=[("person", "Person"), ("gold", "Gold answers"), ("teacher", "Teacher"), ("adjudicator", "Adjudicator")],
+                max_length=12,
+            ),
         ),
         migrations.AlterField(
-            model_name='turn',
-            name='state',
-            field=models.CharField(choices=[('held', 'Held'), ('assigned', 'Assigned'), ('scored', 'Scored'), ('skipped', 'Skipped'), ('flagged', 'Flagged'), ('revealed', 'Saw the scores'), ('wrote', 'Wrote the answer')], max_length=8),
+            model_name="turn",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("held", "Held"),
+                    ("assigned", "Assigned"),
+                    ("scored", "Scored"),
+                    ("skipped", "Skipped"),
+                    ("flagged", "Flagged"),
+                    ("revealed", "Saw the scores"),
+                    ("wrote", "Wrote the answer"),
+                ],
+                max_length=8,
+            ),
         ),
         migrations.AddIndex(
-            model_name='item',
-            index=models.Index(condition=models.Q(('is_open', True)), fields=['project', '-priority', 'position'], name='item_open'),
+            model_name="item",
+            index=models.Index(
+                condition=models.Q(("is_open", True)), fields=["project", "-priority", "position"], name="item_open"
+            ),
         ),
         migrations.AddIndex(
-            model_name='item',
-            index=models.Index(condition=models.Q(('gold_score__isnull', False)), fields=['project', 'position'], name='item_gold'),
+            model_name="item",
+            index=models.Index(
+                condition=models.Q(("gold_score__isnull", False)), fields=["project", "position"], name="item_gold"
+            ),
         ),
         migrations.AddIndex(
-            model_name='item',
-            index=models.Index(condition=models.Q(('revises__isnull', False)), fields=['revises'], name='item_revisions'),
+            model_name="item",
+            index=models.Index(condition=models.Q(("revises__isnull", False)), fields=["revises"], name="item_revisions"),
         ),
         migrations.AddIndex(
-            model_name='turn',
-            index=models.Index(condition=models.Q(('state__in', ('held', 'assigned'))), fields=['item'], name='turn_held'),
+            model_name="turn",
+            index=models.Index(condition=models.Q(("state__in", ("held", "assigned"))), fields=["item"], name="turn_held"),
         ),
         migrations.AddIndex(
-            model_name='turn',
-            index=models.Index(condition=models.Q(('state', 'assigned')), fields=['rater', 'project'], name='turn_mine_assigned'),
+            model_name="turn",
+            index=models.Index(condition=models.Q(("state", "assigned")), fields=["rater", "project"], name="turn_mine_assigned"),
         ),
         migrations.AddField(
-            model_name='bulkaction',
-            name='actor',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="bulkaction",
+            name="actor",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='bulkaction',
-            name='job',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='bulk_action', to='jobs.job'),
+            model_name="bulkaction",
+            name="job",
+            field=models.OneToOneField(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="bulk_action", to="jobs.job"
+            ),
         ),
         migrations.AddField(
-            model_name='bulkaction',
-            name='project',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='bulk_actions', to='annotations.project'),
+            model_name="bulkaction",
+            name="project",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="bulk_actions", to="annotations.project"
+            ),
         ),
         migrations.AddField(
-            model_name='membership',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='annotations.project'),
+            model_name="membership",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to="annotations.project"
+            ),
         ),
         migrations.AddField(
-            model_name='membership',
-            name='rater',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='annotations.rater'),
+            model_name="membership",
+            name="rater",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to="annotations.rater"
+            ),
         ),
         migrations.AddField(
-            model_name='qualityreport',
-            name='job',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='quality_report', to='jobs.job'),
+            model_name="qualityreport",
+            name="job",
+            field=models.OneToOneField(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="quality_report", to="jobs.job"
+            ),
         ),
         migrations.AddField(
-            model_name='qualityreport',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='quality_reports', to='annotations.project'),
+            model_name="qualityreport",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="quality_reports", to="annotations.project"
+            ),
         ),
         migrations.AddField(
-            model_name='qualityreport',
-            name='requested_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="qualityreport",
+            name="requested_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='ranking',
-            name='item',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rankings', to='annotations.item'),
+            model_name="ranking",
+            name="item",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="rankings", to="annotations.item"),
         ),
         migrations.AddField(
-            model_name='ranking',
-            name='rater',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rankings', to='annotations.rater'),
+            model_name="ranking",
+            name="rater",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="rankings", to="annotations.rater"),
         ),
         migrations.AddField(
-            model_name='ranking',
-            name='replaces',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotations.ranking'),
+            model_name="ranking",
+            name="replaces",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="annotations.ranking"
+            ),
         ),
         migrations.AddField(
-            model_name='ranking',
-            name='rubric_version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotations.rubricversion'),
+            model_name="ranking",
+            name="rubric_version",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="annotations.rubricversion"
+            ),
         ),
         migrations.AddField(
-            model_name='savedview',
-            name='owner',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='saved_views', to=settings.AUTH_USER_MODEL),
+            model_name="savedview",
+            name="owner",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="saved_views", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('project', 'rater'), name='membership_once'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(fields=("project", "rater"), name="membership_once"),
         ),
         migrations.AddIndex(
-            model_name='ranking',
-            index=models.Index(fields=['rater', '-given_at'], name='ranking_by_rater'),
+            model_name="ranking",
+            index=models.Index(fields=["rater", "-given_at"], name="ranking_by_rater"),
         ),
         migrations.AddConstraint(
-            model_name='ranking',
-            constraint=models.UniqueConstraint(condition=models.Q(('withdrawn_at', None)), fields=('item', 'rater'), name='ranking_one_live_per_rater'),
+            model_name="ranking",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("withdrawn_at", None)), fields=("item", "rater"), name="ranking_one_live_per_rater"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='savedview',
-            constraint=models.UniqueConstraint(fields=('owner', 'name'), name='saved_view_once'),
+            model_name="savedview",
+            constraint=models.UniqueConstraint(fields=("owner", "name"), name="saved_view_once"),
         ),
         migrations.RunSQL(CONSENSUS, migrations.RunSQL.noop),
     ]

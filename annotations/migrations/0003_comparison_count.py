@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotations', '0002_portal_in_depth'),
+        ("annotations", "0002_portal_in_depth"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='project',
-            name='comparison_count',
+            model_name="project",
+            name="comparison_count",
             field=models.PositiveIntegerField(default=0, editable=False),
         ),
     ]

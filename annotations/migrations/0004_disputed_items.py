@@ -4,18 +4,25 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotations', '0003_comparison_count'),
+        ("annotations", "0003_comparison_count"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='item',
-            index=models.Index(condition=models.Q(('adjudicated_at', None), ('spread__gt', 0)), fields=['project', '-spread', 'id'], name='item_disputed'),
+            model_name="item",
+            index=models.Index(
+                condition=models.Q(("adjudicated_at", None), ("spread__gt", 0)),
+                fields=["project", "-spread", "id"],
+                name="item_disputed",
+            ),
         ),
         migrations.AddIndex(
-            model_name='item',
-            index=models.Index(condition=models.Q(('adjudicated_at__isnull', False)), fields=['project', '-adjudicated_at'], name='item_adjudicated'),
+            model_name="item",
+            index=models.Index(
+                condition=models.Q(("adjudicated_at__isnull", False)),
+                fields=["project", "-adjudicated_at"],
+                name="item_adjudicated",
+            ),
         ),
     ]
