@@ -9,9 +9,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Left
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from annotations.rubric import HIGHEST, LOWEST, Rubric
+from annotations.rubric import HIGHEST, LOWEST, Rubric, translated
 
 # PostgreSQL refuses a search document above 1 MB; the start of a long text is enough to find it by.
 SEARCHED_CHARACTERS = 50_000
@@ -42,6 +43,11 @@ class RubricVersion(models.Model):
                 self.refresh_from_db(fields=["data"])
             _RUBRICS[self.content_hash] = Rubric.model_validate(self.data)
         return _RUBRICS[self.content_hash]
+
+    @property
+    def shown(self) -> Rubric:
+        """The rubric with its words in the language of the page."""
+        return translated(self.rubric, get_language() or "")
 
 
 class Project(models.Model):

@@ -18,7 +18,7 @@ from annotations.views.modes import MODES
 
 def page_context(*, project: Project, user: User) -> dict[str, Any]:
     keys = services.keys_of(user=user)
-    rubric = project.rubric_version.rubric
+    rubric = project.rubric_version.shown
     return {
         "project": project,
         "rubric": rubric,
@@ -43,7 +43,7 @@ def form_context(*, item: Item, project: Project, user: User, standing: Mapping[
     return {
         "item": item,
         "project": project,
-        "rubric": project.rubric_version.rubric,
+        "rubric": project.rubric_version.shown,
         "keys": services.keys_of(user=user),
         "middle": mode.middle,
         "submit_url": reverse(mode.submit, args=[item.pk]),

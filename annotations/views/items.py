@@ -76,7 +76,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "ranking_history": selectors.ranking_history(item=item, user=user) if rankings else [],
         "chain": selectors.chain_of(item=item),
         "metadata": metadata,
-        "rubric": item.project.rubric_version.rubric,
+        "rubric": item.project.rubric_version.shown,
         "history": selectors.score_history(item=item, user=user),
         "flags": selectors.open_flags(item=item),
     }

@@ -28,7 +28,7 @@ def project_detail(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(selectors.project_list(), slug=slug)
     context = {
         "project": project,
-        "rubric": project.rubric_version.rubric,
+        "rubric": project.rubric_version.shown,
         "progress": selectors.project_progress(project=project, user=signed_in_user(request)),
         "raters": selectors.rater_progress(project=project),
         "imports": selectors.import_list(project=project)[:10],

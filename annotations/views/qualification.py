@@ -25,7 +25,7 @@ def qualification(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect("annotations:score-project", slug=slug)
     given = feedback_list(project=project, rater=rater)
     services.scores_shown(items=[one.item.pk for one in given], actor=user)
-    context = {"project": project, "outcome": told, "feedback_list": given, "rubric": project.rubric_version.rubric}
+    context = {"project": project, "outcome": told, "feedback_list": given, "rubric": project.rubric_version.shown}
     return render(request, "annotations/qualification.html", context)
 
 
@@ -37,4 +37,4 @@ def feedback_told(*, score: Score, user: User) -> dict[str, Any] | None:
     services.scores_shown(items=[score.item_id], actor=user)
     project = selectors.project_list().get(pk=told.item.project_id)
     how = outcome(project=project, rater=person_rater(user=user))
-    return {"feedback": told, "outcome": how, "project": project, "rubric": project.rubric_version.rubric}
+    return {"feedback": told, "outcome": how, "project": project, "rubric": project.rubric_version.shown}
