@@ -66,6 +66,18 @@ class Quality(JobKind):
         return reverse("annotations:project-quality", args=[report.project.slug]) if report else None
 
 
+class Bulk(JobKind):
+    """`items carry-out`: the child changes the items itself, batch by batch; where it is cut off, the next one goes on."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        undo = ["--undo"] if job.payload["undo"] else []
+        argv = django_child("items", "carry-out", str(job.payload["action"]), "--folder", str(folder), *undo)
+        return Launch(argv=argv)
+
+    def url(self, job: Job) -> str | None:
+        return reverse("annotations:bulk-list")
+
+
 def quality_file(computed: Computed) -> bytes:
     """What the child hands over about a report that it computed; too long for a job's result."""
     return orjson.dumps({"last_score": computed.last_score, "data": computed.data})

@@ -257,7 +257,12 @@ UPDATE annotations_item AS item SET open_flags = 1 FROM flagged WHERE item.id = 
 
 
 def _flag(load: Load) -> None:
-    values = {"rater": load.raters[0].pk, "now": load.now, "first": load.first, "last": load.first + load.items - 1}
+    values: dict[str, Any] = {
+        "rater": load.raters[0].pk,
+        "now": load.now,
+        "first": load.first,
+        "last": load.first + load.items - 1,
+    }
     with connection.cursor() as cursor:
         cursor.execute(FLAG, values | {"every": ceil(1 / FLAGGED_SHARE)})
 

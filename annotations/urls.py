@@ -2,6 +2,7 @@ from django.urls import path
 
 from annotations.views import (
     adjudication,
+    bulk,
     compare,
     datasets,
     gold_items,
@@ -21,6 +22,12 @@ from annotations.views import (
 app_name = "annotations"
 urlpatterns = [
     path("items/", items.item_list, name="item-list"),
+    path("items/bulk/", bulk.item_bulk, name="item-bulk"),
+    path("items/export/", bulk.item_export, name="item-export"),
+    path("items/actions/", bulk.bulk_list, name="bulk-list"),
+    path("items/actions/<int:pk>/undo/", bulk.bulk_undo, name="bulk-undo"),
+    path("items/views/", bulk.view_save, name="view-save"),
+    path("items/views/<int:pk>/", bulk.view_change, name="view-change"),
     path("items/import/", imports.item_import, name="item-import"),
     path("items/imports/<int:pk>/", imports.import_detail, name="import-detail"),
     path("items/imports/<int:pk>/refused.csv", imports.import_refused, name="import-refused"),

@@ -205,6 +205,7 @@ JOB_KINDS = {
     "annotations.import": "annotations.jobs.ItemImport",
     "annotations.dataset": "annotations.jobs.DatasetBuild",
     "annotations.quality": "annotations.jobs.Quality",
+    "annotations.bulk": "annotations.jobs.Bulk",
     "training.run": "training.jobs.TrainingRun",
     "training.generate": "training.jobs.AnswerGeneration",
     "evaluation.scorecard": "evaluation.jobs.ScorecardEvaluation",

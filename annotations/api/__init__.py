@@ -2,8 +2,22 @@
 
 from ninja import Router
 
-from annotations.api import adjudication, datasets, gold_items, items, me, members, projects, quality, rankings, rubrics, scores
+from annotations.api import (
+    adjudication,
+    bulk,
+    datasets,
+    gold_items,
+    items,
+    me,
+    members,
+    projects,
+    quality,
+    rankings,
+    rubrics,
+    scores,
+)
 
 router = Router(tags=["annotations"])
-for part in (projects, items, scores, rankings, datasets, quality, me, members, gold_items, adjudication, rubrics):
+# `bulk` before `items`: what else stands in the place of an item's number.
+for part in (projects, bulk, items, scores, rankings, datasets, quality, me, members, gold_items, adjudication, rubrics):
     router.add_router("", part.router)

@@ -4,31 +4,41 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
+from ninja import Field, File, Form, Query, Router, Schema, Status, UploadedFile
 from ninja.errors import HttpError
-from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
+from accounts.models import User
 from annotations import selectors, services
 from annotations.api.common import Text, acting_user, project_of
+from annotations.api.item_query import ItemQuery, wanted_of
 from annotations.models import Flag, Import, Item
-from annotations.selectors import ITEM_STATES, ItemFilter
+from annotations.selectors import SearchRefused
+from annotations.selectors.item_matches import LEADS_PRIORITY
 from annotations.services.imports import upload_store
 
 router = Router(tags=["annotations"])
+MOST_LISTED = 1000
 
 
 class ItemOut(Schema):
     id: int
-    project: str = Field(alias="project.slug")
+    project: str
     prompt: list[dict[str, Any]]
     answer: str
     stated_confidence: float | None
-    people_scores: int
+    people_scores: int | None = Field(description="For members.")
     is_open: bool
+    tags: list[str] = Field(description="This, skill and priority are for members.")
+    skill: str
+    priority: int = Field(description="As a lead has set it; 0: none.")
+
+    @staticmethod
+    def resolve_project(item: Any) -> str:
+        project = item["project"] if isinstance(item, dict) else item.project.slug
+        return str(project)
 
 
 class ScoreOut(Schema):
@@ -51,8 +61,11 @@ class ItemDetailOut(Schema):
     prompt: list[dict[str, Any]]
     answer: str
     stated_confidence: float | None
-    people_scores: int
+    people_scores: int | None
     is_open: bool
+    tags: list[str]
+    skill: str
+    priority: int
     source_model: str
     gold_answers: list[str]
     knowledge: str | None
@@ -93,13 +106,47 @@ def import_detail(request: HttpRequest, pk: int) -> Import:
     return get_object_or_404(Import, pk=pk)
 
 
-@router.get("/items", response=list[ItemOut], auth=ApiAuth("annotator"))
-@paginate
-def item_list(request: HttpRequest, project: Text = "", q: Text = "", state: Text = "", source: Text = "") -> QuerySet[Item]:
-    if state not in ITEM_STATES:
-        raise HttpError(422, f"state is one of {', '.join(filter(None, ITEM_STATES))}")
-    wanted = ItemFilter(project=project_of(project) if project else None, text=q[:200], state=state, source=source)
-    return selectors.item_list(wanted=wanted, user=acting_user(request)).defer(None).defer("search", "metadata")
+class ItemsOut(Schema):
+    items: list[ItemOut]
+    count: int = Field(description="How many match; where `capped`, there are more than that.")
+    capped: bool
+    next: str | None = Field(description="Give this as `after` for the items that follow.")
+
+
+@router.get("/items", response=ItemsOut, auth=ApiAuth("annotator"))
+def item_list(request: HttpRequest, asked: Query[ItemQuery], limit: Query[int] = 100, after: Text = "") -> dict[str, Any]:
+    """Items by filter and order, as on the Items page: by scores you find only items whose scores you may see."""
+    wanted = wanted_of(request, asked)
+    user = acting_user(request)
+    place = selectors.place_read(text=after, wanted=wanted, backwards=False) if after else None
+    if after and place is None:
+        raise HttpError(422, "after: is no place in this order; take `next` of an answer.")
+    try:
+        page = selectors.item_page(wanted=wanted, user=user, size=max(1, min(limit, MOST_LISTED)), place=place)
+    except SearchRefused as refused:
+        raise HttpError(422, str(refused)) from refused
+    rows = selectors.item_rows(items=page.items, whole=True)
+    return {
+        "items": [item_out(row, user) for row in rows], "count": page.total, "capped": page.is_capped,
+        "next": str(page.later) if page.later else None,
+    }  # fmt: skip
+
+
+def item_out(item: Item, user: User) -> dict[str, Any]:
+    """An item as `user` may see it: annotators are told neither how many have scored it nor that it is gold."""
+    is_member = user.has_role("member")
+    return {
+        "id": item.pk,
+        "project": item.project.slug,
+        "prompt": item.prompt,
+        "answer": item.answer,
+        "stated_confidence": item.stated_confidence,
+        "people_scores": item.people_scores if is_member else None,
+        "is_open": item.is_open or (item.gold_score is not None and not is_member),
+        "tags": item.tags if is_member else [],
+        "skill": item.skill if is_member else "",
+        "priority": item.priority if is_member and item.priority >= LEADS_PRIORITY else 0,
+    }
 
 
 @router.get("/items/{pk}", response=ItemDetailOut, auth=ApiAuth("annotator"))
@@ -107,7 +154,7 @@ def item_detail(request: HttpRequest, pk: int) -> dict[str, Any]:
     """An item with the scores of it that you may see. Once you have been shown others', you cannot score it any more."""
     item = get_object_or_404(Item.objects.select_related("project"), pk=pk)
     seen = selectors.scores_seen(item=item, user=acting_user(request))
-    about = ItemOut.from_orm(item).dict()
+    about = item_out(item, acting_user(request))
     more = {name: getattr(item, name) for name in ("source_model", "gold_answers", "knowledge", "entity")}
     more["metadata"] = selectors.metadata_seen(item=item, user=acting_user(request))
     if selectors.sees_others(seen=seen, metadata=more["metadata"], user=acting_user(request)):

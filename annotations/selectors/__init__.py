@@ -1,7 +1,26 @@
 """What pages, API and commands read about items, scores and datasets."""
 
+from annotations.selectors.bulk import bulk_list, saved_views
 from annotations.selectors.datasets import dataset_list, import_list
-from annotations.selectors.items import COUNTED_AT_MOST, ITEM_STATES, ItemFilter, item_count, item_list, source_models
+from annotations.selectors.item_rows import ShownRow, ShownRows, shown_rows
+from annotations.selectors.items import (
+    COUNTED_AT_MOST,
+    ITEM_SORTS,
+    ITEM_STATES,
+    ItemFilter,
+    ItemPage,
+    Place,
+    SearchRefused,
+    item_chips,
+    item_filter,
+    item_matches,
+    item_page,
+    item_rows,
+    place_read,
+    skills,
+    source_models,
+    tags,
+)
 from annotations.selectors.mine import Given, OwnProgress, mine_list, mine_of, mine_shown, own_progress
 from annotations.selectors.projects import (
     ProjectProgress,
@@ -33,22 +52,32 @@ from annotations.selectors.scores import (
 
 __all__ = [
     "COUNTED_AT_MOST",
+    "ITEM_SORTS",
     "ITEM_STATES",
     "Chain",
     "Given",
     "ItemFilter",
+    "ItemPage",
     "OwnProgress",
+    "Place",
     "ProjectProgress",
     "Round",
+    "SearchRefused",
     "SeenScores",
     "ShownRewards",
+    "ShownRow",
+    "ShownRows",
     "ancestors",
+    "bulk_list",
     "chain_of",
     "dataset_list",
     "import_list",
     "is_held",
-    "item_count",
-    "item_list",
+    "item_chips",
+    "item_filter",
+    "item_matches",
+    "item_page",
+    "item_rows",
     "may_see_rounds",
     "metadata_seen",
     "mine_list",
@@ -57,6 +86,7 @@ __all__ = [
     "next_project",
     "open_flags",
     "own_progress",
+    "place_read",
     "project_list",
     "project_progress",
     "project_ranking_agreement",
@@ -67,10 +97,14 @@ __all__ = [
     "rater_progress",
     "revisions_of",
     "rounds_before",
+    "saved_views",
     "score_history",
     "scores_seen",
     "scoring_projects",
     "sees_others",
     "shown_rewards",
+    "shown_rows",
+    "skills",
     "source_models",
+    "tags",
 ]

@@ -1,88 +1,99 @@
-"""The items page: which items, in what order, how many."""
+"""The items page: which items, in what order, how many; and what can be asked for."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from django.contrib.postgres.search import SearchQuery
 from django.db import connection
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import QuerySet
 from django.db.models.functions import Left
 
-from accounts.models import User
-from annotations.models import Item, Project, Score
+from annotations.models import BulkAction, Item, Project, Rater
+from annotations.selectors.item_filter import ITEM_SORTS, ITEM_STATES, ItemFilter, item_chips, item_filter
+from annotations.selectors.item_matches import item_matches
+from annotations.selectors.item_pages import COUNTED_AT_MOST, ItemPage, Place, SearchRefused, item_page, place_read
 
-ITEM_STATES = {
-    "": "All",
-    "open": "Needs scores",
-    "done": "Has its scores",
-    "flagged": "Flagged",
-    "mine": "Scored by me",
-}
-
-# Enough to show that there are more; counting every hit of a broad search would read the whole table.
-COUNTED_AT_MOST = 10_000
+__all__ = [
+    "COUNTED_AT_MOST",
+    "ITEM_SORTS",
+    "ITEM_STATES",
+    "ItemFilter",
+    "ItemPage",
+    "Place",
+    "SearchRefused",
+    "item_chips",
+    "item_filter",
+    "item_matches",
+    "item_page",
+    "item_rows",
+    "place_read",
+    "skills",
+    "source_models",
+    "tags",
+]
 
 # Of a prompt or an answer in a list; the cell cuts it to its width.
 SHOWN_CHARACTERS = 110
+# Long, and not for a list.
+LONG = ("prompt", "prompt_text", "answer", "metadata", "search", "gold_answers", "gold_note")
 
 
-@dataclass(frozen=True)
-class ItemFilter:
-    """What the items page was asked for."""
-
-    project: Project | None = None
-    text: str = ""
-    state: str = ""
-    source: str = ""
-
-
-def item_list(*, wanted: ItemFilter, user: User) -> QuerySet[Item]:
-    """Items, newest first, without the long columns."""
-    items = Item.objects.defer("prompt", "prompt_text", "answer", "metadata", "search").select_related("project")
-    items = items.annotate(asked=Left("prompt_text", SHOWN_CHARACTERS), said=Left("answer", SHOWN_CHARACTERS))
-    if wanted.project:
-        items = items.filter(project=wanted.project)
-    if wanted.source:
-        items = items.filter(source_model=wanted.source)
-    if wanted.text.strip():
-        items = items.filter(search=SearchQuery(wanted.text, config="simple", search_type="websearch"))
-    states: dict[str, Any] = {
-        "open": Q(is_open=True),
-        "done": Q(is_open=False, people_scores__gt=0),
-        "flagged": Q(open_flags__gt=0),
-        "mine": Q(pk__in=Score.objects.filter(rater__user=user, withdrawn_at=None).values("item")),
-    }
-    return items.filter(states[wanted.state]) if wanted.state in states else items
-
-
-def item_count(*, items: QuerySet[Item], wanted: ItemFilter) -> int:
-    """How many items match; with a search, at most COUNTED_AT_MOST + 1."""
-    if wanted.project and wanted == ItemFilter(project=wanted.project):
-        return Project.objects.values_list("item_count", flat=True).get(pk=wanted.project.pk)
-    if wanted == ItemFilter():
-        return Project.objects.aggregate(all=Sum("item_count"))["all"] or 0
-    return items.order_by()[: COUNTED_AT_MOST + 1].count()
+def item_rows(*, items: Sequence[int], whole: bool = False) -> list[Item]:
+    """These items in this order; without the long columns unless they are wanted `whole`. Deleted ones too."""
+    rows: QuerySet[Item] = Item.every.filter(pk__in=items).select_related("project")
+    if whole:
+        rows = rows.defer("search")
+    else:
+        rows = rows.defer(*LONG, "project__guidelines")
+        rows = rows.annotate(asked=Left("prompt_text", SHOWN_CHARACTERS), said=Left("answer", SHOWN_CHARACTERS))
+    found = {row.pk: row for row in rows}
+    return [found[pk] for pk in items if pk in found]
 
 
 # From name to name along the index on (project, source_model): it never reads every item.
-SOURCES = """
+NAMES = """
 WITH RECURSIVE walk AS (
-  (SELECT source_model FROM annotations_item WHERE project_id = %(project)s AND source_model > '' ORDER BY source_model LIMIT 1)
+  (SELECT {column} AS name FROM annotations_item WHERE project_id = %(project)s AND {column} > '' ORDER BY {column} LIMIT 1)
   UNION ALL
-  SELECT (SELECT item.source_model FROM annotations_item AS item
-          WHERE item.project_id = %(project)s AND item.source_model > walk.source_model ORDER BY item.source_model LIMIT 1)
-  FROM walk WHERE walk.source_model IS NOT NULL
+  SELECT (SELECT item.{column} FROM annotations_item AS item
+          WHERE item.project_id = %(project)s AND item.{column} > walk.name ORDER BY item.{column} LIMIT 1)
+  FROM walk WHERE walk.name IS NOT NULL
 )
-SELECT source_model FROM walk WHERE source_model IS NOT NULL LIMIT 200
+SELECT name FROM walk WHERE name IS NOT NULL LIMIT 200
 """
 
 
 def source_models(*, project: Project | None) -> list[str]:
     """The models that answered, in a project or in all."""
+    return _names("source_model", project)
+
+
+def skills(*, project: Project | None) -> list[str]:
+    """The skills that items ask for or that people have."""
+    had = Rater.objects.exclude(skills=[]).values_list("skills", flat=True)
+    return sorted({*_names("skill", project), *(skill for of_one in had for skill in of_one)})
+
+
+def _names(column: str, project: Project | None) -> list[str]:
     projects = [project.pk] if project else list(Project.objects.values_list("pk", flat=True))
     found: set[str] = set()
     with connection.cursor() as cursor:
         for one in projects:
-            cursor.execute(SOURCES, {"project": one})
+            cursor.execute(NAMES.format(column=column), {"project": one})
             found |= {name for (name,) in cursor.fetchall()}
     return sorted(found)
+
+
+# What was put on items lately; and the commonest of those that came otherwise, of which the planner keeps a list.
+COMMON_TAGS = """
+SELECT unnest(most_common_elems::text::text[]) FROM pg_stats
+WHERE schemaname = current_schema() AND tablename = 'annotations_item' AND attname = 'tags' AND most_common_elems IS NOT NULL
+LIMIT 100
+"""
+
+
+def tags() -> list[str]:
+    """Tags in use, as suggestions: to know them all one would have to read every item."""
+    told = BulkAction.objects.filter(action="tag", undone_at=None).values_list("settings__tags", flat=True)[:200]
+    with connection.cursor() as cursor:
+        cursor.execute(COMMON_TAGS)
+        common = {tag for (tag,) in cursor.fetchall()}
+    return sorted(common | {tag for of_one in told for tag in of_one or []})

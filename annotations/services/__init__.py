@@ -1,6 +1,14 @@
 """Everything that changes items, scores and datasets. Pages, API, commands, jobs and the apps above call these."""
 
 from annotations.services.blindness import item_reveal, scores_shown
+from annotations.services.bulk import (
+    HIGHEST_PRIORITY,
+    BulkRefused,
+    bulk_carry_out,
+    bulk_start,
+    bulk_undo,
+    bulk_undo_carry_out,
+)
 from annotations.services.comparing import comparisons_open, ranking_submit
 from annotations.services.datasets import (
     DatasetRefused,
@@ -12,12 +20,15 @@ from annotations.services.datasets import (
     dataset_refuse,
     dataset_write,
 )
+from annotations.services.deletion import items_purge
 from annotations.services.gold import gold_score
 from annotations.services.imports import ImportReport, import_carry_out, import_queue, item_import
+from annotations.services.item_export import item_export
 from annotations.services.keys import KeysRefused, keys_change, keys_of
 from annotations.services.projects import project_create, project_update
 from annotations.services.quality import quality_publish, quality_queue
 from annotations.services.rubrics import rubric_version
+from annotations.services.saved_views import ViewRefused, view_change, view_delete, view_save
 from annotations.services.scoring import (
     Handout,
     draft_save,
@@ -32,11 +43,18 @@ from annotations.services.turns import ScoringRefused
 from annotations.services.undo import score_undo
 
 __all__ = [
+    "HIGHEST_PRIORITY",
+    "BulkRefused",
     "DatasetRefused",
     "Handout",
     "ImportReport",
     "KeysRefused",
     "ScoringRefused",
+    "ViewRefused",
+    "bulk_carry_out",
+    "bulk_start",
+    "bulk_undo",
+    "bulk_undo_carry_out",
     "comparisons_open",
     "dataset_build",
     "dataset_from_rows",
@@ -50,12 +68,14 @@ __all__ = [
     "gold_score",
     "import_carry_out",
     "import_queue",
+    "item_export",
     "item_flag",
     "item_handout",
     "item_import",
     "item_next",
     "item_reveal",
     "item_skip",
+    "items_purge",
     "keys_change",
     "keys_of",
     "project_create",
@@ -67,4 +87,7 @@ __all__ = [
     "score_submit",
     "score_undo",
     "scores_shown",
+    "view_change",
+    "view_delete",
+    "view_save",
 ]

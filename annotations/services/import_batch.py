@@ -28,6 +28,7 @@ TUPLE_FIELDS = frozenset(
 class Counts:
     items_added: int = 0
     items_known: int = 0
+    items_deleted: int = 0
     scores_added: int = 0
     scores_known: int = 0
 
@@ -112,8 +113,10 @@ class Batch:
         if not drafts:
             return
         ids = self._write_items({item.content_hash: item for item, _ in drafts})
-        self._write_scores([(ids[item.content_hash], one) for item, one in drafts if one.reward is not None])
-        self.counts.items_known += len(drafts)
+        there = [(ids[item.content_hash], one) for item, one in drafts if item.content_hash in ids]
+        self._write_scores([(item, one) for item, one in there if one.reward is not None])
+        self.counts.items_known += len(there)
+        self.counts.items_deleted += len(drafts) - len(there)
 
     def close(self) -> None:
         """Bring the project's and the raters' running counts up to date."""
@@ -125,8 +128,10 @@ class Batch:
             Progress.objects.filter(pk=row.pk).update(scored=F("scored") + scored)
 
     def _write_items(self, wanted: dict[str, Item]) -> dict[str, int]:
-        found = self._ids(list(wanted))
-        new = [item for hashed, item in sorted(wanted.items()) if hashed not in found]
+        """The numbers of those that are there afterwards: what was deleted here does not come back by an import."""
+        known = self._known(list(wanted))
+        found = {hashed: pk for hashed, (pk, is_deleted) in known.items() if not is_deleted}
+        new = [item for hashed, item in sorted(wanted.items()) if hashed not in known]
         Item.objects.bulk_create(new, batch_size=500)
         self.counts.items_added += len(new)
         self._write_references([item for item in new if item.gold_score is not None])
@@ -142,9 +147,10 @@ class Batch:
         )
         self._gold += len(gold)
 
-    def _ids(self, hashes: list[str]) -> dict[str, int]:
-        rows = Item.objects.filter(project=self._project, content_hash__in=hashes).values_list("content_hash", "pk")
-        return dict(rows)
+    def _known(self, hashes: list[str]) -> dict[str, tuple[int, bool]]:
+        """Number of each item by its hash, and whether it was deleted."""
+        rows = Item.every.filter(project=self._project, content_hash__in=hashes)
+        return {hashed: (pk, at is not None) for hashed, pk, at in rows.values_list("content_hash", "pk", "deleted_at")}
 
     def _write_scores(self, given: list[tuple[int, RlwhfTuple]]) -> None:
         """The newest score of each rater on each item stands; the one that it replaces is withdrawn."""

@@ -44,6 +44,8 @@ class ImportReport:
     scores_known: int
     refused: int
     reasons: dict[str, int] = field(default_factory=dict)
+    # Lines about items that were deleted here: they stay deleted, and their scores are not taken.
+    items_deleted: int = 0
 
 
 def item_import(
@@ -140,10 +142,10 @@ class Refusals:
 
     def add(self, line: int, problem: Problem) -> None:
         self.reasons[problem.kind] += 1
-        self._rows.writerow((_harmless(self.name), line, _harmless(problem.field), _harmless(problem.reason)))
+        self._rows.writerow((harmless(self.name), line, harmless(problem.field), harmless(problem.reason)))
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
     """A spreadsheet takes a cell that starts like a formula for one."""
     return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
 

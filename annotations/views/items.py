@@ -1,60 +1,88 @@
 """The Items pages: list, one item, flags."""
 
-from django.core.paginator import Paginator
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.functional import cached_property
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
-from annotations.models import Flag, Item, Project
-from annotations.selectors import ITEM_STATES, ItemFilter
+from annotations.models import BulkAction, Flag, Item
+from annotations.selectors import ItemFilter, ItemPage, SearchRefused
+from annotations.selectors.item_filter import LEFT_OUT, knowledge_labels, sorts_for, states_for
 
 PAGE_SIZE = 50
-
-
-class ItemPages(Paginator):  # type: ignore[type-arg]
-    """Pages whose number comes from running counts where there are any."""
-
-    wanted: ItemFilter
-
-    @cached_property
-    def count(self) -> int:
-        return selectors.item_count(items=self.object_list, wanted=self.wanted)  # type: ignore[arg-type]
+NO_ITEMS = ItemPage(items=[], total=0, is_capped=False)
+# What stands behind "More filters".
+FURTHER = (
+    "source", "tag", "skill", "to", "score_min", "score_max", "spread", "confidence_min", "confidence_max", "knowledge",
+    "iteration", "since",
+)  # fmt: skip
 
 
 @require_GET
 @role_required("annotator")
 def item_list(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
-    asked = {name: request.GET[name].replace("\x00", "") for name in request.GET}
-    project = Project.objects.filter(slug=asked.get("project", "")).first()
-    state = asked.get("state", "")
-    wanted = ItemFilter(
-        project=project,
-        text=asked.get("q", "")[:200],
-        state=state if state in ITEM_STATES else "",
-        source=asked.get("source", ""),
-    )
-    pages = ItemPages(selectors.item_list(wanted=wanted, user=user), PAGE_SIZE)
-    pages.wanted = wanted
-    page = pages.get_page(asked.get("page"))
-    rows = list(page.object_list)
-    rewards = selectors.shown_rewards(items=rows, user=user)
-    services.scores_shown(items=rewards.revealed, actor=user)
-    context = {
+    wanted = selectors.item_filter(values=request.GET.dict(), user=user)
+    context: dict[str, Any] = {"wanted": wanted, "chips": selectors.item_chips(wanted=wanted)}
+    try:
+        page = _page(request, wanted, user)
+    except SearchRefused as refused:
+        page, context["refusal"] = NO_ITEMS, str(refused)
+    shown = selectors.shown_rows(items=page.items, user=user)
+    services.scores_shown(items=shown.revealed, actor=user)
+    context |= {
         "page": page,
-        "rows": rows,
-        "wanted": wanted,
-        "rewards": rewards.medians,
-        "states": ITEM_STATES,
-        "projects": selectors.project_list(),
-        "sources": selectors.source_models(project=project),
-        "capped": pages.count > selectors.COUNTED_AT_MOST and bool(wanted.text),
-        "is_filtered": wanted != ItemFilter(),
+        "rows": shown.rows,
+        "left_out": LEFT_OUT.get(wanted.sort, ""),
+        "may_change": user.has_role("member"),
     }
-    return render(request, "annotations/_item_table.html" if request.htmx else "annotations/item_list.html", context)  # type: ignore[attr-defined]
+    if request.htmx:  # type: ignore[attr-defined]
+        answer = render(request, "annotations/_item_table.html", context | _offered(wanted, user))
+        # The address without what was left empty.
+        answer["HX-Push-Url"] = f"{reverse('annotations:item-list')}{'?' * bool(wanted.query)}{wanted.query}"
+        return answer
+    return render(request, "annotations/item_list.html", context | _offered(wanted, user) | _asked(request, wanted, user))
+
+
+def _page(request: HttpRequest, wanted: ItemFilter, user: User) -> ItemPage:
+    before, after = request.GET.get("before", ""), request.GET.get("after", "")
+    place = selectors.place_read(text=before or after, wanted=wanted, backwards=bool(before)) if before or after else None
+    page = selectors.item_page(wanted=wanted, user=user, size=PAGE_SIZE, place=place)
+    # What stood before this place has gone in the meantime: the start is what is left.
+    return page if page.items or place is None else selectors.item_page(wanted=wanted, user=user, size=PAGE_SIZE)
+
+
+def _offered(wanted: ItemFilter, user: User) -> dict[str, Any]:
+    """What can be done to many items."""
+    if not user.has_role("member"):
+        return {}
+    return {
+        "tags": selectors.tags(),
+        "skills": selectors.skills(project=wanted.project),
+        "people": User.objects.filter(is_active=True).order_by("username").values_list("username", flat=True)[:500],
+        "priorities": range(2, services.HIGHEST_PRIORITY + 1),
+    }
+
+
+def _asked(request: HttpRequest, wanted: ItemFilter, user: User) -> dict[str, Any]:
+    """What can be asked for, and what was done just now."""
+    did = request.GET.get("did", "")
+    mine = BulkAction.objects.filter(actor=user, pk=did[:18]) if did.isascii() and did.isdigit() else BulkAction.objects.none()
+    return {
+        "states": states_for(user),
+        "sorts": sorts_for(user),
+        "knowledge": knowledge_labels(),
+        "projects": selectors.project_list(),
+        "sources": selectors.source_models(project=wanted.project),
+        "views": selectors.saved_views(user=user) if user.has_role("member") else [],
+        "is_further": any(name in wanted.asked for name in FURTHER),
+        "did": selectors.bulk_list().filter(pk__in=mine).first(),
+    }
 
 
 @require_GET

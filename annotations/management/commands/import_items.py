@@ -48,6 +48,8 @@ class Command(BaseCommand):
             f"{path}: {report.lines} lines, {report.items_added} new items ({report.items_known} known), "
             f"{report.scores_added} new scores ({report.scores_known} known), {report.refused} refused."
         )
+        if report.items_deleted:
+            self.stdout.write(f"  {report.items_deleted} lines about items that were deleted here: they stay deleted.")
         for reason, count in report.reasons.items():
             self.stdout.write(f"  {count} × {reason}")
         record = Import.objects.filter(project=project).first()
