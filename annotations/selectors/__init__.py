@@ -1,5 +1,6 @@
 """What pages, API and commands read about items, scores and datasets."""
 
+from annotations.selectors.adjudication import decisions_on_mine
 from annotations.selectors.bulk import bulk_list, saved_views
 from annotations.selectors.datasets import dataset_list, import_list
 from annotations.selectors.item_rows import ShownRow, ShownRows, shown_rows
@@ -30,6 +31,7 @@ from annotations.selectors.projects import (
     rater_progress,
     scoring_projects,
 )
+from annotations.selectors.quality import own_figures
 from annotations.selectors.rankings import (
     project_ranking_agreement,
     ranking_documents,
@@ -71,6 +73,7 @@ __all__ = [
     "bulk_list",
     "chain_of",
     "dataset_list",
+    "decisions_on_mine",
     "import_list",
     "is_held",
     "item_chips",
@@ -85,6 +88,7 @@ __all__ = [
     "mine_shown",
     "next_project",
     "open_flags",
+    "own_figures",
     "own_progress",
     "place_read",
     "project_list",

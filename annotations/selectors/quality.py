@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.models import User
 from annotations.models import Item, Project, QualityReport, Rater, Score
 from annotations.ratings import reading
 
 DISPUTED_SHOWN = 25
+# Below so many items an annotator is told no figure about themselves; a leaning below a quarter of a step is none.
+LEAST_TOLD = 10
+WORTH_SAYING = 0.25
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,52 @@ def quality_latest(*, project: Project) -> Quality:
     seen = ready.last_score if ready else 0
     newer = Score.objects.live().filter(item__project=project, item__deleted_at=None, rater__kind=Rater.Kind.PERSON, pk__gt=seen)
     return Quality(project, ready, later, newer.count())
+
+
+@dataclass(frozen=True)
+class OwnFigures:
+    """How somebody's scores lie to the others' in one project, for themselves: no name and no figure of anybody else."""
+
+    project: Project
+    # How often within one step of the middle of the others' scores, on how many items.
+    within_one: float | None
+    compared: int
+    # Above 0: somewhat higher scores than the others give.
+    bias: float | None
+    # Of the gold items, how often just right.
+    gold_exact: float | None
+    gold: int
+
+    @property
+    def leaning(self) -> str:
+        """“higher”, “lower” or nothing, where it is too little to speak of."""
+        if self.bias is None or abs(self.bias) < WORTH_SAYING:
+            return ""
+        return "higher" if self.bias > 0 else "lower"
+
+
+def own_figures(*, user: User) -> list[OwnFigures]:
+    """From the newest report of each project that somebody scored in; nothing below a handful of items, which says nothing."""
+    reports = QualityReport.objects.exclude(ready_at=None).filter(project__progress__rater__user=user)
+    latest = reports.order_by("project_id", "-pk").distinct("project_id").select_related("project")
+    rater = Rater.objects.filter(user=user).values_list("pk", flat=True).first()
+    found = []
+    for report in latest:
+        row = next((one for one in report.data.get("annotators", ()) if one["rater"] == rater), None)
+        if row is None:
+            continue
+        near, bias, gold = row["within_one"], row["bias"], row["gold_exact"]
+        figures = OwnFigures(
+            report.project,
+            near["value"] if near["n"] >= LEAST_TOLD else None,
+            near["n"],
+            bias["value"] if bias["n"] >= LEAST_TOLD else None,
+            gold["value"] if gold["n"] >= LEAST_TOLD else None,
+            gold["n"],
+        )
+        if figures.within_one is not None or figures.gold_exact is not None:
+            found.append(figures)
+    return found
 
 
 def rater_names(report: Mapping[str, Any]) -> dict[int, str]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from accounts.roles import role_required, signed_in_user
-from annotations import selectors
+from annotations import selectors, services
 from annotations.models import Item, Project, Ranking
 from annotations.selectors import Given
 from annotations.views.desk import form_context, page_context
@@ -24,6 +24,9 @@ def mine(request: HttpRequest) -> HttpResponse:
     """What one has given, newest first, with the versions before; and how one gets on."""
     user = signed_in_user(request)
     project = Project.objects.filter(slug=request.GET.get("project", "").replace("\x00", "")).first()
+    decisions = selectors.decisions_on_mine(user=user)
+    # Before the list says what can still be changed: who reads a decision has seen others' scores.
+    services.scores_shown(items=[one.item.pk for one in decisions], actor=user)
     page = Paginator(selectors.mine_list(user=user, project=project), PAGE_SIZE).get_page(request.GET.get("page"))
     together, *projects = selectors.own_progress(user=user)
     context = {
@@ -32,6 +35,8 @@ def mine(request: HttpRequest) -> HttpResponse:
         "project": project,
         "together": together,
         "projects": projects,
+        "figures": selectors.own_figures(user=user),
+        "decisions": decisions,
     }
     return render(request, "annotations/mine.html", context)
 
