@@ -60,7 +60,8 @@ def kbd(context: dict[str, Any], action: str, which: int | str = "") -> SafeStri
     """The key that this person has for an action of the desk: `{% kbd "skip" %}`, `{% kbd "overall" 3 %}`."""
     name = f"{action}_{which}" if which else action
     key = context.get("keys", DEFAULT_KEYS).get(name, "")
-    return format_html('<kbd data-key-of="{}">{}</kbd>', name, sign(key)) if key else SafeString()
+    # Not part of the name of what it stands in: a screen reader's user finds the keys in their sheet.
+    return format_html('<kbd data-key-of="{}" aria-hidden="true">{}</kbd>', name, sign(key)) if key else SafeString()
 
 
 @register.inclusion_tag("annotations/_marks.html")

@@ -52,6 +52,9 @@ if (state.shown) {
   prepare(state.shown);
   arrange(state.shown);
 }
+/* What could not be sent goes as soon as there is a network again. */
+window.addEventListener("online", () => pending().length && send());
+
 desk.dataset.shown = state.shown ? state.shown.dataset.item : "";
 desk.dataset.ready = "";
 if (pending().length) send().then(fill);
