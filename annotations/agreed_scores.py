@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from annotations.consensus import Consensus, consensus
 from annotations.fusion import Agreed
 from annotations.models import Project, Rater, Score
-from annotations.ratings import Ratings
+from annotations.statistics.consensus import Consensus, consensus
+from annotations.statistics.ratings import Ratings
 
 SCORES_AT_ONCE = 10_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotations.ratings import RELIABLE, SCORES, TENTATIVE
+from annotations.statistics.ratings import RELIABLE, SCORES, TENTATIVE
 
 Figure = dict[str, Any]
 Row = Mapping[str, Any]

@@ -4,7 +4,7 @@ The rule, first match first:
 - a decision by an adjudicator, who had all scores in view, is the reward; one that says “cannot verify” leaves the item without;
 - a gold score wins over people and teachers ("wins"), is averaged in with its weight ("weighted"), or is left out ("ignored");
 - people's scores: what Dawid & Skene's model of all of the project's scores says of the item, where it was asked for and has
-  enough to go by (annotations/consensus.py), else their median;
+  enough to go by (annotations/statistics/consensus.py), else their median;
 - where no person scored, the median of the teachers'.
 "Cannot verify" is no score and moves nothing.
 

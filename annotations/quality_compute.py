@@ -10,8 +10,8 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from annotations.models import Project, QualityReport, Rater, RubricVersion, Score
-from annotations.quality_report import Scores, Tell, build_report
 from annotations.services.quality import Computed, quality_publish
+from annotations.statistics.report import Scores, Tell, build_report
 
 CHUNK = 10_000
 SLICES = ("source model", "knowledge", "skill")

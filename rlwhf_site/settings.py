@@ -184,9 +184,7 @@ STATICFILES_FINDERS = [
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
-        else "rlwhf_site.storage.StaticFiles"
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else "rlwhf_site.storage.StaticFiles"
     },
 }
 MEDIA_ROOT = RLWHF_HOME / "uploads"

@@ -12,8 +12,8 @@ from accounts.api_auth import ApiAuth
 from annotations import services
 from annotations.api.common import Text, acting_user, project_of
 from annotations.api.items import ItemOut, ScoreOut
+from annotations.forms.scores import LONGEST_REVISION
 from annotations.models import Flag, Item, Score
-from annotations.score_forms import LONGEST_REVISION
 from annotations.services import ScoringRefused
 from annotations.spans import MOST_SPANS, Span
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.models import User
 from annotations.models import Item, Project, QualityReport, Rater, Score
-from annotations.ratings import reading
+from annotations.statistics.ratings import reading
 
 DISPUTED_SHOWN = 25
 # Below so many items an annotator is told no figure about themselves; a leaning below a quarter of a step is none.

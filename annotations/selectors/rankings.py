@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from annotations.models import Item, Project, Ranking, Rater
-from annotations.ranking_agreement import RankingAgreement, ranking_agreement
 from annotations.selectors.scores import may_still_score
+from annotations.statistics.rankings import RankingAgreement, ranking_agreement
 
 
 @dataclass(frozen=True)

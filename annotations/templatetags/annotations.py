@@ -6,13 +6,13 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from annotations.conversation import Conversation
-from annotations.conversation import conversation as conversation_of
 from annotations.desk_keys import DEFAULT_KEYS, sign
-from annotations.marked import marked_html, marked_words
 from annotations.models import Item, Ranking, Score
 from annotations.ranks import rank_name
-from annotations.rendering import markdown_html
+from annotations.text.conversation import Conversation
+from annotations.text.conversation import conversation as conversation_of
+from annotations.text.marked import marked_html, marked_words
+from annotations.text.rendering import markdown_html
 
 register = template.Library()
 

@@ -5,10 +5,10 @@ from typing import Any
 from django import template
 from django.forms import BaseForm
 
-from annotations.marked import SPAN_NAMES
 from annotations.models import RubricVersion
 from annotations.rubric import Rubric
 from annotations.selectors import rubrics
+from annotations.text.marked import SPAN_NAMES
 
 register = template.Library()
 

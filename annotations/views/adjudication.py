@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
-from annotations.adjudication_form import DecisionForm
+from annotations.forms.adjudication import DecisionForm
 from annotations.models import Item, Project
 from annotations.selectors.adjudication import decision_list, decision_reasons, disputed_items, disputed_next, voices
 from annotations.selectors.leads import tab_counts

@@ -5,7 +5,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.roles import role_required, signed_in_user
 from annotations import services
-from annotations.ranking_form import RankingForm, order_given
+from annotations.forms.rankings import RankingForm, order_given
 from annotations.services import ScoringRefused
 from annotations.views.score import go_on, item_at_hand, refuse, time_taken
 

@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from accounts.models import User
 from annotations import desk_keys, selectors, services
-from annotations.marked import SPAN_NAMES
 from annotations.models import Draft, Flag, Item, Project
+from annotations.text.marked import SPAN_NAMES
 from annotations.views.desk_texts import TEXTS
 from annotations.views.modes import MODES
 

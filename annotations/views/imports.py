@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
-from annotations.forms import ImportForm
+from annotations.forms.imports_and_datasets import ImportForm
 from annotations.models import Import, Project
 from annotations.services.imports import DIRECT_BYTES, import_folder, upload_store
 from jobs.downloads import send_file

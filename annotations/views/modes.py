@@ -8,9 +8,9 @@ from django.http import QueryDict
 
 from accounts.models import User
 from annotations.desk_keys import Scope
+from annotations.forms.rankings import order_given
+from annotations.forms.scores import LONGEST_REVISION, lines, spans_given
 from annotations.models import Item, Project
-from annotations.ranking_form import order_given
-from annotations.score_forms import LONGEST_REVISION, lines, spans_given
 from annotations.services.comparing import candidates
 from annotations.services.raters import person_rater
 from annotations.spans import spans_checked

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
+from annotations.forms.projects import ProjectForm
 from annotations.models import Item, Project
-from annotations.project_form import ProjectForm
 from annotations.selectors.leads import project_warnings, tab_counts
 
 

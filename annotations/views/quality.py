@@ -12,9 +12,9 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.roles import role_required, signed_in_user
 from annotations import charts, selectors, services
 from annotations.models import Project
-from annotations.ratings import SCORES, reading
 from annotations.selectors.leads import tab_counts
 from annotations.selectors.quality import disputed_items, quality_latest, rater_names
+from annotations.statistics.ratings import SCORES, reading
 
 CSV_COLUMNS = (
     "annotator", "scores", "kappa", "kappa_low", "kappa_high", "exact", "within_one", "compared", "bias", "bias_low", "bias_high",

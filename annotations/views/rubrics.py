@@ -11,8 +11,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from annotations import selectors
+from annotations.forms.rubrics import RubricForms
 from annotations.models import Project, RubricVersion
-from annotations.rubric_form import RubricForms
 from annotations.rubric_text import rubric_differences, rubric_toml
 from annotations.selectors.leads import tab_counts
 from annotations.selectors.rubrics import rubric_choices, rubric_key, rubric_uses

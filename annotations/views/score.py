@@ -17,8 +17,8 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
+from annotations.forms.scores import ScoreForm
 from annotations.models import Item, Project, Score
-from annotations.score_forms import ScoreForm
 from annotations.services import ScoringRefused
 from annotations.views.desk import form_context, page_context
 from annotations.views.modes import MODES

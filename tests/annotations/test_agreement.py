@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from annotations.agreement import fleiss_kappa, krippendorff_alpha, mean_pairwise_kappa, percent_agreement, weighted_kappa
-from annotations.ratings import NO_PAIRS, NO_VARIATION, Ratings, patterns_of, resamples_of, wilson
+from annotations.statistics.agreement import (
+    fleiss_kappa,
+    krippendorff_alpha,
+    mean_pairwise_kappa,
+    percent_agreement,
+    weighted_kappa,
+)
+from annotations.statistics.ratings import NO_PAIRS, NO_VARIATION, Ratings, patterns_of, resamples_of, wilson
 
 NAN = np.nan
 METRICS = ("nominal", "ordinal", "interval", "ratio")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from annotations import fusion
-from annotations.consensus import consensus, dawid_skene, normalised_entropy
-from annotations.ratings import Ratings
+from annotations.statistics.consensus import consensus, dawid_skene, normalised_entropy
+from annotations.statistics.ratings import Ratings
 
 # Dawid & Skene 1979, table 1: 45 patients by 5 anaesthetists, the first of whom saw each form three times.
 ANAESTHETISTS = """

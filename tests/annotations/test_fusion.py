@@ -13,11 +13,11 @@ from django.urls import reverse
 from annotations import services
 from annotations.agreed_scores import AgreedScores
 from annotations.build import BuildSettings
-from annotations.consensus import consensus
 from annotations.fusion import Agreed, Given, fuse
 from annotations.gate import Gate
 from annotations.models import DatasetVersion, Item, Rater, RubricVersion, Score
-from annotations.ratings import Ratings
+from annotations.statistics.consensus import consensus
+from annotations.statistics.ratings import Ratings
 from annotations.tuple_stream import TupleStream
 from tests.annotations.scored import items, people, score, scored_project
 

@@ -3,7 +3,7 @@
 import re
 from html import unescape
 
-from annotations.marked import marked_html, marked_words
+from annotations.text.marked import marked_html, marked_words
 
 
 def span(start: int, end: int, label: str = "claim") -> dict:

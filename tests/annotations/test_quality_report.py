@@ -13,13 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry
-from annotations.agreement import krippendorff_alpha
 from annotations.models import Item, Project, QualityReport, Rater, RubricVersion, Score
 from annotations.quality_compute import quality_run
-from annotations.ratings import Ratings, reading
 from annotations.selectors.quality import disputed_items, quality_latest
 from annotations.services import project_create, quality_queue
 from annotations.services.quality import KEPT
+from annotations.statistics.agreement import krippendorff_alpha
+from annotations.statistics.ratings import Ratings, reading
 from jobs.models import Job, State
 from jobs.services import job_stop
 from tests.annotations.scored import items, people, score, scored_project

@@ -13,12 +13,12 @@ from django.urls import reverse
 
 from accounts.services import token_create
 from annotations import selectors, services
-from annotations.agreement import krippendorff_alpha, percent_agreement
 from annotations.models import Draft, Item, Project, Ranking, Turn
-from annotations.ranking_agreement import ranking_agreement
-from annotations.ratings import Ratings
 from annotations.services.comparing import candidates
 from annotations.services.raters import person_rater
+from annotations.statistics.agreement import krippendorff_alpha, percent_agreement
+from annotations.statistics.rankings import ranking_agreement
+from annotations.statistics.ratings import Ratings
 from tests.annotations.conftest import tuple_of
 
 

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from annotations.conversation import conversation
-from annotations.formulas import MATHML, NotAFormula, mathml
-from annotations.rendering import LONGEST_MARKDOWN, markdown_html
+from annotations.text.conversation import conversation
+from annotations.text.formulas import MATHML, NotAFormula, mathml
+from annotations.text.rendering import LONGEST_MARKDOWN, markdown_html
 
 HARMLESS = {
     "p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "h3", "h4", "h5", "h6", "table",
@@ -65,8 +65,8 @@ def test_nothing_that_acts_comes_through(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["It costs $5 and $10.", "from $5-$10, or 10$ to 20$", "US$5 and US$6", "$HOME/$PATH", "$5 or he pays 10$ now", "a \\$5\\$ b", "$ x $",
-     "100$", "$", "$$", "$$$$", "\\(", "`$x$`", "\\\\(x\\\\)"],
+    ["It costs $5 and $10.", "from $5-$10, or 10$ to 20$", "US$5 and US$6", "$HOME/$PATH", "$5 or he pays 10$ now", "a \\$5\\$ b",
+     "$ x $", "100$", "$", "$$", "$$$$", "\\(", "`$x$`", "\\\\(x\\\\)"],
 )  # fmt: skip
 def test_money_and_lone_dollars_stay_text(text):
     assert "<math" not in markdown_html(text) and "formula" not in markdown_html(text)
@@ -92,7 +92,9 @@ def test_formulas_become_mathml(text, part):
     assert part in markdown_html(text)
 
 
-@pytest.mark.parametrize("text", ["$\\frac$", "$x_{$", "$\\nosuchcommand{x}$", "$$\\begin{pmatrix}$$", "\\[\\left(\\]", "$a^b^c$"])
+@pytest.mark.parametrize(
+    "text", ["$\\frac$", "$x_{$", "$\\nosuchcommand{x}$", "$$\\begin{pmatrix}$$", "\\[\\left(\\]", "$a^b^c$"]
+)
 def test_wrong_latex_shows_its_source(text):
     html = markdown_html(text)
     assert f'<code class="formula__source">{text}</code>' in html and "<math" not in html
@@ -123,9 +125,9 @@ def test_what_is_very_long_is_plain_text():
 
 @pytest.mark.parametrize(
     "text",
-    ["$a " * 30_000, "$$\n" * 33_000, "\\[\n" * 33_000, "\\(" * 50_000, "*a_" * 33_000, "[" * 100_000, ">" * 100_000, "~~a " * 25_000,
-     "|" * 50_000 + "\n" + "|-" * 25_000, "$x_1^2$ " * 12_000, "```html\n" + "<a " * 3_000 + "\n```", "<math>" * 16_000,
-     "\n".join("  " * (n % 50) + "- x" for n in range(900))],
+    ["$a " * 30_000, "$$\n" * 33_000, "\\[\n" * 33_000, "\\(" * 50_000, "*a_" * 33_000, "[" * 100_000, ">" * 100_000,
+     "~~a " * 25_000, "|" * 50_000 + "\n" + "|-" * 25_000, "$x_1^2$ " * 12_000,
+     "```html\n" + "<a " * 3_000 + "\n```", "<math>" * 16_000, "\n".join("  " * (n % 50) + "- x" for n in range(900))],
 )  # fmt: skip
 def test_hostile_sizes_take_seconds_at_most(text):
     began = time.perf_counter()

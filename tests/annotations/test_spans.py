@@ -6,7 +6,8 @@ from annotations.spans import MOST_SPANS, Span, spans_checked
 
 
 def test_marks_come_back_in_order_and_each_once():
-    given = [{"start": 4, "end": 9, "label": "hedge"}, {"start": 0, "end": 2, "label": "claim"}, Span(start=4, end=9, label="hedge")]
+    first, second = {"start": 4, "end": 9, "label": "hedge"}, {"start": 0, "end": 2, "label": "claim"}
+    given = [first, second, Span(start=4, end=9, label="hedge")]
     assert spans_checked(given, length=9) == [{"start": 0, "end": 2, "label": "claim"}, {"start": 4, "end": 9, "label": "hedge"}]
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from annotations.agreement import krippendorff_alpha, mean_pairwise_kappa
-from annotations.consensus import consensus
-from annotations.ratings import RESAMPLES, Ratings
+from annotations.statistics.agreement import krippendorff_alpha, mean_pairwise_kappa
+from annotations.statistics.consensus import consensus
+from annotations.statistics.ratings import RESAMPLES, Ratings
 
 PEOPLE, EACH = 50, 3
 

@@ -65,7 +65,8 @@ def test_formulas_tables_and_code_are_set(page: Page, sign_in, project, tmp_path
 def test_a_long_conversation_is_folded_and_one_key_opens_it(page: Page, sign_in, project, tmp_path, shot) -> None:
     sign_in("annotator")
     roles = ("user", "assistant")
-    talk = [{"role": roles[n % 2], "content": f"Message {n} " + "word " * 30} for n in range(12)] + [{"role": "user", "content": "And?"}]
+    talk = [{"role": roles[n % 2], "content": f"Message {n} " + "word " * 30} for n in range(12)]
+    talk.append({"role": "user", "content": "And?"})
     fill(project, tmp_path, talk, "A paragraph of the answer.\n\n" * 120 + "The end, with [a link](https://x.example).")
     opened(page, project)
     expect(page.locator(".turns__earlier summary")).to_have_text("10 earlier messages")
@@ -102,4 +103,5 @@ def test_hostile_texts_do_nothing(page: Page, sign_in, project, tmp_path) -> Non
     assert page.evaluate("window.hacked === undefined")
     assert not [url for url in calls if "elsewhere.example" in url]
     page.goto(f"/items/{Item.objects.get().pk}/")
-    assert page.evaluate("window.hacked === undefined && !document.querySelector('main script:not([type=\"application/json\"]), main svg, main img')")
+    smuggled = "main script:not([type='application/json']), main svg, main img"
+    assert page.evaluate("window.hacked === undefined") and page.locator(smuggled).count() == 0

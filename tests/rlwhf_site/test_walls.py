@@ -12,15 +12,12 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ["torch", "trl", "transformers", "datasets", "pandas", "argilla", "peft", "accelerate", "scipy"]
 # Imported in the training child, on machines that have neither Django's settings nor the database.
 PURE = [
-    "annotations.agreement",
-    "annotations.consensus",
     "annotations.dataset_files",
     "annotations.gate",
-    "annotations.quality",
-    "annotations.quality_report",
-    "annotations.ratings",
     "annotations.rows",
     "annotations.rubric",
+    "annotations.statistics.report",
+    "annotations.statistics.rankings",
     "annotations.tuples",
     "annotations.verdicts",
     "evaluation.atlas",

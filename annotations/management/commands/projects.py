@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.shell import acting_user, add_user_argument
 from annotations import selectors
+from annotations.forms.projects import HELP
 from annotations.management.commands.import_items import project_known
 from annotations.models import Project
-from annotations.project_form import HELP
 from annotations.selectors.leads import project_warnings
 from annotations.services import project_create, project_update
 from annotations.services.projects import SETTINGS

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-from annotations.formulas import LONGEST_FORMULA
+from annotations.text.formulas import LONGEST_FORMULA
 
 MOST_LINES = 60
 _SENTENCE = re.compile(r"\d.*\s[A-Za-z]{2,}", re.DOTALL)

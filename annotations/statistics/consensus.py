@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from annotations.ratings import SCORES, FloatArray, IntArray, Ratings
+from annotations.statistics.ratings import SCORES, FloatArray, IntArray, Ratings
 
 # Added to each cell of a rater's confusion counts (and, by class, to the prior's): with few scores a cell never seen is no
 # proof that it cannot happen. It makes the fit a maximum of the posterior under a Dirichlet(1 + SMOOTHING) prior.

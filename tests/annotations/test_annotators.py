@@ -7,9 +7,16 @@ import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from annotations.consensus import consensus
-from annotations.quality import LEAST_FOR_SIGNALS, Given, annotators, confusion_table, mean_difference, others_median
-from annotations.ratings import Ratings, wilson
+from annotations.statistics.annotators import (
+    LEAST_FOR_SIGNALS,
+    Given,
+    annotators,
+    confusion_table,
+    mean_difference,
+    others_median,
+)
+from annotations.statistics.consensus import consensus
+from annotations.statistics.ratings import Ratings, wilson
 
 NAN = np.nan
 

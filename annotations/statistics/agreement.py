@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from annotations.ratings import (
+from annotations.statistics.ratings import (
     FEW_DIFFER,
     LEVEL,
     NO_PAIRS,

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from annotations.agreement import krippendorff_alpha, mean_pairwise_kappa, percent_agreement
-from annotations.consensus import WHYS, Consensus, consensus
-from annotations.quality import Given, annotators, others_median
-from annotations.ratings import Estimate, FloatArray, IntArray, Ratings
+from annotations.statistics.agreement import krippendorff_alpha, mean_pairwise_kappa, percent_agreement
+from annotations.statistics.annotators import Given, annotators, others_median
+from annotations.statistics.consensus import WHYS, Consensus, consensus
+from annotations.statistics.ratings import Estimate, FloatArray, IntArray, Ratings
 
 Document = dict[str, Any]
 Tell = Callable[[str, int, int], None]

@@ -18,8 +18,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 
-from annotations.formula_rules import formulas
-from annotations.formulas import MATHML, NotAFormula, mathml
+from annotations.text.formula_rules import formulas
+from annotations.text.formulas import MATHML, NotAFormula, mathml
 
 # What is longer than this is shown as plain text: nobody reads it for its headings.
 LONGEST_MARKDOWN = 100_000

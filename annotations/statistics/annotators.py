@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from annotations.agreement import weighted_kappa
-from annotations.ratings import LEVEL, SAME, SCORES, Estimate, FloatArray, IntArray, Interval, wilson
 from annotations.rubric import LOWEST
+from annotations.statistics.agreement import weighted_kappa
+from annotations.statistics.ratings import LEVEL, SAME, SCORES, Estimate, FloatArray, IntArray, Interval, wilson
 
 STEP = 1.0
 # Signals are looked for from so many scores on.
