@@ -12,7 +12,7 @@ from annotations import selectors, services
 from annotations.api.common import Text, acting_user, project_of
 from annotations.desk_keys import ACTIONS
 from annotations.models import Ranking, Score
-from annotations.selectors import Given
+from annotations.selectors import OwnScore
 from annotations.services import KeysRefused
 
 router = Router(tags=["annotations"])
@@ -99,7 +99,7 @@ def _own(kind: str, one: Score | Ranking) -> dict[str, Any]:
     return {"kind": kind} | {name: getattr(one, name) for name in OwnOut.model_fields if name != "kind" and name in one.__dict__}
 
 
-def _given(given: Given) -> dict[str, Any]:
+def _given(given: OwnScore) -> dict[str, Any]:
     return _own(given.kind, given.one) | {
         "item": given.item.pk,
         "project": given.item.project.slug,

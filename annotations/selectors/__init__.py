@@ -22,7 +22,7 @@ from annotations.selectors.items import (
     source_models,
     tags,
 )
-from annotations.selectors.mine import Given, OwnProgress, mine_list, mine_of, mine_shown, own_progress
+from annotations.selectors.mine import OwnProgress, OwnScore, mine_list, mine_of, mine_shown, own_progress
 from annotations.selectors.projects import (
     ProjectProgress,
     next_project,
@@ -57,10 +57,10 @@ __all__ = [
     "ITEM_SORTS",
     "ITEM_STATES",
     "Chain",
-    "Given",
     "ItemFilter",
     "ItemPage",
     "OwnProgress",
+    "OwnScore",
     "Place",
     "ProjectProgress",
     "Round",

@@ -15,7 +15,7 @@ SCORE, RANKING = "score", "ranking"
 
 
 @dataclass(frozen=True)
-class Given:
+class OwnScore:
     """A score or a ranking that stands, with the versions before it, newest first."""
 
     kind: str
@@ -40,7 +40,7 @@ def mine_list(*, user: User, project: Project | None = None) -> Any:
     return scores.union(rankings, all=True).order_by("-given_at", "-pk")
 
 
-def mine_shown(*, rows: Sequence[dict[str, Any]], user: User) -> list[Given]:
+def mine_shown(*, rows: Sequence[dict[str, Any]], user: User) -> list[OwnScore]:
     """These rows of `mine_list`, with what a page shows of each."""
     related = ("item__project", "rater", "rubric_version")
     found: dict[tuple[str, int], Score | Ranking] = {}
@@ -58,7 +58,7 @@ def mine_shown(*, rows: Sequence[dict[str, Any]], user: User) -> list[Given]:
     seen = set(Turn.objects.filter(item__in=items, rater__user=user, state=Turn.State.REVEALED).values_list("item_id", flat=True))
     keys = [(row["kind"], row["pk"]) for row in rows]
     return [
-        Given(
+        OwnScore(
             kind,
             found[kind, pk],
             earlier.get((kind, found[kind, pk].item_id), []),
@@ -69,7 +69,7 @@ def mine_shown(*, rows: Sequence[dict[str, Any]], user: User) -> list[Given]:
     ]
 
 
-def mine_of(*, item: Item, user: User) -> Given | None:
+def mine_of(*, item: Item, user: User) -> OwnScore | None:
     """What stands of a person's on one item; None where they have given nothing."""
     for kind, model in ((SCORE, Score), (RANKING, Ranking)):
         one = model._default_manager.filter(item=item, rater__user=user, withdrawn_at=None).values("pk").first()

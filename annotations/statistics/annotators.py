@@ -48,7 +48,7 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class GivenScores:
     """Scores that people gave, a row a score. NaN is “cannot verify” in `value`, not measured or not known elsewhere."""
 
     item: IntArray
@@ -60,8 +60,8 @@ class Given:
     gold: FloatArray
     """the right score of a gold item"""
 
-    def where(self, chosen: npt.NDArray[np.bool_] | IntArray) -> Given:
-        return Given(
+    def where(self, chosen: npt.NDArray[np.bool_] | IntArray) -> GivenScores:
+        return GivenScores(
             self.item[chosen], self.rater[chosen], self.value[chosen],
             self.seconds[chosen], self.consensus[chosen], self.gold[chosen],
         )  # fmt: skip
@@ -119,7 +119,7 @@ def others_median(item: IntArray, value: FloatArray) -> FloatArray:
     return found
 
 
-def annotators(given: Given, *, seed: int = 20) -> list[Annotator]:
+def annotators(given: GivenScores, *, seed: int = 20) -> list[Annotator]:
     """The figures of each annotator, in order of their number."""
     reference = others_median(given.item, given.value)
     usual = _median(given.seconds)
@@ -132,7 +132,7 @@ def annotators(given: Given, *, seed: int = 20) -> list[Annotator]:
     ]
 
 
-def _annotator(rater: int, mine: Given, reference: FloatArray, usual: float | None, seed: int) -> Annotator:
+def _annotator(rater: int, mine: GivenScores, reference: FloatArray, usual: float | None, seed: int) -> Annotator:
     apart, from_gold = mine.value - reference, mine.value - mine.gold
     times = mine.seconds[~np.isnan(mine.seconds)]
     scores = _counts(mine.value[mine.rated])

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annotations.statistics.agreement import krippendorff_alpha, mean_pairwise_kappa, percent_agreement
-from annotations.statistics.annotators import Given, annotators, others_median
+from annotations.statistics.annotators import GivenScores, annotators, others_median
 from annotations.statistics.consensus import WHYS, Consensus, consensus
 from annotations.statistics.ratings import Estimate, FloatArray, IntArray, Ratings
 
@@ -237,7 +237,7 @@ def _annotators(scores: Scores, rubric: int, plain: Mask, result: Consensus) -> 
         came_to[known] = result.score[place[known]]
     # Gold items are an item of their own for each rater, so that nobody there is measured against the others.
     alone = np.where(plain, scores.item, -1 - np.arange(scores.count))
-    given = Given(
+    given = GivenScores(
         alone[chosen], scores.rater[chosen], scores.overall[chosen], scores.seconds[chosen], came_to[chosen], scores.gold[chosen]
     )
     found = []

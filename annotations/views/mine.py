@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
 from annotations.models import Item, Project, Ranking
-from annotations.selectors import Given
+from annotations.selectors import OwnScore
 from annotations.views.desk import form_context, page_context
 
 PAGE_SIZE = 25
@@ -58,7 +58,7 @@ def score_change(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "annotations/score.html", context | {"changing": True})
 
 
-def _refusal(given: Given | None) -> str:
+def _refusal(given: OwnScore | None) -> str:
     if given is None:
         return _("You have not scored that item, so there is nothing to change.")
     if given.item.deleted_at is not None:
@@ -68,7 +68,7 @@ def _refusal(given: Given | None) -> str:
     return ""
 
 
-def _standing(given: Given) -> dict[str, Any]:
+def _standing(given: OwnScore) -> dict[str, Any]:
     """As a draft would be."""
     one = given.one
     shared = {"critique": one.critique, "given_at": one.given_at}

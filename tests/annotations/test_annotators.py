@@ -9,7 +9,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from annotations.statistics.annotators import (
     LEAST_FOR_SIGNALS,
-    Given,
+    GivenScores,
     annotators,
     confusion_table,
     mean_difference,
@@ -21,14 +21,14 @@ from annotations.statistics.ratings import Ratings, wilson
 NAN = np.nan
 
 
-def given(item, rater, value, *, seconds=None, gold=None, consensus=None) -> Given:
+def given(item, rater, value, *, seconds=None, gold=None, consensus=None) -> GivenScores:
     n = len(item)
     columns = (np.full(n, NAN) if one is None else np.asarray(one, float) for one in (seconds, consensus, gold))
     took, came_to, right = columns
-    return Given(np.asarray(item), np.asarray(rater), np.asarray(value, float), took, came_to, right)
+    return GivenScores(np.asarray(item), np.asarray(rater), np.asarray(value, float), took, came_to, right)
 
 
-def of_people(seed: int = 0, *, items: int = 120) -> Given:
+def of_people(seed: int = 0, *, items: int = 120) -> GivenScores:
     """Three people on each item: 0 and 1 near the truth, 2 always a step low."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(-1, 3, items)
@@ -119,7 +119,7 @@ def test_equal_differences_are_no_certainty():
     assert mean_difference(np.array([1.0]), "").interval is None
 
 
-def many(values: list[float], others: list[float], *, seconds: float = 30.0, usual: float = 30.0) -> Given:
+def many(values: list[float], others: list[float], *, seconds: float = 30.0, usual: float = 30.0) -> GivenScores:
     n = len(values)
     return given(list(range(n)) * 2, [1] * n + [2] * n, values + others, seconds=[seconds] * n + [usual] * n)
 
