@@ -158,13 +158,17 @@ def _next(request: HttpRequest, project: Project, user: User, besides: list[str]
     handout = services.item_handout(
         project=project, actor=user, besides=[number for one in besides if (number := _count(one)) is not None]
     )
-    answer = _answer(request, project, user, handout.item)
+    answer = _answer(request, project, user, handout.item, nothing_written=not handout.was_held)
     return JsonResponse(answer | {"reason": handout.reason, "feedback": feedback})
 
 
-def _answer(request: HttpRequest, project: Project, user: User, item: Item | None) -> dict[str, Any]:
+def _answer(
+    request: HttpRequest, project: Project, user: User, item: Item | None, *, nothing_written: bool = False
+) -> dict[str, Any]:
     progress = selectors.project_progress(project=project, user=user)
-    context = form_context(item=item, project=project, user=user) if item else {}
+    # An item that nobody has held before has no draft: not looking for one is a statement less for every score.
+    standing: dict[str, Any] | None = {} if nothing_written else None
+    context = form_context(item=item, project=project, user=user, standing=standing) if item else {}
     return {
         "item": item.pk if item else None,
         "html": render_to_string("annotations/_scoring.html", context, request) if item else "",
