@@ -48,13 +48,15 @@ def item_rows(*, items: Sequence[int], whole: bool = False) -> list[Item]:
     return [found[pk] for pk in items if pk in found]
 
 
-# From name to name along the index on (project, source_model): it never reads every item.
+# From name to name along an index on project and name: it never reads every item. That a later name is not '' either has to be
+# said for an index that leaves that out.
 NAMES = """
 WITH RECURSIVE walk AS (
   (SELECT {column} AS name FROM annotations_item WHERE project_id = %(project)s AND {column} > '' ORDER BY {column} LIMIT 1)
   UNION ALL
   SELECT (SELECT item.{column} FROM annotations_item AS item
-          WHERE item.project_id = %(project)s AND item.{column} > walk.name ORDER BY item.{column} LIMIT 1)
+          WHERE item.project_id = %(project)s AND item.{column} > walk.name AND item.{column} > ''
+          ORDER BY item.{column} LIMIT 1)
   FROM walk WHERE walk.name IS NOT NULL
 )
 SELECT name FROM walk WHERE name IS NOT NULL LIMIT 200

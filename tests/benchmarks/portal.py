@@ -79,7 +79,7 @@ class Person:
         body = None
         if fields is not None:
             headers |= {"Content-Type": "application/x-www-form-urlencoded", "X-CSRFToken": self._cookies.get("csrftoken", "")}
-            body = urlencode(fields)
+            body = urlencode(fields, doseq=True)
         self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
         text = answer.read().decode()
