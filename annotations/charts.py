@@ -31,10 +31,11 @@ def agreement_over_time(rows: Sequence[Row]) -> Figure:
     lows = [row["alpha"]["interval"]["low"] for row in known if row["alpha"]["interval"]]
     layout = {
         "showlegend": False,
+        "margin": {"r": 70},
         "xaxis": {"type": "date"},
         "yaxis": {"range": [min([0.0, *lows, *values]) - 0.02, 1.02], "title": {"text": "α"}},
         "shapes": [_line(RELIABLE), _line(TENTATIVE)],
-        "annotations": [_label(RELIABLE, "reliable"), _label(TENTATIVE, "tentative")],
+        "annotations": [_label(RELIABLE, "reliable", "bottom"), _label(TENTATIVE, "tentative", "top")],
     }
     return {"data": [points], "layout": layout}
 
@@ -59,8 +60,9 @@ def _line(at: float) -> Figure:
     }  # fmt: skip
 
 
-def _label(at: float, text: str) -> Figure:
-    return {"xref": "paper", "x": 0, "xanchor": "left", "y": at, "yanchor": "bottom", "text": text, "showarrow": False}
+def _label(at: float, text: str, side: str) -> Figure:
+    # Right of the points, on the sides of the two lines that face away from each other.
+    return {"xref": "paper", "x": 1, "xanchor": "left", "y": at, "yanchor": side, "text": text, "showarrow": False}
 
 
 def disagreement_bars(histogram: Sequence[int], unanimous: int) -> Figure:
@@ -116,6 +118,7 @@ def bias_over_time(rows: Sequence[Row]) -> Figure:
     farthest = max([1.0, *(abs(row["bias"]) for row in known)])
     layout = {
         "showlegend": False,
+        "margin": {"r": 70},
         "xaxis": {"type": "date"},
         "yaxis": {"range": [-farthest - 0.1, farthest + 0.1], "zeroline": True},
     }
