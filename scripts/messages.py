@@ -85,7 +85,8 @@ def problems(language: str, catalog: Catalog, wanted: Catalog) -> list[str]:
             found.append(f"{language}: not translated: {key[0]!r}")
             continue
         ids = one.id if isinstance(one.id, tuple | list) else (one.id,)
-        if any(_placeholders(str(form)) != _placeholders(ids[-1]) for form in forms):
+        # A singular may do without its number, where the original does.
+        if any(_placeholders(str(form)) not in [_placeholders(original) for original in ids] for form in forms):
             found.append(f"{language}: other placeholders than the original: {key[0]!r}")
     return sorted(found)
 
