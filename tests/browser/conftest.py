@@ -2,11 +2,15 @@
 
 import os
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.signals import request_finished, request_started
 from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
@@ -14,6 +18,8 @@ from accounts.models import User
 from tests.browser.chromium import chromium_path, launch, photograph
 
 PASSWORD = "correct-horse-battery"
+# How long a request that outlives its page may take; an event stream notices only when it next writes.
+SETTLED_S = 3.0
 
 
 class Console:
@@ -60,6 +66,28 @@ def console() -> Console:
     return Console()
 
 
+@contextmanager
+def requests_counted() -> Iterator[Callable[[], int]]:
+    """How many requests the live server has begun and not ended."""
+    lock, counts = threading.Lock(), {"begun": 0, "ended": 0}
+
+    def begun(**_: Any) -> None:
+        with lock:
+            counts["begun"] += 1
+
+    def ended(**_: Any) -> None:
+        with lock:
+            counts["ended"] += 1
+
+    request_started.connect(begun)
+    request_finished.connect(ended)
+    try:
+        yield lambda: counts["begun"] - counts["ended"]
+    finally:
+        request_started.disconnect(begun)
+        request_finished.disconnect(ended)
+
+
 @pytest.fixture
 def page(browser: Browser, console: Console, live_server: Any) -> Iterator[Page]:
     """A fresh page of a fresh profile, at 1440 px; relative addresses go to the live server."""
@@ -67,8 +95,13 @@ def page(browser: Browser, console: Console, live_server: Any) -> Iterator[Page]
     context.set_default_timeout(15_000)
     page = context.new_page()
     console.watch(page)
-    yield page
-    context.close()
+    with requests_counted() as under_way:
+        yield page
+        context.close()
+        # One that is still under way holds locks that the emptying of the tables would wait for, and the other way round.
+        until = time.monotonic() + SETTLED_S
+        while under_way() and time.monotonic() < until:
+            time.sleep(0.02)
     assert not console.unexpected(), "the page logged errors: " + "; ".join(console.unexpected())
 
 
