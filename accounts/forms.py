@@ -49,12 +49,12 @@ class FirstAdminForm(forms.Form):
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(max_length=80, help_text="What will use it, such as “nightly import”.")
+    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("What will use it, such as “nightly import”."))
     days = forms.TypedChoiceField(
-        label="Valid for",
+        label=_("Valid for"),
         coerce=int,
         initial=90,
-        choices=((30, "30 days"), (90, "90 days"), (365, "a year"), (0, "until revoked")),
+        choices=((30, _("30 days")), (90, _("90 days")), (365, _("a year")), (0, _("until revoked"))),
     )
 
     def expires_at(self) -> Any:

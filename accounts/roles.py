@@ -8,6 +8,7 @@ from django.contrib.auth import get_user
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
 
 from accounts.models import Role, User
 
@@ -17,7 +18,7 @@ View = Callable[..., Any]
 def signed_in_user(request: HttpRequest) -> User:
     """The person behind a request that has passed the log-in check."""
     if not isinstance(request.user, User):
-        raise PermissionDenied("Log in first.")
+        raise PermissionDenied(_("Log in first."))
     return request.user
 
 
@@ -37,7 +38,8 @@ def role_required(role: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not signed_in_user(request).has_role(needed):
-                raise PermissionDenied(f"This page is for the role “{needed.label}”; ask an admin to change yours.")
+                refusal = _("This page is for the role “%(role)s”; ask an admin to change yours.")
+                raise PermissionDenied(refusal % {"role": needed.label})
             return cast(HttpResponseBase, view(request, *args, **kwargs))
 
         guarded.required_role = needed  # type: ignore[attr-defined]

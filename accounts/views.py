@@ -157,7 +157,8 @@ def token_list(request: HttpRequest) -> HttpResponse:
     form, secret = TokenForm(request.POST or None), None
     status = 422 if form.is_bound else 200
     if request.method == "POST" and form.is_valid():
-        _, secret = services.token_create(user=user, name=form.cleaned_data["name"], actor=user, expires_at=form.expires_at())
+        made = services.token_create(user=user, name=form.cleaned_data["name"], actor=user, expires_at=form.expires_at())
+        secret = made[1]
         form, status = TokenForm(), 201
     context = {"form": form, "secret": secret, "tokens": selectors.token_list(user=user)}
     return render(request, "accounts/token_list.html", context, status=status)
@@ -171,7 +172,7 @@ def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if token is None:
         raise Http404
     services.token_revoke(token=token, actor=user)
-    messages.success(request, f"“{token.name}” is revoked: whatever used it is refused from now on.")
+    messages.success(request, _("“%(name)s” is revoked: whatever used it is refused from now on.") % {"name": token.name})
     return redirect("accounts:token-list")
 
 

@@ -120,11 +120,11 @@ class Rater(models.Model):
     """Whoever gives scores: a person, the gold answers, or a teacher whose scores came with an import."""
 
     class Kind(models.TextChoices):
-        PERSON = "person", "Person"
-        GOLD = "gold", "Gold answers"
-        TEACHER = "teacher", "Teacher"
+        PERSON = "person", _("Person")
+        GOLD = "gold", _("Gold answers")
+        TEACHER = "teacher", _("Teacher")
         # A person who decides with all scores in view; their blind scores are another rater's.
-        ADJUDICATOR = "adjudicator", "Adjudicator"
+        ADJUDICATOR = "adjudicator", _("Adjudicator")
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
     name = models.CharField(max_length=150)
@@ -179,8 +179,8 @@ class Item(models.Model):
     """One answer to be scored, with what it answers."""
 
     class Knowledge(models.TextChoices):
-        KNOWN = "known", "Known to the model"
-        UNKNOWN = "unknown", "Unknown to the model"
+        KNOWN = "known", _("Known to the model")
+        UNKNOWN = "unknown", _("Unknown to the model")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
     prompt: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField()

@@ -51,8 +51,8 @@ def messages() -> Iterator[Found]:
         yield from _of_template(path)
 
 
-# Django reads a template as calls of gettext between runs of X, which is no Python; each call stands on its own.
-CALL = re.compile(r"\b(?:gettext|ngettext|pgettext|npgettext)\((?:[^()\"']|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')*\)")
+# Django reads a template as calls of gettext (of _ in a filter) between runs of X, which is no Python; each stands on its own.
+CALL = re.compile(r"\b(?:gettext|ngettext|pgettext|npgettext|_)\((?:[^()\"']|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')*\)")
 
 
 def _of_template(path: Path) -> Iterator[Found]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from annotations.ranks import MOST
 
@@ -38,6 +39,6 @@ class RankingForm(forms.Form):
     """What a comparison says besides the order."""
 
     submission = forms.UUIDField()
-    all_bad = forms.BooleanField(required=False)
-    critique = forms.CharField(required=False, strip=True, max_length=20_000)
+    all_bad = forms.BooleanField(label=_("All are bad"), required=False)
+    critique = forms.CharField(label=_("Critique"), required=False, strip=True, max_length=20_000)
     seconds = forms.FloatField(required=False, min_value=0)

@@ -36,12 +36,12 @@ class ScoreForm(forms.Form):
     """A submitted score; the rubric says which dimensions there are."""
 
     submission = forms.UUIDField()
-    overall = forms.IntegerField(required=False, min_value=LOWEST, max_value=HIGHEST)
-    critique = forms.CharField(required=False, strip=True, max_length=20_000)
+    overall = forms.IntegerField(label=_("Overall"), required=False, min_value=LOWEST, max_value=HIGHEST)
+    critique = forms.CharField(label=_("Critique"), required=False, strip=True, max_length=20_000)
     cannot_verify = forms.BooleanField(required=False)
     seconds = forms.FloatField(required=False, min_value=0)
-    spans = forms.CharField(required=False)
-    revised_answer = forms.CharField(required=False, max_length=LONGEST_REVISION)
+    spans = forms.CharField(label=_("Marks"), required=False)
+    revised_answer = forms.CharField(label=_("Revised answer"), required=False, max_length=LONGEST_REVISION)
 
     def __init__(self, data: Any, *, rubric: Rubric) -> None:
         super().__init__(data)

@@ -20,6 +20,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from django.db.models import F, Q, Sum
 from django.db.models.expressions import RawSQL
+from django.utils.translation import gettext
 from psycopg.errors import QueryCanceled
 
 from accounts.models import User
@@ -116,7 +117,7 @@ def item_page(*, wanted: ItemFilter, user: User | None, size: int, place: Place 
     except OperationalError as error:
         if not isinstance(error.__cause__, QueryCanceled):
             raise
-        raise SearchRefused("This search would take too long: add a word that the items hold, or a filter.") from error
+        raise SearchRefused(gettext("This search would take too long: add a word that the items hold, or a filter.")) from error
     rows, more = found[:size], len(found) > size
     backwards = place is not None and place.backwards
     if backwards:

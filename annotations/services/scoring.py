@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
@@ -32,7 +33,7 @@ from annotations.services.turns import (
     storable,
     told_by_people,
 )
-from annotations.spans import spans_checked
+from annotations.spans import MOST_SPANS, spans_checked
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,11 @@ def score_submit(
         return _own(known, locked)
     may_score(locked)
     if place.mode == Project.Mode.COMPARE:
-        raise ScoringRefused("This project compares answers; rank them instead.")
+        raise ScoringRefused(_("This project compares answers; rank them instead."))
     _check(locked, overall, dimensions or {}, cannot_verify)
     revised_answer = storable(revised_answer)
     if revised_answer and place.mode != Project.Mode.REVIEW:
-        raise ScoringRefused("This project asks for no revised answers.", "revised_answer")
+        raise ScoringRefused(_("This project asks for no revised answers."), "revised_answer")
     marks = _marks(locked, spans)
     before = next((one for one in told if one.rater_id == rater.pk), None)
     standing_score = Score.objects.get(pk=before.pk) if before else None
@@ -145,7 +146,7 @@ def item_skip(*, item: Item, actor: User) -> None:
 def item_flag(*, item: Item, actor: User, reason: str, note: str = "") -> Flag:
     """Say that something is wrong with an item itself; it leaves this person's queue, and every dataset until resolved."""
     if reason not in Flag.Reason.values:
-        raise ScoringRefused("Choose what is wrong with the item.", "reason")
+        raise ScoringRefused(_("Choose what is wrong with the item."), "reason")
     locked = item_locked(item=item, user=actor)
     rater = Rater(pk=locked.place.rater_id)
     earlier = Flag.objects.filter(item=item, rater=rater, resolved_at=None).first()
@@ -188,22 +189,25 @@ def draft_save(*, item: Item, actor: User, data: Mapping[str, Any]) -> Draft | N
 
 def _own(known: Told, item: LockedItem) -> Score:
     if (known.rater_id, known.item_id) != (item.place.rater_id, item.pk):
-        raise ScoringRefused("This submission belongs to another score.", "submission")
+        raise ScoringRefused(_("This submission belongs to another score."), "submission")
     return Score.objects.get(pk=known.pk)
 
 
 def _check(item: LockedItem, overall: int | None, dimensions: Mapping[str, int], cannot_verify: bool) -> None:
     if not cannot_verify and overall is None:
-        raise ScoringRefused("Choose an overall score, or “cannot verify”.")
+        raise ScoringRefused(_("Choose an overall score, or “cannot verify”."))
     known = item.rubric.dimension_ids
     for name, value in [("overall", overall), *dimensions.items()]:
         if name != "overall" and name not in known:
-            raise ScoringRefused(f"The rubric has no dimension “{name}”.", name)
+            raise ScoringRefused(_("The rubric has no dimension “%(name)s”.") % {"name": name}, name)
         if value is not None and (not isinstance(value, int) or not LOWEST <= value <= HIGHEST):
-            raise ScoringRefused(f"A score is a whole number from {LOWEST} to {HIGHEST}.", name)
+            refusal = _("A score is a whole number from %(lowest)s to %(highest)s.")
+            raise ScoringRefused(refusal % {"lowest": LOWEST, "highest": HIGHEST}, name)
 
 
 def _marks(item: LockedItem, spans: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if len(spans) > MOST_SPANS:
+        raise ScoringRefused(_("There are more than %(most)s marks.") % {"most": MOST_SPANS}, "spans")
     try:
         return spans_checked(spans, length=item.answer_length) if spans else []
     except ValueError as error:

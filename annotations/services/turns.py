@@ -11,6 +11,9 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from annotations.models import Item, RubricVersion, Score, Turn
@@ -19,9 +22,9 @@ from annotations.services.standing import NOT_A_MEMBER, PAUSED, Standing, standi
 
 # A page left open over lunch says nothing about how long the item took.
 LONGEST_SECONDS = 1800.0
-REFUSALS = {
-    PAUSED: "You are paused in this project; ask whoever leads it.",
-    NOT_A_MEMBER: "This project is for its members alone; ask whoever leads it to add you.",
+REFUSALS: dict[str, Promise] = {
+    PAUSED: gettext_lazy("You are paused in this project; ask whoever leads it."),
+    NOT_A_MEMBER: gettext_lazy("This project is for its members alone; ask whoever leads it to add you."),
 }
 
 
@@ -93,15 +96,15 @@ def item_locked(*, item: Item, user: User) -> LockedItem:
 def may_score(item: LockedItem) -> None:
     """Raises ScoringRefused where this person may not judge the item (any more)."""
     if item.is_deleted:
-        raise ScoringRefused("This item has been deleted in the meantime.")
+        raise ScoringRefused(_("This item has been deleted in the meantime."))
     if item.state == Turn.State.REVEALED:
-        raise ScoringRefused("You have seen the others' scores of this item, so you can no longer score it blind.")
+        raise ScoringRefused(_("You have seen the others' scores of this item, so you can no longer score it blind."))
     if item.state == Turn.State.WROTE:
-        raise ScoringRefused("You wrote this answer, so others score it.")
+        raise ScoringRefused(_("You wrote this answer, so others score it."))
     place = item.place
     # Whoever has the item in hand was let in when they got it; that work is taken.
     if item.state is None and place.refusal in REFUSALS:
-        raise ScoringRefused(REFUSALS[place.refusal])
+        raise ScoringRefused(str(REFUSALS[place.refusal]))
 
 
 @dataclass(frozen=True)

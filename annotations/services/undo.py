@@ -3,6 +3,7 @@
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
@@ -32,7 +33,8 @@ def score_undo(*, project: Project, actor: User) -> Item | None:
         return item
     turn = Turn.objects.get(pk=last.pk)
     if turn.state == Turn.State.REVEALED:
-        raise ScoringRefused(f"You have seen the others' scores of item {item.pk} since, so your score of it stands.")
+        refusal = _("You have seen the others' scores of item %(number)s since, so your score of it stands.")
+        raise ScoringRefused(refusal % {"number": item.pk})
     undo = {Turn.State.SCORED: _undo_score, Turn.State.SKIPPED: _undo_skip, Turn.State.FLAGGED: _undo_flag}.get(
         Turn.State(turn.state)
     )

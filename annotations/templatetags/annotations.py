@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from annotations.desk_keys import DEFAULT_KEYS, sign
 from annotations.models import Item, Ranking, Score
@@ -50,7 +51,7 @@ def signed(value: float | None) -> str:
 def chip(value: float | None, label: str = "") -> SafeString:
     """A score in its colour; "not scored" is hatched and never 0."""
     if value is None:
-        return format_html('<span class="chip chip--none" title="{}">–</span>', label or "Not scored")
+        return format_html('<span class="chip chip--none" title="{}">–</span>', label or _("Not scored"))
     nearest = min(CHIPS, key=lambda step: (abs(step - value), -step))
     return format_html('<span class="chip chip--{}" title="{}">{}</span>', CHIPS[nearest], label, signed(value))
 

@@ -7,7 +7,7 @@ from accounts.roles import role_required, signed_in_user
 from annotations import services
 from annotations.forms.rankings import RankingForm, order_given
 from annotations.services import ScoringRefused
-from annotations.views.score import go_on, item_at_hand, refuse, time_taken
+from annotations.views.score import first_errors, go_on, item_at_hand, refuse, time_taken
 
 
 @require_POST
@@ -16,7 +16,7 @@ def compare_submit(request: HttpRequest, pk: int) -> HttpResponse:
     user, item = signed_in_user(request), item_at_hand(pk)
     form, order = RankingForm(request.POST), order_given(request.POST)
     if not form.is_valid():
-        return refuse(request, item.project.slug, " ".join(f"{name}: {told[0]}" for name, told in form.errors.items()), item)
+        return refuse(request, item.project.slug, first_errors(form), item)
     data = form.cleaned_data
     try:
         services.ranking_submit(

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -61,7 +62,7 @@ def score_submit(request: HttpRequest, pk: int) -> HttpResponse:
     user, item = signed_in_user(request), item_at_hand(pk)
     form = ScoreForm(request.POST, rubric=item.project.rubric_version.rubric)
     if not form.is_valid():
-        return refuse(request, item.project.slug, " ".join(f"{name}: {errors[0]}" for name, errors in form.errors.items()), item)
+        return refuse(request, item.project.slug, first_errors(form), item)
     data = form.cleaned_data
     try:
         given = services.score_submit(
@@ -183,6 +184,11 @@ def refuse(request: HttpRequest, slug: str, reason: str, item: Item | None = Non
     if item and request.POST.get("back"):
         return redirect("annotations:score-change", pk=item.pk)
     return redirect("annotations:score-project", slug=slug)
+
+
+def first_errors(form: Form) -> str:
+    """What is wrong with each field, in one line."""
+    return " ".join(f"{form[name].label}: {errors[0]}" for name, errors in form.errors.items())
 
 
 def _project(slug: str) -> Project:

@@ -2,6 +2,9 @@
 (() => {
   "use strict";
 
+  /* Every word that a person reads comes from the template. */
+  const texts = document.body.dataset;
+
   /* Menus close when one clicks elsewhere or presses Escape. */
   const openMenus = () => document.querySelectorAll("details.menu[open]");
   document.addEventListener("click", (event) => {
@@ -27,7 +30,7 @@
     if (!button) return;
     await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
     const label = button.textContent;
-    button.textContent = "Copied";
+    button.textContent = texts.copied;
     setTimeout(() => (button.textContent = label), 1500);
   });
 
@@ -45,11 +48,11 @@
     notice.textContent = text;
     notices.replaceChildren(notice);
   };
-  document.addEventListener("htmx:sendError", () => told("The site did not answer. Check that it is running, then try again."));
+  document.addEventListener("htmx:sendError", () => told(texts.unanswered));
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;
-    if (status === 403) told("You may not do that, or you have been logged out. Reload the page to see.");
-    else told(`That did not work: the site answered ${status}. Nothing was changed.`);
+    if (status === 403) told(texts.forbidden);
+    else told(texts.failed.replace("{status}", status));
   });
 
   /* What scrolls can be scrolled by keyboard too: a wide table is a stop of the Tab key while it overflows. */
@@ -59,8 +62,8 @@
       if (overflows && !box.hasAttribute("tabindex")) {
         box.tabIndex = 0;
         box.setAttribute("role", "region");
-        box.setAttribute("aria-label", box.querySelector("caption")?.textContent.trim() || "Scrolls");
-      } else if (!overflows && box.getAttribute("aria-label") === "Scrolls") {
+        box.setAttribute("aria-label", box.querySelector("caption")?.textContent.trim() || texts.scrolls);
+      } else if (!overflows && box.getAttribute("aria-label") === texts.scrolls) {
         for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
       }
     }

@@ -83,7 +83,7 @@ def test_a_score_without_a_number_is_refused_kindly(project, items, as_):
     page = ann.post(url("score-submit", items[0].pk), {"submission": str(uuid4())}, follow=True)
     assert "Choose an overall score" in page.content.decode()
     answer = ann.post(url("score-submit", items[0].pk), form_of(items[0], overall="7"), headers={"Accept": "application/json"})
-    assert answer.status_code == 422 and "overall" in answer.json()["error"]
+    assert answer.status_code == 422 and "Overall: " in answer.json()["error"]
     assert not Score.objects.exists()
 
 
