@@ -182,7 +182,8 @@ class Item(models.Model):
         KNOWN = "known", _("Known to the model")
         UNKNOWN = "unknown", _("Unknown to the model")
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
+    # No index of its own, here and for `revises`: others begin with it, and each makes every change of an item dearer.
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items", db_index=False)
     prompt: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField()
     # Whether the tuple it came from wrote its prompt as plain text, so that it is written back the same way.
     prompt_is_text = models.BooleanField(default=True)
@@ -219,7 +220,7 @@ class Item(models.Model):
     gold_note = models.TextField(blank=True)
     is_qualification = models.BooleanField(default=False)
     # Of a revised answer: the item that it revises, in which round, and who wrote it.
-    revises = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="revisions")
+    revises = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="revisions", db_index=False)
     iteration = models.PositiveSmallIntegerField(default=0, editable=False)
     written_by = models.ForeignKey(Rater, null=True, blank=True, on_delete=models.PROTECT, related_name="written")
     deleted_at = models.DateTimeField(null=True, editable=False)

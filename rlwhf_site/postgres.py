@@ -309,7 +309,7 @@ class EmbeddedPostgres:
             command += ["-h", "", "-k", str(self.socket_folder)]
         options = {
             "max_connections": "200",
-            "shared_buffers": "128MB",
+            "shared_buffers": f"{_buffers_mb() if self.durable else 128}MB",
             "log_min_messages": "warning",
             "log_line_prefix": "%m %p ",
             "unix_socket_permissions": "0700",
@@ -357,6 +357,13 @@ class EmbeddedPostgres:
         with contextlib.suppress(OSError):
             return _last_line(self.log.read_text(encoding="utf-8", errors="replace"))
         return "its log cannot be read"
+
+
+def _buffers_mb() -> int:
+    """An eighth of the memory, within bounds: with a million items, changes of many at once take half the time they take with
+    PostgreSQL's own 128 MB.
+    """
+    return max(128, min(1024, psutil.virtual_memory().total // (8 << 20)))
 
 
 @contextlib.contextmanager

@@ -199,24 +199,30 @@ class _Finder:
 
     def _walked(self, arm: "_Arm") -> list[Found] | None:
         """None where it takes too long."""
-        projects = self._projects()
-        statement, values = _sql(self._ahead(arm.anywhere, by_project=projects is not None))
-        if projects is not None:
-            statement, values = WALKED.format(columns=self._columns, arm=statement, ordered=self._ordered), [projects, *values]
-            values.append(self._count)
+        found: list[Found] = []
         try:
-            with _planned(WALK), connection.cursor() as cursor:
-                cursor.execute(statement, values)
-                return [_found(row) for row in cursor.fetchall()]
+            with _planned(WALK):
+                for part in self._onward():
+                    if len(found) < self._count:
+                        found += self._met(arm.anywhere.filter(part), self._count - len(found))
         except OperationalError as error:
             if not isinstance(error.__cause__, QueryCanceled):
                 raise
             return None
+        return found
 
-    def _ahead(self, arm: Rows, *, by_project: bool) -> Rows:
-        """The first of an arm's items in order, from the page's place on."""
-        if self._place is not None:
-            arm = arm.filter(self._from(self._place))
+    def _met(self, arm: Rows, most: int) -> list[Found]:
+        """The first of these in order."""
+        projects = self._projects()
+        statement, values = _sql(self._ordered_walk(arm, by_project=projects is not None)[:most])
+        if projects is not None:
+            statement = WALKED.format(columns=self._columns, arm=statement, ordered=self._ordered)
+            values = [projects, *values, most]
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return [_found(row) for row in cursor.fetchall()]
+
+    def _ordered_walk(self, arm: Rows, *, by_project: bool) -> Rows:
         order = self._order
         ordered = [] if order.key is None else ["-rank" if order.descending else "rank"]
         ordered.append("-pk" if order.ties_descending else "pk")
@@ -226,15 +232,20 @@ class _Finder:
             # Not `=`: the planner would see that the order by project says nothing, and walk all projects instead.
             arm = arm.filter(project__gte=self._wanted.project.pk, project__lte=self._wanted.project.pk)
             ordered.insert(0, "-project_id" if order.project_descending else "project_id")
-        return arm.order_by(*ordered)[: self._count]
+        return arm.order_by(*ordered)
 
-    def _from(self, place: Place) -> Q:
-        further = Q(pk__lt=place.item) if self._order.ties_descending else Q(pk__gt=place.item)
+    def _onward(self) -> list[Q]:
+        """What comes after the page's place: the rest of those of the same rank, then all others. Not in one condition: an
+        index would begin where the rank does, and a rank can have a hundred thousand items.
+        """
+        if self._place is None:
+            return [Q()]
+        further = Q(pk__lt=self._place.item) if self._order.ties_descending else Q(pk__gt=self._place.item)
         if self._order.key is None:
-            return further
-        side = "lt" if self._order.descending else "gt"
-        # The first says no more than the others together, but in a way that an index understands.
-        return Q(**{f"rank__{side}e": place.key}) & (Q(**{f"rank__{side}": place.key}) | Q(rank=place.key) & further)
+            return [further]
+        rank, side = self._place.key, "lt" if self._order.descending else "gt"
+        # Again not `=`, for the reason above.
+        return [Q(rank__gte=rank, rank__lte=rank) & further, Q(**{f"rank__{side}": rank})]
 
     def _beyond(self) -> Sql:
         if self._place is None:

@@ -21,6 +21,7 @@ from annotations.selectors.item_filter import ItemFilter
 from annotations.selectors.item_matches import item_matches
 from annotations.services.bulk_changes import KINDS, Kind, Work
 from annotations.services.raters import person_rater
+from annotations.services.search_index import words_sort, words_sort_soon
 from annotations.services.turns import storable
 from jobs.models import ENDED
 from jobs.services import job_queue
@@ -28,6 +29,7 @@ from jobs.services import job_queue
 BATCH = 500
 # Up to this many items change while the person waits; of more, a worker takes care.
 DIRECT_ITEMS = 2_000
+BATCHES_BETWEEN_RESTS = 4
 MOST_NAMED = 10_000
 LONGEST_TAG, LONGEST_SKILL, HIGHEST_PRIORITY = 40, 40, 9
 # An import holds its project until the file is read; nobody should wait for that in front of a page.
@@ -71,6 +73,7 @@ def bulk_start(
         record.save()
         if record.job is None:
             _patiently(lambda: _batches_done(record, kind, None))
+            words_sort_soon(changed=record.chosen)
     record.refresh_from_db()
     return record
 
@@ -105,6 +108,7 @@ def bulk_undo(*, record: BulkAction, actor: User | None) -> BulkAction:
         record.save(update_fields=["undo_asked_at", "undo_job"])
         if record.undo_job is None:
             _patiently(lambda: _batches_undone(record, None))
+            words_sort_soon(changed=record.changed)
     record.refresh_from_db()
     return record
 
@@ -274,7 +278,14 @@ def _batches_done(record: BulkAction, kind: Kind, tell: Tell | None, stopped: Ca
             return
         if tell:
             tell(done, total)
+            _rest(done)
     BulkAction.objects.filter(pk=record.pk, done_at=None, undo_asked_at=None).update(done_at=timezone.now())
+
+
+def _rest(done: int) -> None:
+    """Between batches of a job, so that nobody in front of a page has to sort in what the job added."""
+    if done % BATCHES_BETWEEN_RESTS == 0:
+        words_sort()
 
 
 @transaction.atomic
@@ -306,6 +317,7 @@ def _batches_undone(record: BulkAction, tell: Tell | None, stopped: Callable[[],
         _batch_undone(record.pk, pk)
         if tell:
             tell(done, total)
+            _rest(done)
     BulkAction.objects.filter(pk=record.pk).update(undone_at=timezone.now())
 
 

@@ -195,7 +195,7 @@ def test_a_count_is_honest(project, write, person, monkeypatch):
 def test_where_a_walk_takes_too_long_all_matches_are_collected(project, items, person, monkeypatch):
     monkeypatch.setattr(item_pages, "COUNTED_AT_MOST", 3)
     monkeypatch.setattr(item_pages, "WALK", item_pages.WALK | {"statement_timeout": "1"})
-    slow = item_pages._Finder._ahead
+    slow = item_pages._Finder._ordered_walk
     from django.db.models import FloatField
     from django.db.models.expressions import RawSQL
 
@@ -203,7 +203,7 @@ def test_where_a_walk_takes_too_long_all_matches_are_collected(project, items, p
         nap = RawSQL("(SELECT 0.0 FROM pg_sleep(0.05))", [], output_field=FloatField())
         return slow(self, arm.annotate(nap=nap).filter(nap__gte=0), by_project=by_project)
 
-    monkeypatch.setattr(item_pages._Finder, "_ahead", crawl)
+    monkeypatch.setattr(item_pages._Finder, "_ordered_walk", crawl)
     assert numbers(person("mo", "member"), q="capital", size=4) == sorted((item.pk for item in items), reverse=True)[:4]
 
 

@@ -6,6 +6,7 @@ keeps the filled database there, and uses it again. `--indexes` measures instead
 """
 
 import argparse
+import json
 import os
 import random
 import re
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -27,6 +29,7 @@ from tests.benchmarks.portal import PASSWORD, ROOT, Person, manage, wait_for
 
 LEAD = "items-lead"
 GOAL_MS = 300
+PAGE = 50
 
 
 @contextmanager
@@ -139,6 +142,9 @@ class Words:
         return f'"{words[start]} {words[start + 1]}"'
 
 
+SORTS = ("oldest", "recent", "score-high", "score-low", "disputed", "confidence-high", "confidence-low", "priority")
+
+
 def asked(words: Words) -> dict[str, Callable[[], dict[str, object]]]:
     """What is asked for, by name; each call asks for something else."""
     chance = words.chance
@@ -171,8 +177,9 @@ def asked(words: Words) -> dict[str, Callable[[], dict[str, object]]]:
         "filter: round": lambda: {"iteration": chance.choice([0, 1, 2])},
         "filter: imported since": lambda: {"since": chance.choice(["24h", "7d", "30d", "90d"])},
         "filter: assigned to": lambda: {"to": f"synthetic-{chance.randrange(20):03}"},
-        **{f"order: {sort}": lambda sort=sort: {"sort": sort, **chance.choice(places)} for sort in ("oldest", "recent", "score-high", "score-low", "disputed", "confidence-high", "confidence-low", "priority")},
-        "together: word, model, state": lambda: {"q": words.middling(), "source": f"model-{chance.randrange(5)}", "state": "open"},
+        **{f"order: {sort}": lambda sort=sort: {"sort": sort, **chance.choice(places)} for sort in SORTS},
+        "together: word, model, state": lambda: {
+            "q": words.middling(), "source": f"model-{chance.randrange(5)}", "state": "open"},
         "together: word and order": lambda: {
             "q": words.frequent(), "sort": chance.choice(["score-low", "disputed", "confidence-low", "oldest"])},
         "together: every word, rare model": lambda: {"q": words.common(), "source": "model-rare"},
@@ -232,21 +239,22 @@ def pages(lead: Person, words: Words, figures: Figures, options: argparse.Namesp
 SOME = "SELECT id FROM annotations_item TABLESAMPLE SYSTEM (2) WHERE is_open LIMIT %s"
 
 
-def bulk(lead: Person, db: psycopg.Connection, figures: Figures, options: argparse.Namespace) -> None:
+# Scattered over the table, as those are that a filter finds.
+SOME = "SELECT id FROM annotations_item TABLESAMPLE SYSTEM (2) WHERE is_open LIMIT %s"
+
+
+def bulk(lead: "Lead", db: psycopg.Connection, figures: Figures, options: argparse.Namespace) -> None:
     changes = {
-        "tag": {"tags": "measured"}, "priority": {"priority": "3"}, "delete": {},
+        "tag": {"tags": ["measured"]}, "priority": {"value": "3"}, "delete": {},
         "assign": {"people": ["synthetic-001", "synthetic-002"]},
     }  # fmt: skip
-    for many in (50, 1000):
+    for many in (PAGE, 1000):
         for action, settings in changes.items():
             done, undone = [], []
-            for _ in range(options.rounds if many == 50 else max(5, options.rounds // 3)):
-                rows = db.execute(
-                    "SELECT id FROM annotations_item TABLESAMPLE SYSTEM (2) WHERE is_open LIMIT %s", [many * 4]
-                ).fetchall()
-                items = random.sample([row[0] for row in rows], many)
-                fields = {"action": action, "items": items, "query": "", **settings}
-                done.append(timed(lambda fields=fields: lead.post("/items/bulk/", fields)))
+            for _ in range(options.rounds if many == PAGE else max(5, options.rounds // 3)):
+                items = random.sample([row[0] for row in db.execute(SOME, [many * 4])], many)
+                # A page has fifty rows to tick; more are named over HTTP.
+                done.append(timed(partial(lead.ticked if many == PAGE else lead.named, action, items, settings)))
                 record = db.execute("SELECT max(id) FROM annotations_bulkaction").fetchone()[0]
                 undone.append(timed(lambda record=record: lead.post(f"/items/actions/{record}/undo/", {})))
             figures.add(f"bulk: {action} {many} items", done, f"bulk of {many}")
@@ -257,6 +265,21 @@ class Lead(Person):
     def post(self, path: str, fields: dict[str, object]) -> str:
         return self._ask("POST", path, fields, 302)  # type: ignore[arg-type]
 
+    def ticked(self, action: str, items: list[int], settings: dict[str, object]) -> str:
+        fields = {**settings, "priority": settings.get("value", "")}
+        return self.post("/items/bulk/", {"action": action, "items": items, "query": "", **fields})
+
+    def named(self, action: str, items: list[int], settings: dict[str, object]) -> str:
+        body = json.dumps({"action": action, "items": items, **settings})
+        headers = {"Content-Type": "application/json", "X-CSRFToken": self._cookies.get("csrftoken", "")}
+        cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        self._connection.request("POST", "/api/items/bulk", body, headers | {"Cookie": cookies})
+        answer = self._connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != 201:
+            raise RuntimeError(f"{answer.status}: {text[:300]}")
+        return text
+
 
 NAMES = ("tags", "skill", "score", "confidence", "knowledge", "priority", "deleted", "since")
 INDEXES = [f"item_{name}" for name in NAMES]
@@ -265,13 +288,9 @@ SIZES = "SELECT relname, pg_relation_size(oid) / 1e6 FROM pg_class WHERE relname
 
 def indexes(options: argparse.Namespace, db: psycopg.Connection) -> None:
     """Seconds of an import of some thousand lines, with all indexes of the page and without each."""
-    import json
-
     chance, lines = random.Random(5), options.import_lines
     definitions = dict(db.execute("SELECT indexname, indexdef FROM pg_indexes WHERE indexname = ANY(%s)", [INDEXES]).fetchall())
-    sizes = dict(
-        db.execute("SELECT relname, pg_relation_size(oid) / 1e6 FROM pg_class WHERE relname = ANY(%s)", [INDEXES]).fetchall()
-    )
+    sizes = dict(db.execute(SIZES, [INDEXES]).fetchall())
     folder = Path(tempfile.mkdtemp(prefix="rlwhf-lines-"))
 
     def seconds(label: str) -> float:
