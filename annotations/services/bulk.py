@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from psycopg.errors import LockNotAvailable
 
 from accounts import audit
@@ -236,17 +237,18 @@ def title(record: BulkAction) -> str:
     """What it does, in a few words."""
     told = record.settings
     value = ", ".join(told.get("tags") or told.get("people") or []) or str(told.get("value", ""))
+    items = ngettext("%s item", "%s items", record.chosen) % f"{record.chosen:,}"
     words = {
-        "tag": _("Tag %(items)s items “%(value)s”"),
-        "untag": _("Take the tag “%(value)s” off %(items)s items"),
-        "skill": _("Skill “%(value)s” for %(items)s items"),
-        "priority": _("Priority %(value)s for %(items)s items"),
-        "assign": _("Assign %(items)s items to %(value)s"),
-        "unassign": _("Take back the assignment of %(items)s items"),
-        "delete": _("Delete %(items)s items"),
-        "restore": _("Restore %(items)s items"),
+        "tag": _("Tag %(items)s “%(value)s”"),
+        "untag": _("Take the tag “%(value)s” off %(items)s"),
+        "skill": _("Skill “%(value)s” for %(items)s") if value else _("No skill for %(items)s"),
+        "priority": _("Priority %(value)s for %(items)s"),
+        "assign": _("Assign %(items)s to %(value)s"),
+        "unassign": _("Take back the assignment of %(items)s"),
+        "delete": _("Delete %(items)s"),
+        "restore": _("Restore %(items)s"),
     }
-    return words[record.action] % {"value": value, "items": f"{record.chosen:,}"}
+    return words[record.action] % {"value": value, "items": items}
 
 
 def _note(record: BulkAction, action: str, detail: dict[str, object], actor: User | None = None) -> None:

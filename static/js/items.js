@@ -17,6 +17,9 @@
     const { none, one, some } = bulk.dataset;
     told.textContent = all ? bulk.dataset.all : ticked === 0 ? none : ticked === 1 ? one : some.replace("{number}", ticked);
     bulk.classList.toggle("has-ticked", all || ticked > 0);
+    const remove = bulk.querySelector('button[value="delete"]');
+    if (remove && all) remove.dataset.confirm = bulk.dataset.sure;
+    else if (remove) delete remove.dataset.confirm;
     const every = document.getElementById("tick-all");
     every.checked = ticked > 0 && ticked === boxes().length;
     every.indeterminate = ticked > 0 && !every.checked;
