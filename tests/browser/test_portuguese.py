@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from annotations import services
 from annotations.models import Item, Project, Score
+from annotations.rubric import load_rubric
 from annotations.services.gold_items import gold_set
 from tests.browser.axe import serious_findings
 
@@ -46,7 +47,7 @@ CUT = re.compile(r"<[^>]*>|%\(\w+\)[sdg]|%[sd]|\{\w+\}")
 
 @cache
 def english() -> list[str]:
-    """The longer pieces of all messages whose translation is another."""
+    """The longer pieces of all messages whose translation is another, and the words of the rubric."""
     with CATALOGUE.open("rb") as file:
         catalogue = read_po(file, locale="pt")
     pieces = set()
@@ -55,7 +56,11 @@ def english() -> list[str]:
         strings = message.string if isinstance(message.string, tuple | list) else (message.string,)
         for original in ids if message.id else ():
             pieces |= {piece.strip() for piece in CUT.split(original) if len(piece.strip()) > 12 and original not in strings}
-    return sorted(pieces)
+    rubric = load_rubric()
+    words = [rubric.title, rubric.summary]
+    words += [word for step in rubric.scale for word in (step.label, step.scenario)]
+    words += [word for dimension in rubric.dimensions for word in (dimension.label, dimension.question)]
+    return sorted(pieces | set(words))
 
 
 def left_in_english(page: Page) -> list[str]:
@@ -109,6 +114,13 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
+def sheet_looked_at(page: Page) -> None:
+    press(page, "?")
+    looked_at(page, "keys' sheet")
+    press(page, "Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+
+
 def test_the_rule_finds_english() -> None:
     assert len(english()) > 300
     assert ENGLISH.search("What is wrong") and not ENGLISH.search("Pontuar o próximo item que não tem a sua pontuação")
@@ -129,10 +141,9 @@ def test_one_item_is_scored_and_undone_in_portuguese(page: Page, person, make, c
     expect(page.locator(".marks li")).to_have_count(2)
     looked_at(page, "marking")
     shot(page, "pt-score-marking")
-    press(page, "Escape", "?")
-    looked_at(page, "keys' sheet")
-    shot(page, "pt-score-sheet")
-    press(page, "Escape", "4", "c")
+    press(page, "Escape")
+    sheet_looked_at(page)
+    press(page, "4", "c")
     page.keyboard.type("Quase certa.")
     expect(page.locator(".scoring__saved")).to_have_text("Rascunho guardado.")
     press(page, "Control+Enter")
@@ -161,9 +172,8 @@ def test_answers_are_compared_in_portuguese(page: Page, person, make, shot) -> N
     press(page, "2", "1", "t")
     looked_at(page, "an order begun")
     shot(page, "pt-compare")
-    press(page, "?")
-    looked_at(page, "keys' sheet")
-    press(page, "Escape", "Enter")
+    sheet_looked_at(page)
+    press(page, "Enter")
     expect(page.locator("[data-progress=mine]")).to_have_text("1")
     press(page, "u")
     expect(page.locator("#notices")).to_contain_text("Anulado")
@@ -184,9 +194,9 @@ def test_an_answer_is_reviewed_in_portuguese(page: Page, person, sign_in, make, 
     expect(page.locator(".revision__difference ins")).to_contain_text("Acho")
     looked_at(page, "review")
     shot(page, "pt-review")
-    press(page, "Escape", "?")
-    looked_at(page, "keys' sheet")
-    press(page, "Escape", "Enter")
+    press(page, "Escape")
+    sheet_looked_at(page)
+    press(page, "Enter")
     expect(page.locator("[data-progress=mine]")).to_have_text("1")
     looked_at(page, "nothing left")
     other = User.objects.create_user("outra", role="annotator", language="pt")

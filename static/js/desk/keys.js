@@ -46,8 +46,8 @@ const pressed = (event) => {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  /* A button, link or menu that has the focus keeps its own Enter. */
-  if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
+  /* A button, link or menu that has the focus keeps its own Enter; one in the sheet that was closed just now has it no more. */
+  if (event.key === "Enter" && event.target.closest("button, a, summary")?.checkVisibility()) return;
   const actions = { ...always, ...(form ? { ...common, ...actionsOf(form) } : {}) };
   if (event.key === "Escape" && form) tell(form, "cancel");
   const name = nameFor(event, Object.keys(actions), keysOf);
