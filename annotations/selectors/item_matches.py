@@ -71,13 +71,15 @@ class Matches:
     order: Order
 
 
-def item_matches(*, wanted: ItemFilter, user: User | None) -> Matches:
-    """`user` None is the shell, from which nothing is hidden."""
+def item_matches(*, wanted: ItemFilter, user: User | None, with_deleted: bool = False) -> Matches:
+    """`user` None is the shell, from which nothing is hidden. `with_deleted`: as if none had been deleted."""
     person = _Person(user)
     order = ORDERS[wanted.sort]
     if person.sees_own_only and order.key == "consensus":
         order = Order("scores__overall", order.descending, order.ties_descending)
-    start = Item.every.filter(deleted_at__isnull=False) if wanted.state == "deleted" else Item.objects.all()
+    start = Item.every.all() if with_deleted else Item.objects.all()
+    if wanted.state == "deleted":
+        start = Item.every.filter(deleted_at__isnull=False)
     for condition in _plain(wanted):
         start = start.filter(condition)
     choices = [_state(wanted, person), _scores(wanted, person), _spread(wanted)]

@@ -5,7 +5,8 @@ order and try each item, or collect all that match and sort them. For a rare wor
 common one it may collect half of them, and where conditions hang together (one word of one model) its guess is far off. So
 it is not asked to guess:
 
-1. All that match are collected, through the indexes of the conditions, up to 10,001. Fewer: they are sorted, and counted.
+1. All that match are collected, through the indexes of the conditions, up to 10,001. Fewer: they are sorted, and counted. Where
+   one index can tell by itself that there are more, as for “needs scores” alone, it is asked first.
 2. There are more: one in a hundred of a million items or more. Then a walk in the wanted order soon has a page together. It
    is given a moment.
 3. The walk found too few, because those that match lie at the other end: all of them are collected and sorted after all.
@@ -18,13 +19,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, Sum, Value
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext
 from psycopg.errors import QueryCanceled
 
 from accounts.models import User
-from annotations.models import Progress, Project
+from annotations.models import Item, Progress, Project
 from annotations.selectors.item_filter import ItemFilter
 from annotations.selectors.item_matches import Items, Order, item_matches
 
@@ -44,6 +45,7 @@ SELECT counted.number, page.* FROM counted LEFT JOIN LATERAL (
   SELECT * FROM hits WHERE {beyond} ORDER BY {ordered} LIMIT %s
 ) AS page ON true ORDER BY {ordered}
 """
+TOLD = "SELECT count(*) FROM ({arm}) AS told"
 # Along the index's part for each project.
 WALKED = """
 SELECT found.* FROM unnest(%s::bigint[]) AS place (project) CROSS JOIN LATERAL ({arm}) AS found ({columns})
@@ -60,6 +62,13 @@ WALK = {
     "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off", "jit": "off",
     "max_parallel_workers_per_gather": "0", "statement_timeout": str(WALK_MS),
 }  # fmt: skip
+# Telling from an index alone, without looking at items.
+TELL = {
+    "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_indexscan": "off", "jit": "off",
+    "max_parallel_workers_per_gather": "0", "statement_timeout": str(WALK_MS),
+}  # fmt: skip
+# More deleted items than this, and an index that still has them tells little.
+MANY_DELETED = 5_000
 # From somebody's turns or scores, one by one, to their items.
 FROM_PERSON = {"enable_indexscan": "on", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 # Who has given more scores than this is quicker found some of them on a walk.
@@ -137,6 +146,8 @@ class _Arm:
     rows: Rows
     # The same without the project, which a walk has to ask for in a way of its own.
     anywhere: Rows
+    # The same with deleted items, of which most indexes know nothing.
+    told: Rows
     is_personal: bool
 
 
@@ -145,10 +156,13 @@ class _Finder:
         matches = item_matches(wanted=wanted, user=user)
         self._by_project = wanted.project is not None and not _by_scores(matches.order)
         anywhere = item_matches(wanted=replace(wanted, project=None), user=user) if self._by_project else matches
+        told = item_matches(wanted=wanted, user=user, with_deleted=True)
         self._arms = [
-            _Arm(_ranked(arm.items, matches.order), _ranked(wide.items, matches.order), arm.is_personal)
-            for arm, wide in zip(matches.arms, anywhere.arms, strict=True)
+            _Arm(_ranked(arm.items, matches.order), _ranked(wide.items, matches.order), _bare(bare.items), arm.is_personal)
+            for arm, wide, bare in zip(matches.arms, anywhere.arms, told.arms, strict=True)
         ]
+        # What no index has whole: words and tags, which are looked up by pieces, and what was deleted.
+        self._is_told = not (wanted.text or wanted.tag or wanted.since or wanted.state == "deleted")
         self._is_busy = any(arm.is_personal for arm in matches.arms) and _scores_of(user) > MANY_SCORES
         self._wanted = wanted
         self._count = count
@@ -177,11 +191,31 @@ class _Finder:
         # Of somebody's very many scores, some are soon met; and that there are too many to count is known by now.
         if arm.is_personal and self._is_busy and is_counted and (walked := self._walked(arm)) is not None:
             return walked, 0
-        found, total = self._collected(arm, limit=COUNTED_AT_MOST + 1)
-        if total > COUNTED_AT_MOST:
-            walked = self._walked(arm)
-            found = self._collected(arm)[0] if walked is None else walked
-        return found, total
+        if arm.is_personal or not self._is_told or not self._too_many(arm):
+            found, total = self._collected(arm, limit=COUNTED_AT_MOST + 1)
+            if total <= COUNTED_AT_MOST:
+                return found, total
+        walked = self._walked(arm)
+        return self._collected(arm)[0] if walked is None else walked, COUNTED_AT_MOST + 1
+
+    def _too_many(self, arm: "_Arm") -> bool:
+        """Whether an index tells by itself that there are too many to count. False where none can, or does so in time."""
+        deleted = Item.every.filter(deleted_at__isnull=False).values_list("pk")[: MANY_DELETED + 1].count()
+        if deleted > MANY_DELETED:
+            return False
+        # So many that not all of them can have been deleted.
+        statement, values = _sql(arm.told[: COUNTED_AT_MOST + 1 + deleted])
+        try:
+            with _planned(TELL), connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
+                if not _by_index_only(cursor.fetchone()[0][0]["Plan"]):
+                    return False
+                cursor.execute(TOLD.format(arm=statement), values)
+                return bool(cursor.fetchone()[0] > COUNTED_AT_MOST + deleted)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            return False
 
     def _collected(
         self, arm: "_Arm", *, limit: int | None = None, settings: dict[str, str] | None = None
@@ -279,6 +313,16 @@ def _ranked(items: Items, order: Order) -> Rows:
     if order.key is None:
         return items.order_by().values_list("pk")
     return items.order_by().annotate(rank=F(order.key)).values_list("pk", "rank")
+
+
+def _bare(items: Items) -> Rows:
+    return items.order_by().annotate(one=Value(1)).values_list("one")
+
+
+def _by_index_only(plan: dict[str, Any]) -> bool:
+    """Whether a plan looks at no item."""
+    looks = plan.get("Relation Name") == Item._meta.db_table and plan["Node Type"] != "Index Only Scan"
+    return not looks and all(map(_by_index_only, plan.get("Plans", [])))
 
 
 def _by_scores(order: Order) -> bool:

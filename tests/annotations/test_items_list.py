@@ -192,6 +192,24 @@ def test_a_count_is_honest(project, write, person, monkeypatch):
     assert found(mo, size=5).total == 12, "without a filter the running counts tell"
 
 
+def test_an_index_that_still_has_deleted_items_does_not_make_the_count_dishonest(project, items, person, monkeypatch):
+    mo = person("mo", "member")
+    monkeypatch.setattr(item_pages, "COUNTED_AT_MOST", 5)
+    told = []
+    ask = item_pages._Finder._too_many
+    monkeypatch.setattr(item_pages._Finder, "_too_many", lambda *given: told.append(ask(*given)) or told[-1])
+    Item.objects.update(stated_confidence=0.5)
+    page = found(mo, state="open", confidence_min="0.1")
+    assert (len(page.items), page.total, page.is_capped) == (10, 5, True)
+    services.bulk_start(action="delete", settings={}, items=[item.pk for item in items[:4]], actor=None)
+    assert found(mo, state="open").is_capped
+    services.bulk_start(action="delete", settings={}, items=[items[5].pk], actor=None)
+    for asked in ({"state": "open"}, {"confidence_min": "0.1"}, {"sort": "confidence-low"}):
+        page = found(mo, **asked)
+        assert (len(page.items), page.total, page.is_capped) == (5, 5, False), asked
+    assert len(told) == 5 and not any(told[2:])
+
+
 def test_where_a_walk_takes_too_long_all_matches_are_collected(project, items, person, monkeypatch):
     monkeypatch.setattr(item_pages, "COUNTED_AT_MOST", 3)
     monkeypatch.setattr(item_pages, "WALK", item_pages.WALK | {"statement_timeout": "1"})
