@@ -207,6 +207,7 @@ def test_the_last_item_leads_to_a_kind_end(page: Page, sign_in, project, shot) -
             ready(page)
     expect(page.locator("#all-done")).to_be_visible()
     wait_for_scores(page, 13)
+    expect(page.locator("#all-done h2:visible")).to_have_text("All done")
     page.reload()
     expect(page.locator("#all-done h2:visible")).to_have_text("All done")
     shot(page, "score-done")
