@@ -33,13 +33,16 @@ def member_list_page(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(selectors.project_list(), slug=slug)
     page = Paginator(member_users(project=project), PAGE_SIZE).get_page(request.GET.get("page"))
     members = members_of(project=project, users=list(page.object_list))
+    tried = qualification_counts(project=project) if project.qualification_items else None
     context = {
         "project": project,
         "tabs": tab_counts(project=project),
         "warnings": project_warnings(project=project),
         "page": page,
         "members": members,
-        "qualification": qualification_counts(project=project) if project.qualification_items else None,
+        "qualification": tried,
+        # Who has scored them all, so that only the share that was right can hold them back.
+        "waiting": {rater for rater, one in (tried or {}).items() if one.answered >= project.qualification_items},
         "addable": users_to_add(project=project) if project.members_only else [],
     }
     return render(request, "annotations/member_list.html", context)

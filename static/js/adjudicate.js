@@ -32,7 +32,9 @@
       unsure.dispatchEvent(new Event("change", { bubbles: true }));
     },
     c: () => critique.focus(),
-    g: () => gold.focus(),
+    g: () => {
+      gold.selectedIndex = (gold.selectedIndex + 1) % gold.options.length;
+    },
     n: () => document.getElementById("pass-over").click(),
     b: () => {
       const back = document.querySelector('button[form="send-back"]');

@@ -340,6 +340,7 @@ def test_feedback_comes_after_a_qualification_item_and_after_no_other(project, i
     assert "one step away" in told["feedback"] and "how to go on" in told["feedback"]
     assert (told["item"], told["reason"]) == (None, "qualification")
     page = ann.get(url("score-project", project.slug)).content.decode()
+    assert "waits for another attempt" in as_("admin").get(url("member-list", project.slug)).content.decode()
     assert '<div data-reason="qualification"><h2>' in page and '<div data-reason="" hidden>' in page
     refused = ann.post(url("score-submit", second.pk), form_of(overall="1"), headers={"Accept": "application/json"})
     assert refused.status_code == 422
