@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Sum, When
 
 from annotations.models import DatasetVersion, Progress, Project
 from dashboards.charts import Reading
@@ -18,6 +18,8 @@ from jobs.models import ENDED, Job, Pipeline, State
 from jobs.selectors import pipeline_jobs, pipeline_state
 from training.models import Artifact, Run
 
+# As Project.task_count has it: an answer to compare is no task of its own, and nobody waits for a gold item's scores.
+TASKS = Case(When(mode=Project.Mode.COMPARE, then=F("comparison_count")), default=F("item_count") - F("gold_count"))
 RUNS_SHOWN = 6
 MODELS_SHOWN = 20
 
@@ -41,7 +43,7 @@ def _standing(loop: LoopRun | None) -> Standing:
     projects = Project.objects.aggregate(
         count=Count("id"),
         items=Sum("item_count", default=0),
-        wanted=Sum("item_count", filter=Q(raters_per_item__gt=0), default=0),
+        wanted=Sum(TASKS, filter=Q(raters_per_item__gt=0), default=0),
     )
     progress = Progress.objects.aggregate(
         scores=Sum("scored", default=0), completed=Sum("completed", filter=Q(project__raters_per_item__gt=0), default=0)

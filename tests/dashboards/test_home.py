@@ -8,6 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from annotations.models import Project
 from jobs.models import Pipeline
 from tests.dashboards import seed
 
@@ -44,6 +45,14 @@ def test_a_full_site_shows_trend_numbers_and_telemetry(as_role, tmp_path):
     assert "95.5%" in body and "92.5 – 98.5%" in body
     assert "not readable" in body and "5.40 kJ" in body
     assert 'id="honesty-trend"' in body
+
+
+def test_neither_gold_items_nor_further_answers_to_compare_wait_for_a_score(as_role):
+    seed.project("Scored", items=10, completed=0)
+    seed.project("Compared", items=42, completed=0)
+    Project.objects.filter(name="Scored").update(gold_count=3)
+    Project.objects.filter(name="Compared").update(mode=Project.Mode.COMPARE, comparison_count=12)
+    assert "19 items wait for a score." in as_role("annotator").get("/").content.decode()
 
 
 def test_the_number_of_queries_does_not_grow_with_the_data(as_role, tmp_path):
