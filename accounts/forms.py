@@ -36,7 +36,10 @@ class NewPersonForm(forms.Form):
 
 class FirstAdminForm(forms.Form):
     username = forms.CharField(
-        label="Name", max_length=150, widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True})
+        label="Name",
+        max_length=150,
+        help_text="For logging in: letters, digits and @ . + - _",
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True}),
     )
     password = forms.CharField(widget=NEW_PASSWORD, help_text="At least 10 characters, and not a common one.")
     again = forms.CharField(label="Password again", widget=NEW_PASSWORD)

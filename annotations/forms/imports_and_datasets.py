@@ -29,7 +29,7 @@ class DatasetForm(forms.Form):
     name = forms.RegexField(NAME, max_length=100, help_text="Small letters, digits and dashes.")
     gold = forms.ChoiceField(
         choices=[("wins", "wins over people"), ("weighted", "is averaged in"), ("ignored", "is left out")],
-        label="A gold score",
+        label="A gold answer’s score",
         help_text="Otherwise people’s scores count; without people, the teachers’ median. A lead’s decision stands above all.",
     )
     consensus = forms.ChoiceField(
