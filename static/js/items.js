@@ -67,7 +67,7 @@
     if (!all.length) return;
     const here = at();
     const next = here < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, here + step));
-    const link = all[next].querySelector("a");
+    const link = all[next].querySelector("a") ?? all[next].querySelector("input");
     link.focus({ preventScroll: true });
     all[next].scrollIntoView({ block: "nearest" });
   };

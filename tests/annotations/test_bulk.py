@@ -220,6 +220,15 @@ def test_an_undo_of_a_deletion_leaves_what_was_deleted_again(project, items):
     assert set(Item.objects.values_list("pk", flat=True)) == {item.pk for item in items[1:]}
 
 
+def test_deleted_items_are_listed_for_admins_and_lead_nowhere(items, by):
+    ada, mo = by("admin"), by("member")
+    do("delete", items[:1])
+    page = ada.get("/items/", {"state": "deleted"})
+    assert [row.item.pk for row in page.context["rows"]] == [items[0].pk]
+    assert f"/items/{items[0].pk}/" not in page.content.decode() and ada.get(f"/items/{items[0].pk}/").status_code == 404
+    assert "state" in mo.get("/items/", {"state": "deleted"}).context["wanted"].refused
+
+
 def test_a_deleted_item_is_nowhere_to_be_found(project, items, person, write):
     ann = person("ann")
     services.item_import(project=project, path=write([tuple_of(3, reward=2)], "scored.jsonl"), actor=None)
