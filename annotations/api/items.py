@@ -35,11 +35,6 @@ class ItemOut(Schema):
     skill: str
     priority: int = Field(description="As a lead has set it; 0: none.")
 
-    @staticmethod
-    def resolve_project(item: Any) -> str:
-        project = item["project"] if isinstance(item, dict) else item.project.slug
-        return str(project)
-
 
 class ScoreOut(Schema):
     id: int
@@ -135,17 +130,29 @@ def item_list(request: HttpRequest, asked: Query[ItemQuery], limit: Query[int] =
 def item_out(item: Item, user: User) -> dict[str, Any]:
     """An item as `user` may see it: annotators are told neither how many have scored it nor that it is gold."""
     is_member = user.has_role("member")
+    return _content(item) | {
+        "people_scores": item.people_scores if is_member else None,
+        "is_open": item.is_open or (item.gold_score is not None and not is_member),
+        "tags": item.tags if is_member else [],
+        "skill": item.skill if is_member else "",
+        "priority": item.priority if is_member and item.priority >= LEADS_PRIORITY else 0,
+    }
+
+
+def item_in_hand(item: Item) -> dict[str, Any]:
+    """An item as whoever scores it may see it, in whatever role: as if it were new, so that nothing tells gold items, disputed
+    ones and what others gave from the rest.
+    """
+    return _content(item) | {"people_scores": None, "is_open": True, "tags": [], "skill": "", "priority": 0}
+
+
+def _content(item: Item) -> dict[str, Any]:
     return {
         "id": item.pk,
         "project": item.project.slug,
         "prompt": item.prompt,
         "answer": item.answer,
         "stated_confidence": item.stated_confidence,
-        "people_scores": item.people_scores if is_member else None,
-        "is_open": item.is_open or (item.gold_score is not None and not is_member),
-        "tags": item.tags if is_member else [],
-        "skill": item.skill if is_member else "",
-        "priority": item.priority if is_member and item.priority >= LEADS_PRIORITY else 0,
     }
 
 

@@ -11,7 +11,7 @@ from ninja.errors import HttpError
 from accounts.api_auth import ApiAuth
 from annotations import services
 from annotations.api.common import Text, acting_user, project_of
-from annotations.api.items import ItemOut, ScoreOut
+from annotations.api.items import ItemOut, ScoreOut, item_in_hand
 from annotations.forms.scores import LONGEST_REVISION
 from annotations.models import Flag, Item, Score
 from annotations.services import ScoringRefused
@@ -42,9 +42,9 @@ class FlagIn(Schema):
 
 @router.get("/projects/{slug}/next", response={200: ItemOut, 204: None}, auth=ApiAuth("annotator"))
 def item_next(request: HttpRequest, slug: Text) -> Any:
-    """The item to score next, held for you for a quarter of an hour; 204 where nothing is left for you."""
+    """The item to score next, held for you; 204 where nothing is left for you. What others did with it is not told."""
     item = services.item_next(project=project_of(slug), actor=acting_user(request))
-    return item if item else Status(204, None)
+    return item_in_hand(item) if item else Status(204, None)
 
 
 @router.post("/items/{pk}/scores", response={201: ScoreOut}, auth=ApiAuth("annotator"))
@@ -77,4 +77,4 @@ def score_undo(request: HttpRequest, slug: Text) -> Any:
         item = services.score_undo(project=project_of(slug), actor=acting_user(request))
     except ScoringRefused as refused:
         raise HttpError(422, str(refused)) from refused
-    return item if item else Status(204, None)
+    return item_in_hand(item) if item else Status(204, None)

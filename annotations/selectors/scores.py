@@ -30,7 +30,8 @@ def scores_seen(*, item: Item, user: User) -> SeenScores:
     mine = next((score for score in live if score.rater.user_id == user.pk), None)
     others = [score for score in live if score is not mine]
     if not user.has_role("member"):
-        return SeenScores(mine, hidden="role" if others else "")
+        # Also where there are none: every gold item has one, its reference.
+        return SeenScores(mine, hidden="role")
     if others and item.pk in may_still_score(items=[item], user=user):
         return SeenScores(mine, hidden="blind")
     return SeenScores(mine, others)

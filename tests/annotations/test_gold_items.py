@@ -1,6 +1,7 @@
 """Gold items: out of the queue, with a reference, and the counts stay right."""
 
 import pytest
+from django.test import Client
 
 from annotations import services
 from annotations.models import Item, Progress, Project, Rater, Score, Turn
@@ -167,3 +168,36 @@ def test_adding_somebody_does_not_make_a_second_rater(project, person):
     ann = person("ann")
     rater = person_rater(user=ann)
     assert member_add(project=project, user=ann, actor=None).rater == rater
+
+
+@pytest.fixture
+def browse(person):
+    """Ask for an address as an annotator, the same one every time."""
+    client = Client()
+    client.user = person("anna")
+    client.force_login(client.user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def test_what_is_handed_out_over_http_tells_neither_gold_nor_disputed_items_from_others(project, items, browse):
+    services.project_update(project=project, actor=None, gold_share=0.5, raters_per_item=3)
+    for item in items[:5]:
+        gold(item)
+    Project.objects.update(gold_share=1)
+    Item.objects.filter(gold_score=None).update(priority=1, tags=["hard"], people_scores=1)
+    told = []
+    for _ in range(6):
+        told.append(browse.get("/api/projects/capitals/next").json())
+        score(Item.objects.get(pk=told[-1]["id"]), browse.user)
+    told.append(browse.post("/api/projects/capitals/undo").json())
+    assert any(fresh(Item(pk=one["id"])).gold_score is not None for one in told)
+    alike = {"people_scores": None, "is_open": True, "tags": [], "skill": "", "priority": 0}
+    assert all(one | alike == one for one in told)
+
+
+def test_an_annotator_cannot_tell_from_an_item_that_it_has_a_reference(project, items, browse):
+    gold(items[0])
+    shown = [browse.get(f"/api/items/{item.pk}").json() for item in items[:2]]
+    assert shown[0]["hidden"] == shown[1]["hidden"] == "role"
+    pages = [browse.get(f"/items/{item.pk}/").content.decode() for item in items[:2]]
+    assert ["Nobody has scored" in page for page in pages] == [False, False]
