@@ -1,6 +1,7 @@
 """The Data pages: dataset versions, their report cards, and the build form."""
 
 from pathlib import Path
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -69,7 +70,10 @@ def dataset_download(request: HttpRequest, name: str, file: str) -> StreamingHtt
 @require_http_methods(["GET", "POST"])
 @role_required("admin")
 def dataset_build(request: HttpRequest) -> HttpResponse:
-    initial = {"project": Project.objects.filter(slug=request.GET.get("project", "")).first()}
+    project = Project.objects.filter(slug=request.GET.get("project", "")).first()
+    initial: dict[str, Any] = {"project": project}
+    if project and project.mode == Project.Mode.COMPARE:  # its answers are ordered, not scored
+        initial["kind"] = DatasetVersion.Kind.PREFERENCE
     form = DatasetForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data

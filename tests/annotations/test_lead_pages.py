@@ -356,6 +356,14 @@ def test_who_has_skipped_the_qualification_items_reads_how_to_go_on(project, ite
     assert "another attempt" in ann.get(url("qualification", project.slug)).content.decode()
 
 
+def test_a_lead_who_knows_the_references_reads_how_to_go_on(project, items, as_):
+    admin = as_("admin")
+    gold_set(item=items[0], score=1, note="", qualification=True, actor=None)
+    services.project_update(project=project, actor=None, qualification_items=1)
+    admin.get(url("gold-item-list", project.slug))
+    assert "Waive the qualification" in admin.get(url("qualification", project.slug)).content.decode()
+
+
 def test_who_may_not_score_reads_why(project, items, as_):
     ann = as_("annotator")
     services.project_update(project=project, actor=None, members_only=True)
