@@ -149,13 +149,13 @@ def item_flag(*, item: Item, actor: User, reason: str, note: str = "") -> Flag:
         raise ScoringRefused(_("Choose what is wrong with the item."), "reason")
     locked = item_locked(item=item, user=actor)
     rater = Rater(pk=locked.place.rater_id)
+    if locked.state in {None, Turn.State.HELD, Turn.State.ASSIGNED}:
+        settle(locked, Turn.State.FLAGGED, Change())
     earlier = Flag.objects.filter(item=item, rater=rater, resolved_at=None).first()
     if earlier is not None:
         return earlier
     flag = Flag.objects.create(item=item, rater=rater, reason=reason, note=storable(note))
     Item.every.filter(pk=item.pk).update(open_flags=F("open_flags") + 1)
-    if locked.state in {None, Turn.State.HELD, Turn.State.ASSIGNED}:
-        settle(locked, Turn.State.FLAGGED, Change())
     audit.record(actor=actor, action="annotations.item_flagged", target=item, detail={"reason": reason})
     return flag
 
