@@ -19,6 +19,7 @@ from annotations.services.turns import (
     Change,
     LockedItem,
     ScoringRefused,
+    asked_otherwise,
     count,
     item_locked,
     may_score,
@@ -172,17 +173,20 @@ def ranking_submit(
         replaces=standing,
     )
     is_new = standing is None
-    closed = _counted(locked, people=locked.people_scores + is_new)
+    closed = _counted(locked, item, people=locked.people_scores + is_new)
     settle(locked, Turn.State.SCORED, Change(scored=int(is_new), completed=closed, seconds=ranking.seconds or 0.0))
     audit.record(actor=actor, action="annotations.answers_ranked", target=item, detail={"ranking": ranking.pk})
     return ranking
 
 
 def ranking_withdraw(item: LockedItem, rater: Rater) -> Ranking | None:
-    """Withdraw a person's ranking. Returns the one that it had replaced, which stands again; else what was written is a draft."""
+    """Withdraw a person's ranking. Returns the one that it had replaced, which stands again; else what was written is a draft.
+
+    Raises ScoringRefused for what was given before the project compared.
+    """
     ranking = Ranking.objects.filter(item=item.pk, rater=rater, withdrawn_at=None).select_related("replaces").first()
     if ranking is None:
-        return None
+        raise asked_otherwise(item)
     now = timezone.now()
     Ranking.objects.filter(pk=ranking.pk).update(withdrawn_at=now)
     earlier = ranking.replaces
@@ -198,7 +202,7 @@ def ranking_withdraw(item: LockedItem, rater: Rater) -> Ranking | None:
         "seconds": ranking.seconds or 0,
     }
     Draft.objects.update_or_create(item_id=item.pk, rater=rater, defaults={"data": data, "updated_at": now})
-    opened = _counted(item, people=item.people_scores - 1)
+    opened = _counted(item, Item.every.only("project", "prompt_hash").get(pk=item.pk), people=item.people_scores - 1)
     count(item, Change(scored=-1, completed=opened, seconds=-(ranking.seconds or 0.0)))
     return None
 
@@ -208,11 +212,16 @@ def _answers(item: Item) -> QuerySet[Item]:
     return Item.objects.filter(project=item.project_id, prompt_hash=item.prompt_hash, gold_score=None)
 
 
+def _head(item: Item) -> int | None:
+    """The item under which an item's answers are compared now."""
+    return _answers(item).order_by("pk").values_list("pk", flat=True).first()
+
+
 def _may_rank(locked: LockedItem, item: Item) -> None:
     may_score(locked)
     if locked.place.mode != Project.Mode.COMPARE:
         raise ScoringRefused(_("This project asks for no comparisons."))
-    if locked.state is None and (head := _answers(item).order_by("pk").values_list("pk", flat=True).first()) != item.pk:
+    if locked.state is None and (head := _head(item)) != item.pk:
         raise ScoringRefused(_("These answers are compared under item %(item)s.") % {"item": head})
 
 
@@ -235,9 +244,12 @@ def _own(known: Ranking, item: LockedItem) -> Ranking:
     return known
 
 
-def _counted(item: LockedItem, *, people: int) -> int:
-    """Write down how many have ranked it. Returns +1 where that closed the comparison, −1 where it opened it, else 0."""
-    wanted = item.place.needed + item.extra_raters
-    is_open = people < wanted and not item.is_deleted
-    Item.every.filter(pk=item.pk).update(people_scores=people, is_open=is_open)
-    return 0 if item.is_deleted else int(item.people_scores < wanted) - int(people < wanted)
+def _counted(locked: LockedItem, item: Item, *, people: int) -> int:
+    """Write down how many have ranked it. Returns +1 where that closed the comparison, −1 where it opened it, else 0.
+
+    An item that is the head no more, since an older one has come back, keeps its rankings and opens no second comparison.
+    """
+    wanted = locked.place.needed + locked.extra_raters
+    is_head = not locked.is_deleted and _head(item) == locked.pk
+    Item.every.filter(pk=locked.pk).update(people_scores=people, is_open=is_head and people < wanted)
+    return int(locked.people_scores < wanted) - int(people < wanted) if is_head else 0

@@ -107,6 +107,12 @@ def may_score(item: LockedItem) -> None:
         raise ScoringRefused(str(REFUSALS[place.refusal]))
 
 
+def asked_otherwise(item: LockedItem) -> ScoringRefused:
+    """Nothing of the kind that the project asks for now is there to be taken back."""
+    refusal = _("This project asks for something else now, so what you gave for item %(number)s stands.")
+    return ScoringRefused(refusal % {"number": item.pk})
+
+
 @dataclass(frozen=True)
 class Change:
     """What an action adds to somebody's running counts."""

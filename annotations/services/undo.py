@@ -10,7 +10,16 @@ from accounts.models import User
 from annotations.models import Draft, Flag, Item, Project, Ranking, Rater, Score, Turn
 from annotations.services import comparing, revisions
 from annotations.services.raters import person_rater
-from annotations.services.turns import Change, LockedItem, ScoringRefused, count, item_counted, item_locked, told_by_people
+from annotations.services.turns import (
+    Change,
+    LockedItem,
+    ScoringRefused,
+    asked_otherwise,
+    count,
+    item_counted,
+    item_locked,
+    told_by_people,
+)
 
 
 @transaction.atomic
@@ -56,7 +65,8 @@ def _last_action(project: Project, rater: Rater) -> Turn | Flag | None:
     was looked at since is found too, so that no undo reaches past it.
     """
     mine = Turn.objects.filter(rater=rater, project=project)
-    scored = Exists(Score.objects.filter(item=OuterRef("item"), rater=rater, withdrawn_at=None))
+    given = {"item": OuterRef("item"), "rater": rater, "withdrawn_at": None}
+    scored = Exists(Score.objects.filter(**given)) | Exists(Ranking.objects.filter(**given))
     done = Q(state__in=(Turn.State.SCORED, Turn.State.SKIPPED, Turn.State.FLAGGED)) | Q(state=Turn.State.REVEALED) & scored
     turn = mine.filter(done).order_by("-updated_at").first()
     flags = Flag.objects.filter(rater=rater, item__project=project, resolved_at=None)
@@ -65,19 +75,23 @@ def _last_action(project: Project, rater: Rater) -> Turn | Flag | None:
 
 
 def _undo_score(item: LockedItem, rater: Rater) -> Score | Ranking | None:
-    """Withdraw the score. Returns the one that it had replaced, which stands again; else what was written is a draft."""
+    """Withdraw the score. Returns the one that it had replaced, which stands again; else what was written is a draft.
+
+    Raises ScoringRefused for what was given while the project asked for something else: that stays, and counts no longer.
+    """
     if item.place.mode == Project.Mode.COMPARE:
         return comparing.ranking_withdraw(item, rater)
     score = Score.objects.filter(item=item.pk, rater=rater, withdrawn_at=None).select_related("replaces").first()
     if score is None:
-        return None
+        raise asked_otherwise(item)
     now = timezone.now()
     Score.objects.filter(pk=score.pk).update(withdrawn_at=now)
     earlier = score.replaces
     if earlier is not None:
         Score.objects.filter(pk=earlier.pk).update(withdrawn_at=None)
-        item_counted(item, people=item.people_scores, overalls=_overalls(item))
-        count(item, Change(seconds=-(score.seconds or 0.0)))
+        # The one that stands again may lie far from the others: then the item wants more people.
+        opened = item_counted(item, people=item.people_scores, overalls=_overalls(item))
+        count(item, Change(completed=opened, seconds=-(score.seconds or 0.0)))
         revisions.revision_exchange(was=score, score=earlier)
         return earlier
     data = {

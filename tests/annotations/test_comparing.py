@@ -272,3 +272,64 @@ def test_opening_while_people_rank_loses_none_of_their_rankings(project, write, 
         thread.join(30)
     assert (head(1).people_scores, head(1).is_open) == (4, False)
     assert sum(Progress.objects.values_list("completed", flat=True)) == 1
+
+
+@pytest.mark.django_db
+class TestAnOlderAnswerThatComesBack:
+    """It is the head again; what was ranked under another one stays there and opens no second comparison."""
+
+    @pytest.fixture
+    def deleted(self, compares, person):
+        services.project_update(project=compares, actor=None, raters_per_item=2)
+        return services.bulk_start(action="delete", settings={}, items=[head().pk], actor=person("root", "admin"))
+
+    def held(self, compares, ann):
+        held = services.item_next(project=compares, actor=ann)
+        while held.prompt_text != tuple_of(1)["prompt"]:
+            services.item_skip(item=held, actor=ann)
+            held = services.item_next(project=compares, actor=ann)
+        return held
+
+    def restore(self, deleted):
+        services.bulk_undo(record=deleted, actor=deleted.actor)
+        return [one.pk for one in heads()]
+
+    def done(self):
+        return sum(Progress.objects.values_list("completed", flat=True))
+
+    def test_a_ranking_in_hand_is_taken(self, compares, deleted, person):
+        ann = person("ann")
+        held = self.held(compares, ann)
+        before = self.restore(deleted)
+        ranking = rank(held, ann)
+        assert ranking.item == held and held.pk not in before
+        assert [one.pk for one in heads()] == before and self.done() == 0
+
+    def test_an_undo_opens_the_older_one_alone(self, compares, deleted, person):
+        ann = person("ann")
+        rank(self.held(compares, ann), ann)
+        before = self.restore(deleted)
+        services.score_undo(project=compares, actor=ann)
+        assert [one.pk for one in heads()] == before and self.done() == 0
+
+
+@pytest.mark.django_db
+def test_no_undo_reaches_past_a_ranking_whose_others_were_shown(compares, person):
+    mo = person("mo", "member")
+    first, second = heads()
+    rank(first, mo)
+    rank(second, mo)
+    services.scores_shown(items=[second.pk], actor=mo)
+    with pytest.raises(ScoringRefused, match="seen the others"):
+        services.score_undo(project=compares, actor=mo)
+    assert Ranking.objects.filter(withdrawn_at=None).count() == 2
+
+
+@pytest.mark.django_db
+def test_a_ranking_is_not_taken_back_once_the_project_asks_for_scores(compares, person):
+    ann = person("ann")
+    rank(head(), ann)
+    services.project_update(project=compares, actor=None, mode="score")
+    with pytest.raises(ScoringRefused, match="asks for something else now"):
+        services.score_undo(project=compares, actor=ann)
+    assert Ranking.objects.get().withdrawn_at is None

@@ -6,6 +6,7 @@ import pytest
 
 from annotations import services
 from annotations.models import Draft, Flag, Item, Progress, Score, Turn
+from tests.annotations.lead import counts_hold, fresh
 
 pytestmark = pytest.mark.django_db
 
@@ -210,3 +211,39 @@ def test_nul_characters_are_left_out_of_what_people_write(project, items, person
     ann = person("ann")
     assert submit(items[0], ann, critique="a\x00b").critique == "ab"
     assert services.item_flag(item=items[1], actor=ann, reason="other", note="a\x00b").note == "ab"
+
+
+def test_undo_of_a_second_score_that_brings_back_a_dispute_opens_the_item_and_counts_that(project, items, person):
+    ann, ben, cat = person("ann"), person("ben"), person("cat")
+    services.project_update(project=project, actor=None, raters_per_item=2, extra_raters=1)
+    submit(items[0], ben, -2)
+    submit(items[0], ben, 2)
+    submit(items[0], ann, 2)
+    counts_hold(project)
+    services.score_undo(project=project, actor=ben)
+    assert fresh(items[0]).is_open
+    counts_hold(project)
+    submit(items[0], cat, 2)
+    assert not fresh(items[0]).is_open
+    counts_hold(project)
+
+
+def test_what_was_given_before_the_mode_changed_is_not_taken_back(project, items, person):
+    ann = person("ann")
+    submit(items[0], ann)
+    services.project_update(project=project, actor=None, mode="compare")
+    with pytest.raises(services.ScoringRefused, match="asks for something else now"):
+        services.score_undo(project=project, actor=ann)
+    assert Turn.objects.get(item=items[0]).state == Turn.State.SCORED
+    assert Score.objects.get().withdrawn_at is None
+
+
+def test_an_item_that_comes_back_flagged_can_be_put_away_by_a_flag_again(project, items, person):
+    ann = person("ann")
+    services.item_flag(item=items[0], actor=ann, reason="other")
+    submit(items[0], ann)
+    services.score_undo(project=project, actor=ann)
+    assert services.item_next(project=project, actor=ann) == items[0]
+    services.item_flag(item=items[0], actor=ann, reason="other")
+    assert services.item_next(project=project, actor=ann) != items[0]
+    assert fresh(items[0]).open_flags == Flag.objects.filter(resolved_at=None).count() == 1
