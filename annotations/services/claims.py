@@ -7,9 +7,10 @@ from random import SystemRandom
 from typing import Any
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from annotations.models import Item, Turn
+from annotations.models import Draft, Item, Turn
 from annotations.services.standing import CAP, QUALIFICATION, Standing, qualification
 
 # A candidate lost to somebody else in the instant between finding and holding it; more than a few in a row do not happen.
@@ -119,8 +120,9 @@ def item_claimed(*, place: Standing, besides: Collection[int] = ()) -> Claim:
     if place.qualification_items:
         asked = qualification(place=place)
         if asked.asked:
-            return _qualifying(values, asked.left > _held_by(place))
-    if place.cap is not None and place.scored + _held_by(place) >= place.cap:
+            held = _held(place).filter(item__is_qualification=True, item__gold_score__isnull=False)
+            return _qualifying(values, asked.left > held.count())
+    if place.cap is not None and place.scored + _held(place).count() >= place.cap:
         return Claim(reason=CAP)
     if place.gold_share and _CHANCE.random() < place.gold_share:
         gold = _first(HOLD_GOLD, values | {"qualifying": False})
@@ -134,8 +136,11 @@ def _qualifying(values: Values, some_left: bool) -> Claim:
     return Claim(item, reason="" if item else QUALIFICATION)
 
 
-def _held_by(place: Standing) -> int:
-    return Turn.objects.filter(rater=place.rater_id, project=place.project_id, state=Turn.State.HELD).count()
+def _held(place: Standing) -> QuerySet[Turn]:
+    """What they hold and may still give: as MINE finds it, so that what it lets go counts as held no more."""
+    held = Turn.objects.filter(rater=place.rater_id, project=place.project_id, state=Turn.State.HELD, item__deleted_at=None)
+    begun = Draft.objects.filter(item=OuterRef("item"), rater=place.rater_id)
+    return held.filter(Q(item__is_open=True) | Q(item__gold_score__isnull=False) | Exists(begun))
 
 
 def _open_item(values: Values, place: Standing) -> int | None:
