@@ -111,7 +111,7 @@ def adjudication_undo(*, item: Item, actor: User | None) -> Item:
 def item_send_back(*, item: Item, actor: User | None) -> Item:
     """Ask one more person, before others' turn. Raises AdjudicationRefused where the item waits for scores already."""
     project, locked = _locked(item)
-    if not project.raters_per_item:
+    if not project.raters_per_item or project.mode == Project.Mode.COMPARE:
         raise AdjudicationRefused("This project asks nobody for scores.")
     if locked.adjudicated_at is not None:
         raise AdjudicationRefused("This item is decided; take the decision back first.")

@@ -60,11 +60,12 @@ SELECT count(*), count(*) FILTER (WHERE NOT is_open) FROM wanted WHERE is_head
 # What somebody holds that can be compared with nothing: they would wait for a page that does not come.
 LET_GO = """
 DELETE FROM annotations_turn AS turn USING annotations_item AS item
-WHERE turn.project_id = %(project)s AND turn.state IN ('held', 'assigned') AND item.id = turn.item_id AND NOT EXISTS (
+WHERE turn.project_id = %(project)s AND turn.state IN ('held', 'assigned') AND item.id = turn.item_id
+AND (item.gold_score IS NOT NULL OR NOT EXISTS (
   SELECT FROM annotations_item AS other
   WHERE other.project_id = %(project)s AND other.prompt_hash = item.prompt_hash AND other.deleted_at IS NULL
     AND other.gold_score IS NULL AND btrim(other.answer, %(blanks)s) <> btrim(item.answer, %(blanks)s)
-)
+))
 """
 
 # As many people have scored each item as there are live scores by people: heads counted rankings.

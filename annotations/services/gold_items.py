@@ -13,6 +13,7 @@ from accounts import audit
 from accounts.models import User
 from annotations.models import Item, Project, Rater, Score, Turn
 from annotations.rubric import HIGHEST, LOWEST
+from annotations.services.comparing import comparisons_open
 from annotations.services.opening import completed_add
 from annotations.services.raters import adjudicator_rater
 from annotations.services.turns import storable
@@ -57,14 +58,19 @@ def gold_clear(*, item: Item, actor: User | None) -> Item:
     """Make a gold item an ordinary one again: open, where it still needs scores. Its reference is withdrawn; a decision that
     the reference had replaced stands again.
     """
+    # Where answers are compared, this is one more of them: which is open may change, so the project is taken alone, and first.
+    comparing_here = Project.objects.select_for_update(of=("self",)).filter(pk=item.project_id, mode=Project.Mode.COMPARE).first()
     project, item = gold_locked(item=item)
     if item.gold_score is None:
         return item
     item.gold_score, item.gold_note, item.is_qualification = None, "", False
-    item.is_open = bool(project.raters_per_item) and item.people_scores < project.raters_per_item + item.extra_raters
+    scores_here = bool(project.raters_per_item) and project.mode != Project.Mode.COMPARE
+    item.is_open = scores_here and item.people_scores < project.raters_per_item + item.extra_raters
     item.save(update_fields=["gold_score", "gold_note", "is_qualification", "is_open"])
     _unrefer(item)
     _count(project, item, -1)
+    if comparing_here:
+        comparisons_open(project=project)
     audit.record(actor=actor, action="annotations.gold_item_cleared", target=item)
     return item
 

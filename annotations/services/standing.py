@@ -53,13 +53,15 @@ class Standing:
         return NOT_A_MEMBER if self.members_only and not self.is_member else ""
 
 
+# Gold items are scored, so where answers are compared there are none, and no qualification.
 # FOR KEY SHARE: a change of the project's settings waits for whoever scores in it, and the other way round; scorers do not
 # wait for each other. To be taken before any item of the project is locked: changing the settings locks in that order.
 READ = """
 SELECT project.id, rater.id, project.mode, project.raters_per_item, project.hold_minutes, project.review_rounds,
-  project.gold_share, project.disagreement_threshold, project.extra_raters, rater.skills, membership.id IS NOT NULL,
+  CASE WHEN project.mode <> 'compare' THEN project.gold_share ELSE 0 END,
+  project.disagreement_threshold, project.extra_raters, rater.skills, membership.id IS NOT NULL,
   NOT coalesce(membership.is_active, true), project.members_only, coalesce(membership.cap, project.cap_per_person),
-  CASE WHEN membership.qualified_at IS NULL THEN project.qualification_items ELSE 0 END,
+  CASE WHEN membership.qualified_at IS NULL AND project.mode <> 'compare' THEN project.qualification_items ELSE 0 END,
   coalesce(progress.scored, 0), coalesce(progress.gold, 0), coalesce(progress.cursor, -1),
   EXISTS (SELECT FROM annotations_item AS item WHERE item.project_id = project.id AND item.is_open AND item.priority > 0)
 FROM annotations_project AS project

@@ -171,3 +171,10 @@ def test_people_find_the_decisions_on_what_they_scored(project, disputed, items,
     (told,) = decisions_on_mine(user=ann)
     assert (told.mine.overall, told.decision.overall, told.decision.critique) == (1, -1, "Both right in part.")
     assert decisions_on_mine(user=mo) == [] and Item.objects.count() == 10 and Project.objects.count() == 1
+
+
+def test_nothing_is_sent_back_where_answers_are_compared(project, disputed):
+    services.project_update(project=project, actor=None, mode="compare")
+    with pytest.raises(AdjudicationRefused, match="asks nobody for scores"):
+        item_send_back(item=disputed[0], actor=None)
+    assert not fresh(disputed[0]).is_open

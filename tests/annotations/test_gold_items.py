@@ -201,3 +201,16 @@ def test_an_annotator_cannot_tell_from_an_item_that_it_has_a_reference(project, 
     assert shown[0]["hidden"] == shown[1]["hidden"] == "role"
     pages = [browse.get(f"/items/{item.pk}/").content.decode() for item in items[:2]]
     assert ["Nobody has scored" in page for page in pages] == [False, False]
+
+
+def test_an_item_that_is_gold_no_more_is_one_of_the_answers_where_answers_are_compared(project, write):
+    services.item_import(project=project, path=write([tuple_of(1, answer="Rome."), tuple_of(1, answer="Oslo.")]), actor=None)
+    first, second = Item.objects.order_by("pk")
+    gold(first)
+    services.project_update(project=project, actor=None, mode="compare")
+    assert Project.objects.get().comparison_count == 0
+    gold_clear(item=first, actor=None)
+    assert (fresh(first).is_open, fresh(second).is_open) == (True, False)
+    assert Project.objects.get().comparison_count == 1
+    gold_clear(item=second, actor=None)
+    assert not fresh(second).is_open
