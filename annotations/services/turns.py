@@ -18,13 +18,15 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from annotations.models import Item, RubricVersion, Score, Turn
 from annotations.rubric import Rubric
-from annotations.services.standing import NOT_A_MEMBER, PAUSED, Standing, standing
+from annotations.services.standing import CAP, NOT_A_MEMBER, PAUSED, QUALIFICATION, Standing, qualification, standing
 
 # A page left open over lunch says nothing about how long the item took.
 LONGEST_SECONDS = 1800.0
 REFUSALS: dict[str, Promise] = {
     PAUSED: gettext_lazy("You are paused in this project; ask whoever leads it."),
     NOT_A_MEMBER: gettext_lazy("This project is for its members alone; ask whoever leads it to add you."),
+    CAP: gettext_lazy("You have scored as many items as one person may in this project. Thank you."),
+    QUALIFICATION: gettext_lazy("Score the qualification items first."),
 }
 
 
@@ -101,10 +103,20 @@ def may_score(item: LockedItem) -> None:
         raise ScoringRefused(_("You have seen the others' scores of this item, so you can no longer score it blind."))
     if item.state == Turn.State.WROTE:
         raise ScoringRefused(_("You wrote this answer, so others score it."))
-    place = item.place
     # Whoever has the item in hand was let in when they got it; that work is taken.
-    if item.state is None and place.refusal in REFUSALS:
+    if item.state is None:
+        _may_begin(item)
+
+
+def _may_begin(item: LockedItem) -> None:
+    """Who was not handed the item is asked what they would be asked when they get one."""
+    place = item.place
+    if place.refusal in REFUSALS:
         raise ScoringRefused(str(REFUSALS[place.refusal]))
+    if place.cap is not None and place.scored >= place.cap:
+        raise ScoringRefused(str(REFUSALS[CAP]))
+    if place.qualification_items and not item.is_qualification and qualification(place=place).asked:
+        raise ScoringRefused(str(REFUSALS[QUALIFICATION]))
 
 
 def asked_otherwise(item: LockedItem) -> ScoringRefused:

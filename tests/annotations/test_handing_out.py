@@ -7,8 +7,9 @@ import pytest
 from django.db.models import Sum
 from django.utils import timezone
 
+from annotations import services
 from annotations.models import Item, Membership, Progress, Project, Turn
-from annotations.services import ScoringRefused, item_handout, item_next, item_skip, score_submit, score_undo
+from annotations.services import Handout, ScoringRefused, item_handout, item_next, item_skip, score_submit, score_undo
 from annotations.services.raters import person_rater
 
 
@@ -293,3 +294,56 @@ def consensus(item):
 
 def completed(project):
     return Progress.objects.filter(project=project).aggregate(all=Sum("completed"))["all"]
+
+
+class TestWhatOthersFinishedInTheMeantime:
+    """It is let go, so it is no longer counted as held."""
+
+    @pytest.fixture
+    def lost(self, project, items, ann, ben):
+        """Ann held two items too long, and Ben has scored them."""
+        held = [item_next(project=project, actor=ann)]
+        held.append(item_next(project=project, actor=ann, besides=[held[0].pk]))
+        Turn.objects.update(held_until=timezone.now() - timedelta(hours=1))
+        for item in held:
+            score(item, ben)
+        return held
+
+    def test_it_takes_nothing_of_a_cap(self, project, lost, ann):
+        change(project, cap_per_person=2)
+        assert len(handed(project, ann, 5)) == 2
+
+    def test_it_is_no_qualification_item(self, project, items, lost, ann):
+        left = Item.objects.filter(is_open=True)[:2]
+        gold(left, is_qualification=True)
+        change(project, qualification_items=2)
+        assert len(handed(project, ann, 2)) == 2
+
+
+def test_a_project_that_compares_hands_out_no_gold_and_asks_for_no_qualification(project, items, ann):
+    gold(items[:3])
+    gold(items[3:4], is_qualification=True)
+    change(project, gold_share=1, qualification_items=1)
+    assert item_next(project=project, actor=ann) == items[3]
+    services.project_update(project=project, actor=None, mode="compare", gold_share=0.5)
+    change(project, gold_share=1)
+    assert item_handout(project=project, actor=ann) == Handout()
+
+
+class TestWhatWasNotHandedOut:
+    """Who sends a score of an item that they never had is asked the same as who asks for one."""
+
+    def test_a_cap_holds(self, project, items, ann):
+        change(project, cap_per_person=1)
+        score(items[0], ann)
+        with pytest.raises(ScoringRefused, match="as many items as one person may"):
+            score(items[1], ann)
+        score(items[0], ann, 2)
+
+    def test_the_qualification_comes_first(self, project, items, ann):
+        gold(items[:1], is_qualification=True)
+        change(project, qualification_items=1)
+        with pytest.raises(ScoringRefused, match="qualification"):
+            score(items[1], ann)
+        score(items[0], ann)
+        score(items[1], ann)

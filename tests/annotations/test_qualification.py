@@ -92,6 +92,7 @@ def test_a_lead_can_waive_it(trial, items, person):
 
 def test_what_is_right_is_told_of_qualification_items_alone(trial, items, person):
     ann = person("ann")
+    qualification_waive(project=trial, user=ann, actor=None)
     gold_set(item=items[9], score=2, note="Secret.", qualification=False, actor=None)
     assert feedback(score=score(items[9], ann)) is None
     assert feedback(score=score(items[8], ann)) is None
