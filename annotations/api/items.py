@@ -162,7 +162,10 @@ def item_detail(request: HttpRequest, pk: int) -> dict[str, Any]:
     item = get_object_or_404(Item.objects.select_related("project"), pk=pk)
     seen = selectors.scores_seen(item=item, user=acting_user(request))
     about = item_out(item, acting_user(request))
-    more = {name: getattr(item, name) for name in ("source_model", "gold_answers", "knowledge", "entity")}
+    more = {name: getattr(item, name) for name in ("gold_answers", "entity")}
+    # Who answered, and whether it could know, is no business of whoever scores blind.
+    is_member = acting_user(request).has_role("member")
+    more |= {"source_model": item.source_model if is_member else "", "knowledge": item.knowledge if is_member else None}
     more["metadata"] = selectors.metadata_seen(item=item, user=acting_user(request))
     if selectors.sees_others(seen=seen, metadata=more["metadata"], user=acting_user(request)):
         services.scores_shown(items=[item.pk], actor=acting_user(request))

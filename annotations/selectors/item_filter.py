@@ -58,7 +58,7 @@ LEFT_OUT: dict[str, Label] = {
 MEMBERS_STATES = frozenset({"disputed", "gold"})
 ADMINS_STATES = frozenset({"deleted"})
 MEMBERS_SORTS = frozenset({"disputed", "priority"})
-MEMBERS_FIELDS = frozenset({"tag", "skill", "to", "spread"})
+MEMBERS_FIELDS = frozenset({"source", "knowledge", "tag", "skill", "to", "spread"})
 
 
 def states_for(user: User | None) -> dict[str, Label]:

@@ -313,3 +313,13 @@ def test_the_data_admin_shows_and_changes_nothing(project, items, as_):
         assert admin.get(f"/admin/annotations/{name}/").status_code == 200, name
     assert admin.get(f"/admin/annotations/item/{items[0].pk}/change/").status_code == 200
     assert admin.post(f"/admin/annotations/item/{items[0].pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_annotators_are_told_nowhere_which_model_answered(project, write, person):
+    services.item_import(project=project, path=write([tuple_of(1, metadata={"source_ai": "secret-model"})]), actor=None)
+    item = Item.objects.get()
+    for name, role, told in (("ann", "annotator", False), ("mo", "member", True)):
+        client = Client()
+        client.force_login(person(name, role), backend="django.contrib.auth.backends.ModelBackend")
+        for url in ("/items/", f"/items/{item.pk}/", f"/api/items/{item.pk}"):
+            assert ("secret-model" in client.get(url).content.decode()) is told, (name, url)
