@@ -237,7 +237,7 @@ def test_the_page_shows_figures_and_how_far_behind_they_are(quality_project, per
 def test_an_empty_project_says_what_to_do(quality_project, person):
     client = client_of(person("lead", "member"))
     url = reverse("annotations:project-quality", args=["quality"])
-    assert "raters per item" in client.get(url).content.decode()
+    assert "people per item" in client.get(url).content.decode()
     scored_project(quality_project)
     assert "180 scores by people are waiting" in client.get(url).content.decode()
 
