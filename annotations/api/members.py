@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, Router, Schema
@@ -108,23 +109,28 @@ def member_list(request: HttpRequest, slug: Text) -> list[Member]:
 
 @router.put("/projects/{slug}/members/{username}", response=MemberOut, auth=ApiAuth("admin"))
 def member_set(request: HttpRequest, slug: Text, username: Text, change: MemberChange) -> Member:
-    """Add somebody, pause them, set their cap and skills."""
+    """Add somebody, pause them, set their cap and skills: all that is asked, or where part of it is refused nothing."""
     project, user, actor = project_of(slug), _user(username), acting_user(request)
     given = change.dict(exclude_unset=True)
     try:
-        if given.get("is_active") is False:
-            member_pause(project=project, user=user, actor=actor)
-        elif given.get("is_active"):
-            member_resume(project=project, user=user, actor=actor)
-        elif not set(given) & {"cap", "skills"}:
-            member_add(project=project, user=user, actor=actor)
-        if "cap" in given:
-            member_cap(project=project, user=user, cap=given["cap"], actor=actor)
-        if given.get("skills") is not None:
-            member_skills(user=user, skills=given["skills"], actor=actor)
+        with transaction.atomic():
+            _change(project, user, actor, given)
     except MemberRefused as refused:
         raise HttpError(422, str(refused)) from refused
     return members_of(project=project, users=[user])[0]
+
+
+def _change(project: Project, user: User, actor: User, given: dict[str, Any]) -> None:
+    if given.get("is_active") is False:
+        member_pause(project=project, user=user, actor=actor)
+    elif given.get("is_active"):
+        member_resume(project=project, user=user, actor=actor)
+    elif not set(given) & {"cap", "skills"}:
+        member_add(project=project, user=user, actor=actor)
+    if "cap" in given:
+        member_cap(project=project, user=user, cap=given["cap"], actor=actor)
+    if given.get("skills") is not None:
+        member_skills(user=user, skills=given["skills"], actor=actor)
 
 
 @router.post("/projects/{slug}/members/{username}/waive", response=MemberOut, auth=ApiAuth("admin"))

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -95,8 +96,9 @@ def _change(request: HttpRequest, who: dict[str, Any]) -> str:
             qualification_again(**who)
             return f"{name} has another attempt: the qualification items come to them again."
         case "save":
-            member_cap(cap=_cap(request.POST.get("cap", "")), **who)
-            member_skills(user=who["user"], skills=request.POST.get("skills", "").split(","), actor=who["actor"])
+            with transaction.atomic():
+                member_cap(cap=_cap(request.POST.get("cap", "")), **who)
+                member_skills(user=who["user"], skills=request.POST.get("skills", "").split(","), actor=who["actor"])
             return f"Saved for {name}."
         case _:
             raise MemberRefused("That is nothing that can be done with a member.")
