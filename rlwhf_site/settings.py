@@ -217,7 +217,7 @@ JOB_STOP_GRACE_SECONDS = number("RLWHF_JOB_STOP_GRACE_SECONDS", 30)
 # For how long everybody may be shown the same figures on the home page.
 DASHBOARD_SECONDS = number("RLWHF_DASHBOARD_SECONDS", 2)
 
-NINJA_PAGINATION_CLASS = "ninja.pagination.LimitOffsetPagination"
+NINJA_PAGINATION_CLASS = "accounts.api_pages.Pages"
 NINJA_PAGINATION_MAX_LIMIT = 1000
 
 LOGGING = {

@@ -12,6 +12,7 @@ from ninja.errors import HttpError
 from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
+from accounts.api_pages import Pages
 from annotations import services
 from annotations.api.common import Text, acting_user, project_of
 from annotations.models import Item, Score
@@ -26,6 +27,16 @@ from annotations.services.adjudication import (
 )
 
 router = Router(tags=["annotations"])
+
+
+class ShownPages(Pages):
+    """Pages of what tells others' scores: whoever gets one has been shown the scores of the items on it."""
+
+    def paginate_queryset(self, queryset: QuerySet[Any], pagination: Any, request: HttpRequest, **params: Any) -> Any:
+        page = super().paginate_queryset(queryset, pagination, request, **params)
+        shown = [one.pk if isinstance(one, Item) else one.item_id for one in page["items"]]
+        services.scores_shown(items=shown, actor=acting_user(request))
+        return page
 
 
 class DisputedOut(Schema):
@@ -76,9 +87,9 @@ class DecisionOut(Schema):
 
 
 @router.get("/projects/{slug}/disputed", response=list[DisputedOut], auth=ApiAuth("member"))
-@paginate
+@paginate(ShownPages)
 def disputed(request: HttpRequest, slug: Text) -> QuerySet[Item]:
-    """Items that wait for a decision, most disputed first."""
+    """Items that wait for a decision, most disputed first. They count as shown to you."""
     return disputed_items(project=project_of(slug)).only("pk", "spread", "consensus", "people_scores")
 
 
@@ -137,7 +148,7 @@ def send_back(request: HttpRequest, pk: int) -> Status[None]:
 
 
 @router.get("/projects/{slug}/decisions", response=list[DecisionOut], auth=ApiAuth("member"))
-@paginate
+@paginate(ShownPages)
 def decisions(request: HttpRequest, slug: Text) -> QuerySet[Score]:
     """The decisions that stand, newest first. Their items count as shown to you."""
     return decision_list(project=project_of(slug))

@@ -14,6 +14,8 @@ from annotations.tuples import place_of_nul
 def storable(value: Any) -> Any:
     if place_of_nul(value) is not None:
         raise ValueError("holds a NUL character, which no database text can")
+    if isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise ValueError("holds half a character, which no database text can")
     return value
 
 

@@ -8,6 +8,7 @@ from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError
 
 from accounts.api_auth import ApiAuth
+from accounts.api_pages import FURTHEST
 from annotations import selectors, services
 from annotations.api.common import Text, acting_user, project_of
 from annotations.desk_keys import ACTIONS
@@ -84,7 +85,7 @@ class OwnPageOut(Schema):
 class OwnFilter(Schema):
     project: Text | None = None
     limit: int = Field(default=100, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, le=FURTHEST)
 
 
 class OwnProgressOut(Schema):

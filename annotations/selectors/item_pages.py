@@ -35,6 +35,8 @@ WALK_MS = 100
 SEARCH_MS = 8_000
 # With more projects than this, nobody walks along the index of each.
 WALKED_PROJECTS = 100
+# Of an item, in digits: what the database can count to.
+LONGEST_NUMBER = 18
 
 Rows = Any  # a queryset of numbers, and ranks where there are any
 Found = tuple[int, Any]
@@ -98,6 +100,8 @@ class Place:
 def place_read(*, text: str, wanted: ItemFilter, backwards: bool) -> Place | None:
     """None for what is no place in this order."""
     key, _, number = text.rpartition("~")
+    if len(number) > LONGEST_NUMBER:
+        return None
     try:
         if not key:
             return None if wanted.sort not in {"", "oldest"} else Place(int(number), None, backwards)

@@ -5,8 +5,10 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
+from accounts.models import User
 from annotations import services
 from annotations.models import Membership, Project, RubricVersion, Score
+from annotations.services.adjudication import adjudicate
 from annotations.services.gold_items import gold_set
 from tests.annotations.lead import counts_hold, fresh, score
 
@@ -170,3 +172,30 @@ def test_a_rubric_is_read_changed_used_and_compared(project, api):
     (one,) = api("member", "get", "/rubrics/differences?before=honesty-2&after=honesty-3").json()
     assert one == {"place": "summary", "before": "Shorter.", "after": "Short."}
     assert RubricVersion.objects.count() == 3 and Project.objects.count() == 1
+
+
+def test_a_change_of_a_member_that_is_refused_in_part_is_not_made_at_all(project, api, person):
+    person("ann")
+    wanted = {"is_active": False, "cap": 10**9}
+    assert api("admin", "put", "/projects/capitals/members/ann", wanted).status_code == 422
+    assert not Membership.objects.exists()
+
+
+def test_who_lists_disputed_items_or_decisions_has_been_shown_their_scores(project, items, api, disputed, person):
+    assert api("member", "get", "/projects/capitals/disputed").json()["items"][0]["consensus"] == 0
+    adjudicate(item=disputed, actor=person("lea", "member"), submission=uuid4(), overall=1, reason="fact")
+    assert api("admin", "get", "/projects/capitals/decisions").json()["items"][0]["overall"] == 1
+    for name in ("member-person", "admin-person"):
+        with pytest.raises(services.ScoringRefused, match="seen the others"):
+            score(disputed, User.objects.get(username=name))
+
+
+@pytest.mark.parametrize("place", ["projects?", "projects/capitals/decisions?", "me/scores?", "items?sort=oldest&after=9&"])
+def test_no_place_in_a_list_is_too_far_to_be_answered(project, api, place):
+    assert api("member", "get", f"/{place}offset={10**30}&after={10**30}").status_code in {200, 422}
+
+
+def test_half_a_character_is_refused_in_words(project, items, api):
+    half = r'{"name": "\ud800"}'
+    assert api("admin", "post", "/items/views", half).status_code == 422
+    assert "half a character" in api("admin", "patch", "/projects/capitals", half).content.decode()
