@@ -29,8 +29,14 @@ class QualityQueued(Schema):
 
 @router.get("/projects/{slug}/quality", response=QualityOut, auth=ApiAuth("member"))
 def quality_detail(request: HttpRequest, slug: Text) -> dict[str, Any]:
-    """The newest report: agreement with intervals, each annotator's figures, consensus."""
-    return quality_document(quality_latest(project=project_of(slug)))
+    """The newest report: agreement with intervals, each annotator's figures, consensus. The items that it names as disputed count
+    as shown to you.
+    """
+    document = quality_document(quality_latest(project=project_of(slug)))
+    if report := document["report"]:
+        shown = [row["item"] for row in report["consensus"]["disputed"]]
+        services.scores_shown(items=shown, actor=acting_user(request))
+    return document
 
 
 @router.post("/projects/{slug}/quality", response={202: QualityQueued}, auth=ApiAuth("member"))

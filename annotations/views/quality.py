@@ -14,6 +14,7 @@ from annotations import charts, selectors, services
 from annotations.models import Project
 from annotations.selectors.leads import tab_counts
 from annotations.selectors.quality import disputed_items, quality_latest, rater_names
+from annotations.services.imports import harmless
 from annotations.statistics.ratings import SCORES, reading
 
 CSV_COLUMNS = (
@@ -132,8 +133,7 @@ def _csv_row(one: dict[str, Any], name: str) -> list[Any]:
         return [figure["value"], interval["low"], interval["high"]]
 
     return [
-        # A spreadsheet takes a cell that starts like a formula for one.
-        f"'{name}" if name[:1] in {"=", "+", "-", "@"} else name,
+        harmless(name),
         one["n"], *ends(one["kappa"]), one["exact"]["value"], one["within_one"]["value"], one["exact"]["n"], *ends(one["bias"]),
         one["gold_exact"]["value"], one["gold_within_one"]["value"], one["gold_exact"]["n"], one["cannot_verify"]["value"],
         one["seconds_median"], one["seconds_p90"], *one["scores"], " ".join(signal["text"] for signal in one["signals"]),

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -16,7 +17,7 @@ from accounts.models import AuditEntry
 from annotations.models import Item, Project, QualityReport, Rater, RubricVersion, Score
 from annotations.quality_compute import quality_run
 from annotations.selectors.quality import disputed_items, quality_latest
-from annotations.services import project_create, quality_queue
+from annotations.services import ScoringRefused, project_create, quality_queue, score_submit
 from annotations.services.quality import KEPT
 from annotations.statistics.agreement import krippendorff_alpha
 from annotations.statistics.ratings import Ratings, reading
@@ -316,3 +317,15 @@ def test_the_command_says_what_is_missing(quality_project):
         call_command("quality", "quality", "--stored")
     with pytest.raises(CommandError, match="no project"):
         call_command("quality", "nothing")
+
+
+def test_who_gets_the_report_over_http_has_been_shown_the_consensus_of_disputed_items(quality_project, person):
+    _, who = scored_project(quality_project, count=20)
+    (apart,) = items(quality_project, 1)
+    Score.objects.bulk_create([score(apart, who[0], 2.0), score(apart, who[1], -2.0)])
+    quality_run(project=quality_project, actor=None)
+    mo = person("mo", "member")
+    told = client_of(mo).get("/api/projects/quality/quality").json()
+    assert apart.pk in [row["item"] for row in told["report"]["consensus"]["disputed"]]
+    with pytest.raises(ScoringRefused, match="seen the others"):
+        score_submit(item=apart, actor=mo, submission=uuid4(), overall=1)
