@@ -121,18 +121,21 @@ def item_list(request: HttpRequest, asked: Query[ItemQuery], limit: Query[int] =
     except SearchRefused as refused:
         raise HttpError(422, str(refused)) from refused
     rows = selectors.item_rows(items=page.items, whole=True)
+    scored = selectors.scored_by(items=page.items, user=user)
     return {
-        "items": [item_out(row, user) for row in rows], "count": page.total, "capped": page.is_capped,
+        "items": [item_out(row, user, has_scored=row.pk in scored) for row in rows],
+        "count": page.total,
+        "capped": page.is_capped,
         "next": str(page.later) if page.later else None,
-    }  # fmt: skip
+    }
 
 
-def item_out(item: Item, user: User) -> dict[str, Any]:
+def item_out(item: Item, user: User, *, has_scored: bool) -> dict[str, Any]:
     """An item as `user` may see it: annotators are told neither how many have scored it nor that it is gold."""
     is_member = user.has_role("member")
     return _content(item) | {
         "people_scores": item.people_scores if is_member else None,
-        "is_open": item.is_open or (item.gold_score is not None and not is_member),
+        "is_open": selectors.looks_open(item=item, is_member=is_member, has_scored=has_scored),
         "tags": item.tags if is_member else [],
         "skill": item.skill if is_member else "",
         "priority": item.priority if is_member and item.priority >= LEADS_PRIORITY else 0,
@@ -161,7 +164,7 @@ def item_detail(request: HttpRequest, pk: int) -> dict[str, Any]:
     """An item with the scores of it that you may see. Once you have been shown others', you cannot score it any more."""
     item = get_object_or_404(Item.objects.select_related("project"), pk=pk)
     seen = selectors.scores_seen(item=item, user=acting_user(request))
-    about = item_out(item, acting_user(request))
+    about = item_out(item, acting_user(request), has_scored=seen.mine is not None)
     more = {name: getattr(item, name) for name in ("gold_answers", "entity")}
     # Who answered, and whether it could know, is no business of whoever scores blind.
     is_member = acting_user(request).has_role("member")

@@ -10,11 +10,11 @@ from itertools import product
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from annotations.models import Item, Project, Rater, Turn
+from annotations.models import Item, Project, Rater, Score, Turn
 from annotations.selectors.item_filter import SCORE_SORTS, ItemFilter
 
 Items = QuerySet[Item]
@@ -169,12 +169,13 @@ ALL = _where()
 
 def _state(wanted: ItemFilter, person: _Person) -> list[Change]:
     if wanted.state == "open":
-        # Nobody should be able to tell gold items from those that need scores.
-        gold = _where(~_scored_by(person.rater), is_open=False, gold_score__isnull=False)
+        gold = _where(~_looks_done(person), is_open=False, gold_score__isnull=False)
         return [_where(is_open=True), gold] if person.sees_own_only else [_where(is_open=True)]
     if wanted.state == "done":
-        done = _where(is_open=False, people_scores__gt=0)
-        return [_where(is_open=False, people_scores__gt=0, gold_score=None)] if person.sees_own_only else [done]
+        if not person.sees_own_only:
+            return [_where(is_open=False, people_scores__gt=0)]
+        gold = _where(_looks_done(person), is_open=False, gold_score__isnull=False)
+        return [_where(is_open=False, people_scores__gt=0, gold_score=None), gold]
     if wanted.state == "mine" or wanted.sort == "recent":
         mine = _of_person(scores__rater=person.rater, scores__withdrawn_at=None)
         # Whoever compares answers gives an order of them, and no score.
@@ -200,8 +201,10 @@ def _disputed(wanted: ItemFilter) -> Iterator[Change]:
         yield _where(undecided & at_most, spread__gte=threshold)
 
 
-def _scored_by(rater: int) -> Q:
-    return Q(pk__in=Turn.objects.filter(rater=rater, state__in=SETTLED).values("item"))
+def _looks_done(person: _Person) -> Q:
+    """Of gold items: nobody who scores should be able to tell them from others. As `selectors.scores.looks_open`."""
+    scored = Q(pk__in=Score.objects.filter(rater=person.rater, withdrawn_at=None).values("item"))
+    return scored & Q(people_scores__gte=F("project__raters_per_item") + F("extra_raters"))
 
 
 def _assigned_to(rater: int) -> Change:

@@ -10,7 +10,7 @@ from accounts.models import User
 from annotations.models import Item
 from annotations.selectors.item_matches import LEADS_PRIORITY
 from annotations.selectors.items import item_rows
-from annotations.selectors.scores import shown_rewards
+from annotations.selectors.scores import looks_open, shown_rewards
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def shown_rows(*, items: Sequence[int], user: User) -> ShownRows:
 
 
 def _row(item: Item, medians: dict[int, float | None], is_revealed: bool, is_member: bool) -> ShownRow:
-    state, badge = _state(item, is_member)
+    has_score = item.pk in medians
+    state, badge = _state(item, is_member, looks_open(item=item, is_member=is_member, has_scored=has_score))
     score = medians.get(item.pk)
     # The list is filtered and sorted by people's median; where a lead has decided otherwise, both are told.
     median = item.consensus if is_revealed and item.consensus != score else None
@@ -56,7 +57,7 @@ def _row(item: Item, medians: dict[int, float | None], is_revealed: bool, is_mem
         item=item,
         state=state,
         badge=badge,
-        has_score=item.pk in medians,
+        has_score=has_score,
         score=score,
         median=median,
         spread=item.spread if is_revealed else None,
@@ -66,14 +67,13 @@ def _row(item: Item, medians: dict[int, float | None], is_revealed: bool, is_mem
     )
 
 
-def _state(item: Item, is_member: bool) -> tuple[str | Promise, str]:
+def _state(item: Item, is_member: bool, is_open: bool) -> tuple[str | Promise, str]:
     if item.deleted_at is not None:
         return _("deleted"), "failed"
     if item.open_flags:
         return _("flagged"), "stopped"
-    if item.gold_score is not None:
-        # Nobody who scores should be able to tell which items are gold.
-        return (_("gold"), "") if is_member else (_("needs scores"), "")
-    if item.is_open:
+    if item.gold_score is not None and is_member:
+        return _("gold"), ""
+    if is_open:
         return _("needs scores"), ""
     return (_("done"), "succeeded") if item.people_scores else ("", "")

@@ -1,5 +1,6 @@
 """Scores and flags of an item, as far as a person may see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,20 @@ def scores_seen(*, item: Item, user: User) -> SeenScores:
     if others and item.pk in may_still_score(items=[item], user=user):
         return SeenScores(mine, hidden="blind")
     return SeenScores(mine, others)
+
+
+def looks_open(*, item: Item, is_member: bool, has_scored: bool) -> bool:
+    """Whether an item needs scores, as far as a person is told. Gold items never do; but to annotators they look like others:
+    open, until they have scored it themselves and it has as many scores as others need.
+    """
+    if item.gold_score is None or is_member:
+        return item.is_open
+    return not has_scored or item.people_scores < item.project.raters_per_item + item.extra_raters
+
+
+def scored_by(*, items: Sequence[int], user: User) -> set[int]:
+    """Those of these items that a person has scored."""
+    return set(Score.objects.filter(item__in=items, rater__user=user, withdrawn_at=None).values_list("item_id", flat=True))
 
 
 def metadata_seen(*, item: Item, user: User) -> dict[str, Any]:

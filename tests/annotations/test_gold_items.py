@@ -214,3 +214,22 @@ def test_an_item_that_is_gold_no_more_is_one_of_the_answers_where_answers_are_co
     assert Project.objects.get().comparison_count == 1
     gold_clear(item=second, actor=None)
     assert not fresh(second).is_open
+
+
+def test_an_annotator_finds_gold_items_among_the_open_and_the_done_as_they_find_others(project, items, browse):
+    gold(items[0])
+    gold(items[1])
+
+    def listed(state):
+        found = browse.get(f"/api/items?state={state}").json()["items"]
+        page = browse.get(f"/items/?state={state}").context["rows"]
+        assert [row.item.pk for row in page] == [one["id"] for one in found]
+        return {one["id"]: one["is_open"] for one in found}, {str(row.state) for row in page}
+
+    for item in (items[0], items[2]):
+        score(item, browse.user)
+    assert listed("done") == ({items[0].pk: False, items[2].pk: False}, {"done"})
+    assert listed("open") == ({item.pk: True for item in items if item not in (items[0], items[2])}, {"needs scores"})
+    assert {browse.get(f"/api/items/{item.pk}").json()["is_open"] for item in (items[0], items[2])} == {False}
+    services.project_update(project=project, actor=None, raters_per_item=2)
+    assert listed("done") == ({}, set())
