@@ -101,8 +101,6 @@ def project_update(
 def _carry_out(project: Project, changed: dict[str, object], before: dict[str, object]) -> None:
     """What follows from a change of settings for the items that are there."""
     compares = project.mode == Project.Mode.COMPARE
-    if before["mode"] == Project.Mode.COMPARE and not compares:
-        comparing.comparisons_closed(project=project)
     if compares and {"mode", "raters_per_item"} & set(changed):
         comparing.comparisons_open(project=project)
     elif "mode" in changed and before["mode"] == Project.Mode.COMPARE:

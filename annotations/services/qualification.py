@@ -119,9 +119,8 @@ def qualification_waive(*, project: Project, user: User, actor: User | None) -> 
 def qualification_again(*, project: Project, user: User, actor: User | None) -> Membership:
     """Another attempt: what somebody gave on the qualification items is withdrawn, and the items come to them again."""
     rater = person_rater(user=user)
-    membership, _ = Membership.objects.get_or_create(project=project, rater=rater)
     scores = list(_answered(project, rater).select_related("item").order_by("item_id"))
-    # All items first: whoever scores locks their item, then their counts.
+    # All items first: whoever scores locks their item, then their counts, and is written down as qualified at last.
     locked = [item_locked(item=score.item, user=user) for score in scores]
     for item, score in zip(locked, scores, strict=True):
         Score.objects.filter(pk=score.pk).update(withdrawn_at=timezone.now())
@@ -129,6 +128,7 @@ def qualification_again(*, project: Project, user: User, actor: User | None) -> 
         opened = item_counted(item, people=item.people_scores - 1, overalls=overalls)
         count(item, Change(scored=-1, gold=-1, completed=opened, seconds=-(score.seconds or 0.0)))
     Turn.objects.filter(project=project, rater=rater, item__is_qualification=True).delete()
+    membership, _ = Membership.objects.get_or_create(project=project, rater=rater)
     membership.qualified_at, membership.qualified_by, membership.attempt = None, "", membership.attempt + 1
     membership.save(update_fields=["qualified_at", "qualified_by", "attempt"])
     detail: dict[str, object] = {"attempt": membership.attempt}
