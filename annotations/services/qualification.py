@@ -119,10 +119,14 @@ def qualification_waive(*, project: Project, user: User, actor: User | None) -> 
 def qualification_again(*, project: Project, user: User, actor: User | None) -> Membership:
     """Another attempt: what somebody gave on the qualification items is withdrawn, and the items come to them again."""
     rater = person_rater(user=user)
-    scores = list(_answered(project, rater).select_related("item").order_by("item_id"))
+    items = Item.objects.filter(pk__in=_answered(project, rater).values("item")).order_by("pk")
     # All items first: whoever scores locks their item, then their counts, and is written down as qualified at last.
-    locked = [item_locked(item=score.item, user=user) for score in scores]
-    for item, score in zip(locked, scores, strict=True):
+    locked = [item_locked(item=item, user=user) for item in items]
+    # Read now that nobody else changes them.
+    scores = {score.item_id: score for score in _answered(project, rater)}
+    for item in locked:
+        if (score := scores.get(item.pk)) is None:
+            continue
         Score.objects.filter(pk=score.pk).update(withdrawn_at=timezone.now())
         overalls = [one.overall for one in told_by_people(item) if one.overall is not None]
         opened = item_counted(item, people=item.people_scores - 1, overalls=overalls)
