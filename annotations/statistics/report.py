@@ -174,7 +174,8 @@ def _slices(scores: Scores, plain: Mask, rubric: int, rubrics: Mapping[int, str]
 def _slice_by(scores: Scores, plain: Mask, by: str, codes: IntArray, names: Sequence[str]) -> Document:
     """The largest slices first; nothing where there is but one."""
     here, counts = np.unique(codes[plain], return_counts=True)
-    order = np.argsort(-counts, kind="stable")
+    # Equally large ones by name: in what order the database gives rows says nothing.
+    order = np.array(sorted(range(here.size), key=lambda place: (-counts[place], names[int(here[place])])), dtype=np.int64)
     shown = here[order][:SLICES_SHOWN] if here.size > 1 else here[:0]
     rows = [_slice_of(scores.ratings(plain & (codes == one)), name=names[int(one)]) for one in shown]
     return {"by": by, "rows": rows, "left": max(0, here.size - SLICES_SHOWN) if rows else 0}
