@@ -12,10 +12,11 @@ from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
 from accounts.models import Endpoint
-from evaluation import comparing, selectors
+from evaluation import selectors
 from evaluation.answers import headline_slices
-from evaluation.benchmark_api import BenchmarkOut
-from evaluation.differing import Way
+from evaluation.benchmarks.api import BenchmarkOut
+from evaluation.comparing import service as comparing
+from evaluation.comparing.differing import Way
 from evaluation.loop import LoopSettings, loop_start
 from evaluation.models import Benchmark, Evaluation
 from evaluation.services import EvaluationRefused, evaluation_queue

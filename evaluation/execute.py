@@ -26,13 +26,13 @@ from evaluation.asking.local import LocalModel, reference_logprobs
 from evaluation.asking.preferring import preferences_of, rewarded_pairs
 from evaluation.asking.service import ServiceModel
 from evaluation.asking.turns import Language
-from evaluation.benchmarks import BenchmarkFolder, benchmark_read
+from evaluation.benchmarks.folder import BenchmarkFolder, benchmark_read
 from evaluation.guard.asking import guard_answers
 from evaluation.guard.items import guard_set
 from evaluation.guard.verdict import guard_report
 from evaluation.harnesses.model import HarnessModel
 from evaluation.harnesses.table import HARNESSES, HarnessName, TaskName
-from evaluation.scorecard import ArtifactRef, BenchmarkRef, RewardedPair, Sampling, Scorecard, scorecard_make
+from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, RewardedPair, Sampling, Scorecard, scorecard_make
 from evaluation.statistics import RESAMPLES, SEED
 from evaluation.validator.answers import said_of
 from evaluation.validator.report import validator_report

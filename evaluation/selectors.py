@@ -9,11 +9,11 @@ from pathlib import Path
 from django.db.models import Q, QuerySet
 
 from evaluation.answers import EVERYTHING, JOIN
-from evaluation.comparison import Comparison, verdict_of
+from evaluation.comparing.comparison import Comparison, verdict_of
 from evaluation.execute import ANSWERS
 from evaluation.metrics import METRICS, Answers, Metric
 from evaluation.models import Benchmark, Evaluation
-from evaluation.scorecard import Arm, MetricValue, Scorecard, SliceReport
+from evaluation.scorecards.scorecard import Arm, MetricValue, Scorecard, SliceReport
 
 # What stands first, large, of a scorecard; and what of each of its slices.
 TILES = (

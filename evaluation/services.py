@@ -13,10 +13,10 @@ from accounts.endpoints import endpoint_service
 from accounts.hosts import host_allowed
 from accounts.models import Endpoint, User
 from annotations.models import Project
-from evaluation.benchmarks import benchmark_read, facts_of
+from evaluation.benchmarks.folder import benchmark_read, facts_of
 from evaluation.execute import SCORECARD, EvaluateSpec
 from evaluation.models import Benchmark, Evaluation
-from evaluation.scorecard import Scorecard
+from evaluation.scorecards.scorecard import Scorecard
 from jobs.hardware import COMPUTE_TAGS
 from jobs.models import Job, Pipeline
 from jobs.services import job_queue

@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
+from evaluation.comparing.significance import PERMUTATIONS, PairedTest, paired_tests
 from evaluation.metrics import METRICS, Answered, Answers, Array, Metric, Tally, columns_of
 from evaluation.metrics.columns import C
 from evaluation.metrics.text import NGrams
-from evaluation.significance import PERMUTATIONS, PairedTest, paired_tests
 
 RESAMPLES = 1000
 LEVEL = 0.95

@@ -1,6 +1,8 @@
 from django.urls import path
 
-from evaluation import benchmark_views, compare_views, views
+from evaluation import views
+from evaluation.benchmarks import views as benchmark_views
+from evaluation.comparing import views as compare_views
 from evaluation.reports import views as reports
 
 app_name = "evaluation"

@@ -10,10 +10,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.roles import role_required, signed_in_user
 from evaluation import loop, selectors
-from evaluation.card_page import card_context
 from evaluation.forms import EvaluationForm, LoopForm
 from evaluation.models import Evaluation
-from evaluation.scorecard import Scorecard
+from evaluation.scorecards.page import card_context
+from evaluation.scorecards.scorecard import Scorecard
 from evaluation.services import EvaluationRefused, evaluation_queue
 from jobs.downloads import send_chart, send_file
 from training.services import RunRefused

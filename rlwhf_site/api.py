@@ -12,7 +12,7 @@ from accounts.roles import public
 from annotations.api import router as annotations_router
 from dashboards.api import router as dashboards_router
 from evaluation.api import router as evaluation_router
-from evaluation.benchmark_api import router as benchmarks_router
+from evaluation.benchmarks.api import router as benchmarks_router
 from evaluation.findings_api import router as findings_router
 from evaluation.reports.api import router as reports_router
 from jobs.api import router as jobs_router

@@ -13,11 +13,11 @@ from accounts.models import Endpoint
 from accounts.roles import role_required
 from dashboards import overview, overview_charts
 from dashboards.charts import Reading
-from evaluation.card_page import card_context
 from evaluation.metrics import METRICS
 from evaluation.models import Evaluation
+from evaluation.scorecards.page import card_context
+from evaluation.scorecards.writing import NOTHING, number
 from evaluation.selectors import TILES, evaluation_get, scorecard_of
-from evaluation.writing import NOTHING, number
 from jobs.downloads import send_chart
 from training.models import Artifact
 

@@ -16,7 +16,7 @@ from evaluation.asking.replies import How, Prompt, Reply, Wanted, followed_by
 from evaluation.asking.sameness import adopts, answers_same, confirms
 from evaluation.asking.turns import Language, filled, put_otherwise, turns, wrong_answers
 from evaluation.atlas.grammar import Grammar
-from evaluation.benchmarks import BenchmarkFolder, Question, answer_row
+from evaluation.benchmarks.folder import BenchmarkFolder, Question, answer_row
 from evaluation.metrics import CORRECT, WRONG
 
 SHORT_TOKENS = 32

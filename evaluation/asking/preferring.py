@@ -16,8 +16,8 @@ from evaluation.answers import AnswerRow
 from evaluation.asking.local import LocalModel, reference_logprobs
 from evaluation.asking.replies import Prompt, Reply
 from evaluation.asking.turns import wrong_answers
-from evaluation.benchmarks import BenchmarkFolder
-from evaluation.scorecard import RewardedPair
+from evaluation.benchmarks.folder import BenchmarkFolder
+from evaluation.scorecards.scorecard import RewardedPair
 from training.stopping import StopRequest
 
 

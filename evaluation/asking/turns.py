@@ -12,7 +12,7 @@ from typing import Literal
 
 from annotations.verdicts import normalise
 from evaluation.asking.replies import Prompt, last_turn, with_last_turn
-from evaluation.benchmarks import BenchmarkFolder, Question
+from evaluation.benchmarks.folder import BenchmarkFolder, Question
 
 PATH = Path(__file__).with_name("turns.toml")
 Language = Literal["en", "pt"]

@@ -10,7 +10,7 @@ from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Wanted
 from evaluation.guard.items import guard_set
 from evaluation.guard.verdict import GuardReport, guard_report
-from evaluation.scorecard_parts import Sampling
+from evaluation.scorecards.parts import Sampling
 from training.specs import HardwareSpec
 from training.stopping import StopRequest
 

@@ -25,8 +25,8 @@ from annotations.verdicts import Verdict
 from evaluation.guard.items import TITLES, GuardSet, Item
 from evaluation.guard.scoring import is_right
 from evaluation.metrics import Answered, columns_of
-from evaluation.scorecard_document import Document, MetricValue, in_order
-from evaluation.scorecard_parts import Sampling, adjust, figure
+from evaluation.scorecards.document import Document, MetricValue, in_order
+from evaluation.scorecards.parts import Sampling, adjust, figure
 from evaluation.statistics import estimates, paired_differences
 
 MARGIN = 0.15

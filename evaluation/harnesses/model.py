@@ -23,7 +23,7 @@ from accounts.chat.service import AT_ONCE, KEY_VARIABLE, ChatService
 from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Keep, Reply, Wanted
 from evaluation.asking.service import ServiceModel
-from evaluation.benchmarks import BenchmarkFolder, Question
+from evaluation.benchmarks.folder import BenchmarkFolder, Question
 from evaluation.harnesses.environment import HarnessFailed, ensure
 from evaluation.harnesses.request import ANSWERS, MEASURES, REPORT, REQUEST, Line, Report, Request, mean, measures_of
 from evaluation.harnesses.table import HARNESSES, HarnessName

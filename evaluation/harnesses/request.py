@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from annotations.verdicts import Verdict
 from evaluation.atlas.grammar import Grammar
-from evaluation.benchmarks import BenchmarkFolder, Question, answer_row, benchmark_read
+from evaluation.benchmarks.folder import BenchmarkFolder, Question, answer_row, benchmark_read
 from evaluation.metrics import CORRECT, RUBRIC_SCORES, WRONG
 
 REQUEST: Final = "request.json"

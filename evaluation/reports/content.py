@@ -9,10 +9,8 @@ from typing import Any
 
 from django.utils.text import capfirst
 
-from evaluation import charts
 from evaluation.metrics import METRICS, Metric
 from evaluation.metrics.paired import Became
-from evaluation.part_charts import BECAME_TITLES, PROBE_TITLES, card_charts
 from evaluation.reports.document import (
     Block,
     Facts,
@@ -29,11 +27,13 @@ from evaluation.reports.document import (
     Words,
 )
 from evaluation.reports.findings import findings_sections
-from evaluation.samples import Sample
-from evaluation.scorecard import MetricValue, Scorecard, SliceReport
-from evaluation.scorecard_document import FIGURES, Figures, Meaning
+from evaluation.scorecards import charts
+from evaluation.scorecards.document import FIGURES, Figures, Meaning
+from evaluation.scorecards.part_charts import BECAME_TITLES, PROBE_TITLES, card_charts
+from evaluation.scorecards.samples import Sample
+from evaluation.scorecards.scorecard import MetricValue, Scorecard, SliceReport
+from evaluation.scorecards.writing import NOTHING, interval, number, signed
 from evaluation.selectors import SLICE_COLUMNS, TILES, MetricRow, finest_slices, main_slices, metric_rows, slice_title
-from evaluation.writing import NOTHING, interval, number, signed
 from jobs.figures import Cell, Chart, Link, Measured
 
 ANSWER_AT_MOST = 600

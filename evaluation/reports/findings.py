@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from evaluation.guard.verdict import GuardReport, TypeReport
 from evaluation.reports.document import Block, Notice, Section, Table, Value
-from evaluation.scorecard import MetricValue, Scorecard
+from evaluation.scorecards.scorecard import MetricValue, Scorecard
+from evaluation.scorecards.writing import NOTHING, interval, number, signed
 from evaluation.validator.report import Finding, ValidatorReport
-from evaluation.writing import NOTHING, interval, number, signed
 
 GUARD_WORDS = {"kept": "kept", "lost": "lost", "unclear": "cannot tell", "unable": "base cannot do it", "alone": NOTHING}
 VALIDATOR_WORDS = {"found": "found", "inherited": "as the base model", "clear": "not found", "unknown": "cannot tell"}

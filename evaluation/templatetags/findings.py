@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 
 from evaluation.guard.verdict import GuardReport
-from evaluation.scorecard import Scorecard
+from evaluation.scorecards.scorecard import Scorecard
 from evaluation.validator.report import ValidatorReport
 
 register = template.Library()

@@ -5,8 +5,8 @@ from typing import Any
 
 from django import template
 
+from evaluation.scorecards.writing import NOTHING, interval, number, p_value, signed
 from evaluation.selectors import slice_title
-from evaluation.writing import NOTHING, interval, number, p_value, signed
 
 register = template.Library()
 register.filter("slice_title", slice_title)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field, model_validator
 from evaluation.metrics import RUBRIC_SCORES, Metric
 from evaluation.metrics.columns import Columns, Mask, entity_codes
 from evaluation.metrics.metric import Basis
-from evaluation.scorecard_document import Document, MetricValue, in_order
-from evaluation.scorecard_parts import Sampling, figures_of
+from evaluation.scorecards.document import Document, MetricValue, in_order
+from evaluation.scorecards.parts import Sampling, figures_of
 from evaluation.validator.answers import Said
 from evaluation.validator.hunts import ENOUGH, HUNTS, Hunt, Marks
 

@@ -112,7 +112,7 @@ def _scores(items: int, each: int, people: list[int], others: list[int]) -> None
 
 def _scorecards(count: int, home: Path) -> None:
     from evaluation.models import Benchmark, Evaluation
-    from evaluation.scorecard import ArtifactRef, BenchmarkRef, Sampling, scorecard_make
+    from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, Sampling, scorecard_make
     from evaluation.services import headline_of
     from tests.dashboards import seed
     from tests.evaluation.samples import atlas_rows

@@ -29,7 +29,7 @@ from evaluation.asking.interview import Interview, Plan
 from evaluation.asking.local import LocalModel
 from evaluation.atlas.files import atlas_files
 from evaluation.atlas.grammar import Grammar
-from evaluation.benchmarks import BenchmarkFolder, answer_row, benchmark_read
+from evaluation.benchmarks.folder import BenchmarkFolder, answer_row, benchmark_read
 from tests.training.learning import Bench
 from training.specs import HardwareSpec, ScratchModel
 from training.stopping import StopRequest

@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.models import User
 from evaluation.answers import AnswerRow, answers_write
 from evaluation.models import Benchmark, Evaluation
-from evaluation.scorecard import ArtifactRef, BenchmarkRef, Sampling, scorecard_make
+from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, Sampling, scorecard_make
 from evaluation.services import benchmark_register, evaluation_queue, scorecard_store
 from jobs.models import Job
 from tests.evaluation.samples import atlas_rows

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from evaluation.answers import answers_read
-from evaluation.benchmarks import benchmark_read
+from evaluation.benchmarks.folder import benchmark_read
 from evaluation.model_hash import model_hash
-from evaluation.scorecard import Scorecard
+from evaluation.scorecards.scorecard import Scorecard
 from training.exceptions import BadData
 from training.specs import ScratchModel
 

@@ -18,9 +18,9 @@ from evaluation.forms import EvaluationForm
 from evaluation.guard.items import guard_set
 from evaluation.guard.verdict import guard_report
 from evaluation.models import Evaluation
-from evaluation.scorecard import Sampling, Scorecard
+from evaluation.scorecards.scorecard import Sampling, Scorecard
+from evaluation.scorecards.table import scorecard_text
 from evaluation.selectors import scorecard_of
-from evaluation.table import scorecard_text
 from evaluation.validator.answers import said_of
 from evaluation.validator.report import validator_report
 from tests.evaluation.conftest import BASE_ROWS

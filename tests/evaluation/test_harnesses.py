@@ -19,7 +19,7 @@ from accounts.hosts import host_allow
 from annotations.verdicts import Verdict
 from evaluation.answers import answers_read
 from evaluation.asking.local import LocalModel
-from evaluation.benchmarks import benchmark_read
+from evaluation.benchmarks.folder import benchmark_read
 from evaluation.execute import EvaluateSpec, evaluate
 from evaluation.forms import EvaluationForm
 from evaluation.harnesses.environment import HarnessFailed
@@ -28,7 +28,7 @@ from evaluation.harnesses.request import Line, Report
 from evaluation.harnesses.table import HARNESSES
 from evaluation.jobs import ScorecardEvaluation
 from evaluation.models import Benchmark, Evaluation
-from evaluation.scorecard import Scorecard
+from evaluation.scorecards.scorecard import Scorecard
 from evaluation.services import EvaluationRefused, benchmark_register, evaluation_queue, scorecard_store
 from evaluation.serving.engine import Engine
 from evaluation.serving.service import serving

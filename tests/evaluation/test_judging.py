@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from annotations.verdicts import Verdict
-from evaluation.benchmarks import answer_row
+from evaluation.benchmarks.folder import answer_row
 from evaluation.judging import JUDGES, chosen, judge_answer, verdict_of_score
 from evaluation.question import Question
 from evaluation.similarity import likeness, nearest

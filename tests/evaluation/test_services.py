@@ -8,7 +8,7 @@ import pytest
 from accounts.models import AuditEntry
 from evaluation.jobs import ScorecardEvaluation
 from evaluation.models import Benchmark, Evaluation
-from evaluation.scorecard import Scorecard
+from evaluation.scorecards.scorecard import Scorecard
 from evaluation.services import EvaluationRefused, benchmark_register, evaluate_spec, evaluation_queue
 from jobs.models import Job
 from tests.evaluation.conftest import BASE_ROWS

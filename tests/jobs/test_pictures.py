@@ -7,12 +7,12 @@ import pytest
 
 from annotations import charts as quality_charts
 from dashboards.charts import Reading, honesty_trend
-from evaluation import charts as scorecard_charts
-from evaluation.part_charts import card_charts
+from evaluation.scorecards import charts as scorecard_charts
+from evaluation.scorecards.part_charts import card_charts
 from evaluation.selectors import finest_slices
 from jobs.figures import Chart, Link
 from jobs.pictures import NotDrawn, colours, png_of, print_of, svg_of
-from tests.evaluation.test_scorecard import BASE, make
+from tests.evaluation.scorecards.test_scorecard import BASE, make
 from training.reward_charts import algebra_chart
 from training.rewards.algebra import readings, shapes
 

@@ -30,7 +30,7 @@ PURE = [
     "evaluation.atlas",
     "evaluation.execute",
     "evaluation.metrics",
-    "evaluation.scorecard",
+    "evaluation.scorecards.scorecard",
     "evaluation.statistics",
     "jobs.child",
     "training.backends.trl",

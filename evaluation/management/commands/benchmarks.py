@@ -9,9 +9,9 @@ from accounts.shell import acting_user, add_user_argument
 from annotations.models import Project
 from annotations.sources.reading import AUTO
 from evaluation.abstention.measure import Share, table
-from evaluation.benchmark_making import Made, benchmark_atlas, benchmark_from_project, benchmark_import
-from evaluation.benchmark_selectors import abstention_measured, judges_of, manifest_of, slices_shown
-from evaluation.formats import FORMATS
+from evaluation.benchmarks.formats import FORMATS
+from evaluation.benchmarks.making import Made, benchmark_atlas, benchmark_from_project, benchmark_import
+from evaluation.benchmarks.selectors import abstention_measured, judges_of, manifest_of, slices_shown
 from evaluation.judging import JUDGES
 from evaluation.models import Benchmark
 from evaluation.selectors import benchmark_list

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from evaluation.comparing import NotComparable, comparison_of, differing_of
+from evaluation.comparing.service import NotComparable, comparison_of, differing_of
+from evaluation.scorecards.table import comparison_text
 from evaluation.selectors import comparison_csv, evaluations_of, scorecards_of_model
-from evaluation.table import comparison_text
 
 
 class Command(BaseCommand):

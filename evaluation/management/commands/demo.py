@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.shell import acting_user, add_user_argument
 from evaluation.loop import LoopSettings, loop_start
 from evaluation.models import Evaluation
-from evaluation.scorecard import Scorecard
-from evaluation.table import scorecard_text
+from evaluation.scorecards.scorecard import Scorecard
+from evaluation.scorecards.table import scorecard_text
 from jobs.follow import status_line
 from jobs.models import Pipeline
 from jobs.selectors import pipeline_jobs, tags_served

@@ -11,9 +11,9 @@ from evaluation.answers import ConfidenceSource, ProbeName
 from evaluation.asking.turns import Language
 from evaluation.harnesses.table import HARNESSES
 from evaluation.models import Benchmark, Evaluation
+from evaluation.scorecards.table import scorecard_text
 from evaluation.selectors import evaluation_get, scorecard_of
 from evaluation.services import EvaluationRefused, benchmark_register, evaluation_queue
-from evaluation.table import scorecard_text
 from jobs.follow import follow
 from training.models import Artifact
 

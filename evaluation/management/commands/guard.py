@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from evaluation.findings_text import guard_lines
 from evaluation.guard.asking import guard_models
+from evaluation.scorecards.findings_text import guard_lines
 from training.exceptions import TrainingError
 from training.models import Artifact
 

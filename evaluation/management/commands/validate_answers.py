@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pydantic import ValidationError
 
 from evaluation.answers import AnswerRow
-from evaluation.findings_text import validator_lines
+from evaluation.scorecards.findings_text import validator_lines
 from evaluation.validator.answers import Said, said_of, said_of_records
 from evaluation.validator.report import validator_report
 

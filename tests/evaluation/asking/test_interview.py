@@ -20,7 +20,7 @@ from evaluation.asking.interview import Interview, Plan, known_by_samples, state
 from evaluation.asking.sameness import adopts, answers_same, confirms, says_same
 from evaluation.asking.service import ServiceModel, ServiceUnavailable
 from evaluation.asking.turns import PATH, Language, filled, turns, wrong_answers
-from evaluation.benchmarks import BenchmarkFolder, benchmark_read
+from evaluation.benchmarks.folder import BenchmarkFolder, benchmark_read
 from evaluation.question import Question
 from tests.chat_server import ChatServer, serving
 from training.stopping import StopRequest

@@ -14,9 +14,9 @@ from annotations.verdicts import ABSTENTION
 from evaluation.answers import answers_read
 from evaluation.asking.local import LocalModel
 from evaluation.asking.preferring import preferences_of, rewarded_pairs
-from evaluation.benchmarks import benchmark_read
+from evaluation.benchmarks.folder import benchmark_read
 from evaluation.execute import evaluate
-from evaluation.scorecard import Scorecard
+from evaluation.scorecards.scorecard import Scorecard
 from tests.evaluation.asking.test_evaluate import folder_with, model
 from tests.evaluation.test_execute import write_benchmark
 from training.exceptions import BadSpec

@@ -19,7 +19,7 @@ from evaluation.guard.asking import guard_models
 from evaluation.guard.items import TITLES, guard_set
 from evaluation.guard.making import make_items
 from evaluation.guard.verdict import GuardReport
-from evaluation.scorecard import Sampling, Scorecard
+from evaluation.scorecards.scorecard import Sampling, Scorecard
 from tests.evaluation.guard.conftest import LEARNT, SILENCE
 from training.specs import HardwareSpec
 from training.stopping import StopRequest

@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from evaluation.guard.items import Item, guard_set
 from evaluation.guard.scoring import is_right
 from evaluation.guard.verdict import GuardReport, chance_of, guard_report
-from evaluation.scorecard_parts import Sampling
+from evaluation.scorecards.parts import Sampling
 
 FEW = Sampling(resamples=400, permutations=999)
 SILENCE = "I do not know."

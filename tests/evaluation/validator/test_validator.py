@@ -9,7 +9,7 @@ import pytest
 
 from annotations.verdicts import Verdict
 from evaluation.abstention.measure import labelled
-from evaluation.scorecard_parts import Sampling
+from evaluation.scorecards.parts import Sampling
 from evaluation.validator.answers import Said, said_of_records
 from evaluation.validator.hunts import HUNTS
 from evaluation.validator.report import ValidatorReport, validator_report

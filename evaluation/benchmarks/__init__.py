@@ -1,0 +1,1 @@
+"""Benchmarks: folders of questions named by their hash, where they come from, and their pages."""

@@ -1,0 +1,104 @@
+"""Several models on the same questions, side by side: each against the first, paired by question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evaluation.answers import AnswerRow, headline_slices, slice_of, slice_table
+from evaluation.metrics import METRICS, Answered, Answers, Metric
+from evaluation.scorecards.parts import adjust
+from evaluation.scorecards.scorecard import MetricValue, Sampling, SliceReport, differences_between, slice_report
+
+ALPHA = 0.05
+"""Better or worse is said where a difference's adjusted p-value is below this."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model by name, with its judged answers."""
+
+    name: str
+    rows: Sequence[AnswerRow]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model's value of one metric, and by how much it differs from the first model's (None for the first itself).
+
+    The p-value of the difference is adjusted (Holm) for all metrics and models of the table.
+    """
+
+    model: str
+    value: MetricValue
+    difference: MetricValue | None
+    verdict: str
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is more to the difference than chance."""
+        return self.verdict in ("better", "worse")
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    metric: Metric[Answers]
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The table of one slice. `slices` are those that can be chosen; `items` the questions that all have answered."""
+
+    slice: str
+    slices: list[str]
+    items: int
+    rows: list[Row]
+    reports: dict[str, SliceReport]
+
+
+def compare(contenders: Sequence[Contender], *, wanted: str | None = None, sampling: Sampling | None = None) -> Comparison:
+    """Compare the models on the questions that all of them answered. Raises ValueError when there are none."""
+    drawn = sampling or Sampling()
+    shared = set.intersection(*({row.id for row in one.rows} for one in contenders)) if contenders else set()
+    if not shared:
+        raise ValueError("these models have no question in common")
+    answered = [[row.answered() for row in one.rows if row.id in shared] for one in contenders]
+    table = slice_table(answered[0])
+    slices = headline_slices(table)
+    chosen = wanted if wanted in slices else slices[0]
+    inside = [slice_of(rows, table[chosen]) for rows in answered]
+    reports = [slice_report(rows, {}, drawn) for rows in inside]
+    differences = [_against_first(inside[0], rows, drawn) for rows in inside]
+    adjust(one for found in differences if found for one in found.values())
+    names = [one.name for one in contenders]
+    rows = [
+        Row(name, METRICS[name], [_cell(name, *column) for column in zip(names, reports, differences, strict=True)])
+        for name in METRICS
+    ]
+    return Comparison(chosen, slices, len(inside[0]), rows, dict(zip(names, reports, strict=True)))
+
+
+def _against_first(first: Sequence[Answered], other: Sequence[Answered], sampling: Sampling) -> dict[str, MetricValue] | None:
+    return None if other is first else differences_between(first, other, sampling)
+
+
+def _cell(name: str, model: str, report: SliceReport, differences: dict[str, MetricValue] | None) -> Cell:
+    difference = differences[name] if differences else None
+    return Cell(model, report.metrics[name], difference, verdict_of(name, difference))
+
+
+def verdict_of(name: str, difference: MetricValue | None) -> str:
+    """Say what a difference means for this metric.
+
+    "Better" and "worse" only where its adjusted p-value is below `ALPHA`; of an older scorecard, which has none, where its
+    interval excludes 0.
+    """
+    if difference is None or difference.value is None or difference.low is None or difference.high is None:
+        return ""
+    by_interval = difference.low <= 0 <= difference.high
+    chance = by_interval if difference.p_adjusted is None else difference.p_adjusted >= ALPHA
+    if chance or difference.value == 0:
+        return "no difference shown"
+    return "better" if (difference.value > 0) == (METRICS[name].better == "higher") else "worse"

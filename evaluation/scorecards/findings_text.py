@@ -1,0 +1,40 @@
+"""What the capability guard and the validator found, as text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evaluation.guard.verdict import GuardReport, TypeReport
+from evaluation.scorecards.document import MetricValue
+from evaluation.validator.report import ValidatorReport
+
+
+def guard_lines(report: GuardReport) -> Iterator[str]:
+    yield f"Capability guard {report.version} ({report.n} tasks): {report.text}"
+    yield f"  {'':<22}{'right':<24}{'base':<24}{'change':<28}{'may lose':<10}"
+    for one in (*report.types.values(), report.overall):
+        if one is not None:
+            yield f"  {one.title:<22}{_value(one.model):<24}{_value(one.base):<24}{_change(one):<28}{one.margin:<10}{one.state}"
+
+
+def validator_lines(report: ValidatorReport) -> Iterator[str]:
+    yield f"Validator ({report.n} answers): {report.text}"
+    for name, one in report.findings.items():
+        earns = "" if one.earns is None else f"  earns {one.earns:+.2f}"
+        others = "" if one.others_earn is None or one.earns is None else f", others {one.others_earn:+.2f}"
+        yield f"  {name:<14}{one.state:<11}found above {one.threshold:<6}{_value(one.share)}{earns}{others}"
+
+
+def _change(one: TypeReport) -> str:
+    found = one.difference
+    if found is None or found.value is None or found.low is None or found.high is None:
+        return ""
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+
+
+def _value(value: MetricValue | None) -> str:
+    if value is None:
+        return ""
+    if value.value is None:
+        return value.reason or "-"
+    return f"{value.value:.3f}" + (f" [{value.low:.3f}, {value.high:.3f}]" if value.low is not None else "")
