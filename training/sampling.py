@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria
 
-from training.data import Form, Row, prompt_in_form
+from training.data import Form, Row, answer_in_form, prompt_in_form
 from training.loading import end_ids
+from training.trainers.sequences import Tokens, tokens_of
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,28 @@ class Sampler:
         encoded: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return encoded
 
-    def answer_ids(self, text: str, ids: Sequence[int] | None = None) -> list[int]:
-        """An answer as token ids: `ids`, where they spell the text with this tokenizer; else the text's, and the answer's end."""
+    def read(
+        self, prompt: str | list[Row], answer: str, ids: Sequence[int] | None = None, *, ended: bool = True
+    ) -> tuple[list[int], list[int]]:
+        """A prompt and an answer that somebody gave to it, as token ids: `ids`, where they spell the answer with this tokenizer.
+
+        Else both as training has them, up to the token that ends the answer: of several that may, the one that the chat
+        template writes, or the tokenizer's own. An answer that was cut off (not `ended`) has none.
+        """
         tokenizer = self._tokenizer
-        if ids and max(ids) < len(tokenizer) and tokenizer.decode(list(ids), skip_special_tokens=True).strip() == text:
-            return list(ids)
-        return [*tokenizer(text, add_special_tokens=False)["input_ids"], self._ends[0]]
+        if ids and max(ids) < len(tokenizer) and tokenizer.decode(list(ids), skip_special_tokens=True).strip() == answer:
+            return self.tokens(prompt), list(ids)
+        formed = prompt_in_form(prompt, self._form)
+        tokens = tokens_of(tokenizer, formed, answer_in_form(answer, self._form, formed))
+        return tokens.ids[: tokens.answer], self._up_to_the_end(tokens, ended=ended)
+
+    def _up_to_the_end(self, tokens: Tokens, *, ended: bool) -> list[int]:
+        """The answer's tokens without what a template writes behind its end (a line's end, say), which no model is asked for."""
+        said = tokens.ids[tokens.answer :]
+        last = next((place for place in reversed(range(len(said))) if said[place] in self._ends), None)
+        if last is None:
+            return said
+        return said[: last + 1] if ended or last == 0 else said[:last]
 
     @torch.inference_mode()
     def answer(

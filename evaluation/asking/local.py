@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FEW = 16
 """So many prompts are answered together however different they are in length."""
+READ = "read as training writes it"
+"""Under which it is kept what a model found of given answers. Another way of reading needs another name."""
 PADDED = 1.2
 """Beyond that a batch ends where it would have more than so many times the tokens of its prompts, the padding included."""
 
@@ -62,14 +64,15 @@ class LocalModel:
     def logprobs(self, given: Sequence[tuple[Prompt, Reply]], *, keep: Keep, stop: StopRequest) -> None:
         """How likely this model finds replies that another one gave: `keep` is told each again, with this model's `logprob`.
 
-        Read are the reply's own tokens where they spell its text here too, else its text followed by the end of an answer.
+        Read are the reply's own tokens where they spell its text here too, else its text and the end of an answer, as training
+        writes them.
         """
         import torch  # noqa: PLC0415 (weight)
 
         from training.scoring import logprobs_of  # noqa: PLC0415 (weight)
 
         sampler, loaded = self._sampler(How(max_new_tokens=1)), self._loaded
-        rows = [(sampler.tokens(prompt), sampler.answer_ids(reply.text, reply.ids)) for prompt, reply in given]
+        rows = [sampler.read(prompt, reply.text, reply.ids) for prompt, reply in given]
 
         def read(batch: Sequence[int]) -> None:
             with torch.inference_mode():
@@ -151,7 +154,7 @@ def reference_logprobs(
     tell: Callable[[int], None],
 ) -> list[float]:
     """The logarithm of the probability that `reference` gives each reply, in order; what was read before is kept."""
-    cache = KeptReplies.of(folder, reference, "read")
+    cache = KeptReplies.of(folder, reference, READ)
     keys = [_scored_key(prompt, reply) for prompt, reply in given]
     missing = list({key: index for index, key in enumerate(keys) if cache.get(key) is None}.values())
     tell(len(given) - len(missing))

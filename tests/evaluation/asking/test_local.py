@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from evaluation.asking.local import LocalModel, reference_logprobs
 from evaluation.asking.replies import How, Prompt, Reply, Wanted
@@ -110,12 +113,49 @@ def test_another_model_reads_what_was_said(tiny: Callable[[int], Path], tmp_path
     assert "_loaded" not in unloaded.__dict__  # all of it was kept
 
 
-def test_text_of_another_tokenizer_is_read_as_text_and_an_end(tiny: Callable[[int], Path]) -> None:
+def several_ends(folder: Path, into: Path) -> Path:
+    """The same model as many chat models are: two tokens may end an answer, the turn's is not the lowest, and a line's end
+    follows it in the template.
+    """
+    shutil.copytree(folder, into)
+    tokenizer = AutoTokenizer.from_pretrained(into)
+    assert tokenizer.pad_token_id < tokenizer.eos_token_id
+    tokenizer.chat_template = tokenizer.chat_template.replace("{{ eos_token }}", "{{ eos_token + '\\n' }}")
+    tokenizer.save_pretrained(into)
+    ends = {"eos_token_id": [tokenizer.eos_token_id, tokenizer.pad_token_id], "pad_token_id": tokenizer.pad_token_id}
+    (into / "generation_config.json").write_text(json.dumps(ends))
+    return into
+
+
+def test_a_given_answer_is_read_as_training_writes_it_and_up_to_its_own_end(tiny: Callable[[int], Path], tmp_path: Path) -> None:
+    sampler = local(several_ends(tiny(0), tmp_path / "model"))._sampler(How(1))
+    tokenizer = sampler._tokenizer
+    turns = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Ada."}]
+    whole = tokenizer.apply_chat_template(turns, tokenize=False).removesuffix("\n")
+    assert whole.endswith("Ada.<|end|>")
+    prompt, answer = sampler.read("Where?", "Ada.")
+    assert prompt + answer == tokenizer(whole, add_special_tokens=False)["input_ids"]
+    assert prompt == sampler.tokens("Where?")
+    assert sampler.read("Where?", "Ada.", ended=False) == (prompt, answer[:-1])
+
+
+def test_a_plain_answer_is_set_off_from_its_prompt_by_a_space(tiny: Callable[[int], Path]) -> None:
+    model = LocalModel(str(tiny(0)), hardware=HardwareSpec(threads=1), prompt_format="plain", batch_size=1)
+    sampler = model._sampler(How(1))
+    prompt, answer = sampler.read("Where?", "Ada.")
+    assert sampler._tokenizer.decode(prompt + answer) == "Where? Ada.<|end|>"
+    assert sampler._tokenizer.decode(answer) == " Ada.<|end|>"
+
+
+def test_tokens_that_spell_the_answer_are_read_as_they_are_and_those_of_another_tokenizer_not(
+    tiny: Callable[[int], Path],
+) -> None:
     sampler = local(tiny(0))._sampler(How(1))
-    spelt = sampler.answer_ids("Ada.")
-    assert sampler.answer_ids("Ada.", spelt) == spelt
-    assert sampler.answer_ids("Ada.", [999]) == spelt
-    assert sampler.answer_ids("Ada.", sampler.answer_ids("Bo.")) == spelt
+    prompt, spelt = sampler.read("Where?", "Ada.")
+    letters = [token for letter in "Ada." for token in sampler._tokenizer(letter)["input_ids"]]
+    assert sampler.read("Where?", "Ada.", letters) == (prompt, letters) != (prompt, spelt)
+    assert sampler.read("Where?", "Ada.", [999]) == (prompt, spelt)
+    assert sampler.read("Where?", "Ada.", sampler.read("Where?", "Bo.")[1]) == (prompt, spelt)
 
 
 def test_what_does_not_fit_into_memory_is_asked_in_smaller_batches(

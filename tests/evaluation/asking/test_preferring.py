@@ -29,10 +29,11 @@ def local(path: Path) -> LocalModel:
 
 
 def logprob_alone(path: Path, prompt: str, answer: str) -> float:
-    """One answer, token by token, without batches and padding."""
+    """One answer as TRL's trainers write it behind plain text, token by token, without batches and padding."""
     tokenizer, network = AutoTokenizer.from_pretrained(path), AutoModelForCausalLM.from_pretrained(path).eval()
     said = tokenizer(prompt)["input_ids"]
-    ids = [*said, *tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    ids = tokenizer(f"{prompt} {answer}{tokenizer.eos_token}")["input_ids"]
+    assert ids[: len(said)] == said
     with torch.inference_mode():
         logs = network(torch.tensor([ids])).logits[0].double().log_softmax(dim=-1)
     return sum(float(logs[at - 1, ids[at]]) for at in range(len(said), len(ids)))
