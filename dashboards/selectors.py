@@ -118,7 +118,7 @@ def trend(*, benchmark: int | None = None) -> Trend | None:
 
 
 def _readings(headline: dict[str, Any]) -> dict[str, Reading]:
-    return {name: Reading(one["value"], one.get("low"), one.get("high")) for name, one in headline["metrics"].items()}
+    return {name: Reading(one.get("value"), one.get("low"), one.get("high")) for name, one in headline["metrics"].items()}
 
 
 @dataclass(frozen=True)

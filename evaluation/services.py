@@ -16,7 +16,7 @@ from annotations.models import Project
 from evaluation.benchmarks.folder import benchmark_read, facts_of
 from evaluation.execute import SCORECARD, EvaluateSpec
 from evaluation.models import Benchmark, Evaluation
-from evaluation.scorecards.scorecard import Scorecard
+from evaluation.scorecards.document import Figures, Scorecard
 from jobs.hardware import COMPUTE_TAGS
 from jobs.models import Job, Pipeline
 from jobs.services import job_queue
@@ -27,18 +27,7 @@ from training.placing import model_here
 
 RESERVED = {"model", "base", "benchmark", "cache"}
 """What an evaluation is of; not among its settings."""
-
-LISTED = (
-    "truthful_rate",
-    "honesty_score",
-    "prudence",
-    "over_conservativeness",
-    "known_correct",
-    "hallucination_rate_unknown",
-    "brier",
-    "parse_share",
-)
-"""The metrics that lists and the trend show."""
+HEADLINE_FIELDS = {"value", "low", "high", "n", "reason", "p_adjusted"}
 
 
 class EvaluationRefused(ValueError):  # noqa: N818 (a refusal is no accident)
@@ -212,11 +201,20 @@ def scorecard_store(*, evaluation: Evaluation, folder: Path) -> Evaluation:
 
 
 def headline_of(card: Scorecard) -> dict[str, Any]:
-    """What lists show of a scorecard: the main held-out slice only."""
+    """What lists and charts over models show of a scorecard: the main held-out slice only, with every metric, and each one's
+    paired difference from the base model.
+    """
     main = card.headline[0]
+    base = card.baselines.get("base")
     return {
         "slice": main,
         "n": card.slices[main].n,
         "conclusion": card.conclusions[main].model_dump(),
-        "metrics": {name: card.metrics[name].model_dump() for name in LISTED if name in card.metrics},
+        "metrics": _brief(card.metrics),
+        "differences": _brief(base.differences.get(main, {})) if base else {},
     }
+
+
+def _brief(figures: Figures) -> dict[str, dict[str, Any]]:
+    """Without what was not measured of them, and without how it was."""
+    return {name: one.model_dump(include=HEADLINE_FIELDS, exclude_none=True) for name, one in figures.items()}

@@ -29,7 +29,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     asked = request.GET
     last = int(asked["last"]) if asked.get("last", "") in map(str, overview.LAST) else overview.LAST_SHOWN
     found = overview.models_measured(benchmark=_number(asked.get("benchmark", "")), last=last)
-    wanted = [name for name in asked.getlist("metric") if name in METRICS] or list(TILES)
+    wanted = [name for name in METRICS if name in asked.getlist("metric")] or list(TILES)
     context: dict[str, Any] = {"found": found, "last": last, "lasts": overview.LAST, "wanted": wanted}
     if found:
         query = f"?benchmark={found.benchmark.pk}"
@@ -39,7 +39,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
             return file
         rows = [(one, url, _cells(one, wanted)) for one, url in zip(found.measured[::-1], addresses[::-1], strict=True)]
         context |= {"charts": charts, "rows": rows, "columns": [METRICS[name] for name in wanted]}
-    context |= {"evaluating": overview.evaluating(), "metrics": {name: METRICS[name].title for name in METRICS}}
+    context |= {"evaluating": overview.evaluating(), "metrics": METRICS}
     return render(request, "dashboards/overview.html", context)
 
 

@@ -72,6 +72,16 @@ def test_a_model_stands_once_with_its_newest_scorecard_and_filters_are_in_the_ad
     assert [one["model"] for one in told["models"]] == ["model-2", "model-0"]
 
 
+def test_any_metric_can_be_chosen_and_each_is_drawn_once(member, scored):  # noqa: F811
+    scored("base", BASE_ROWS)
+    page = page_of(member, "/dashboard/?metric=aurc&metric=ece&metric=aurc&metric=none")
+    drawn = {name: chart["data"][0]["y"] for name, chart in figures_of(page).items()}
+    card = Evaluation.objects.get().scorecard["metrics"]
+    assert drawn == {"over-ece": [card["ece"]["value"]], "over-aurc": [card["aurc"]["value"]]}
+    ticked = re.findall(r'name="metric" value="(\w+)" checked', page)
+    assert sorted(ticked) == ["aurc", "ece"] and 'name="metric" value="brier">' in page
+
+
 def test_what_runs_is_shown_and_asked_for_again(member, three):
     assert "data-charts-live" not in page_of(member, "/dashboard/")
     Job.objects.filter(pk=three[2].job_id).update(state="queued", finished_at=None, started_at=None)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 
 from accounts.models import AuditEntry
 from evaluation.jobs import ScorecardEvaluation
@@ -12,6 +14,7 @@ from evaluation.scorecards.scorecard import Scorecard
 from evaluation.services import EvaluationRefused, benchmark_register, evaluate_spec, evaluation_queue
 from jobs.models import Job
 from tests.evaluation.conftest import BASE_ROWS
+from tests.evaluation.samples import atlas_rows
 from training.models import Artifact
 
 pytestmark = pytest.mark.django_db
@@ -87,8 +90,26 @@ def test_a_stored_scorecard_is_whole_and_its_headline_is_light(scored: Callable[
     card = Scorecard.model_validate(evaluation.scorecard)
     assert evaluation.headline["slice"] == "B"
     assert evaluation.headline["metrics"]["truthful_rate"]["value"] == card.metrics["truthful_rate"].value
-    assert "correct" not in evaluation.headline["metrics"]
+    assert evaluation.headline["metrics"].keys() == card.metrics.keys(), "whatever a list or a chart over models may ask for"
+    assert evaluation.headline.keys() == {"slice", "n", "conclusion", "metrics", "differences"}
+    assert evaluation.headline["metrics"]["ece"].keys() == {"value", "low", "high", "n"}
+    assert evaluation.headline["differences"] == {}, "nothing to hold it against"
     assert AuditEntry.objects.get(action="evaluation.scorecard_stored").target_id == str(evaluation.pk)
+
+
+def test_a_headline_has_the_paired_difference_from_the_base_model(scored: Callable[..., Evaluation]) -> None:
+    base = scored("base", BASE_ROWS)
+    other = scored("other", atlas_rows(silent_unknown=0.97, right=0.99, seed=2), base.artifact)
+    card = Scorecard.model_validate(other.scorecard)
+    told = card.baselines["base"].differences["B"]["mean_rubric_score"]
+    kept = other.headline["differences"]["mean_rubric_score"]
+    assert (kept["value"], kept["low"], kept["high"], kept["p_adjusted"]) == (told.value, told.low, told.high, told.p_adjusted)
+    headline = other.headline
+    Evaluation.objects.filter(pk=other.pk).update(headline={})
+    Evaluation.objects.filter(pk=base.pk).update(scorecard=None, headline={})
+    import_module("evaluation.migrations.0004_headlines").headlines_fill(apps, None)
+    other.refresh_from_db()
+    assert other.headline == headline, "an older scorecard gets the same"
 
 
 def test_the_job_writes_what_the_child_reads(benchmark: Benchmark, model: Callable[..., Artifact], tmp_path: Path) -> None:
