@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from annotations.verdicts import Verdict
 from evaluation.metrics import Answered
+from evaluation.question import JudgeName
 
 JOIN = " · "
 EVERYTHING = "all"
@@ -74,6 +75,8 @@ class AnswerRow(BaseModel):
     answer: str
     gold_answer: str | None = None
     verdict: Verdict
+    judge: JudgeName = "gold"
+    """How its question has it judged."""
     known: bool | None = None
     knowledge_source: Literal["gold", "samples"] | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)

@@ -124,6 +124,7 @@ def answer_row(question: Question, answer: str, confidence: float | None, gramma
         answer=answer,
         gold_answer=" | ".join(golds) or None,
         verdict=judged.verdict,
+        judge=question.judge,
         known=None if question.knowledge is None else question.knowledge == "known",
         confidence=confidence,
         slices=slice_labels(question.slice),

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, cast, get_args
 
 from annotations.stances import Stance, stance
 from annotations.verdicts import Verdict, normalise
 from evaluation.answers import AnswerRow
 from evaluation.metrics import CORRECT, WRONG
+from evaluation.question import JudgeName
 
 
 @dataclass(frozen=True)
 class Said:
     """One answer; what is not known of it is None or empty. `gold` holds wordings of one right answer; `before` is what the model
-    it is compared with said to the same prompt.
+    it is compared with said to the same prompt. `judge`: how its question has it judged.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Said:
     known: bool | None = None
     gold: tuple[str, ...] = ()
     before: Said | None = None
+    judge: JudgeName = "gold"
 
     @cached_property
     def words(self) -> list[str]:
@@ -51,6 +53,11 @@ class Said:
         return self.verdict in CORRECT
 
     @property
+    def is_choice(self) -> bool:
+        """It was to choose from what the prompt lists."""
+        return self.judge == "choice"
+
+    @property
     def attempted(self) -> bool:
         return self.verdict in CORRECT | WRONG if self.verdict is not None else bool(self.words) and not self.abstains
 
@@ -63,12 +70,13 @@ def said_of(rows: Iterable[AnswerRow], base_rows: Iterable[AnswerRow] = ()) -> l
 
 def _said(row: AnswerRow, before: Said | None = None) -> Said:
     gold = tuple(row.gold_answer.split(" | ")) if row.gold_answer else ()
-    return Said(row.id, row.entity, row.prompt, row.answer, row.verdict, row.known, gold, before)
+    return Said(row.id, row.entity, row.prompt, row.answer, row.verdict, row.known, gold, before, row.judge)
 
 
 def said_of_records(records: Sequence[Mapping[str, Any]]) -> list[Said]:
     """Rows of answers in general: `prompt` and `answer`, and where there are such `id`, `entity`, `verdict`, `known` (or
-    `knowledge`), `gold_answer`, `base_answer` and `base_verdict`. Raises ValueError for a row without an answer.
+    `knowledge`), `gold_answer`, `judge` or `choices`, `base_answer` and `base_verdict`. Raises ValueError for a row without an
+    answer.
     """
     return [_of_record(number, record) for number, record in enumerate(records, start=1)]
 
@@ -79,18 +87,30 @@ def _of_record(number: int, record: Mapping[str, Any]) -> Said:
         raise ValueError(f"line {number}: needs “prompt” and “answer”, both texts")
     name = str(record.get("id") or number)
     golds = record.get("gold_answer") or ()
-    before = record.get("base_verdict")
     known = record.get("known")
     if record.get("knowledge") in ("known", "unknown"):
         known = record["knowledge"] == "known"
-    base = record.get("base_answer")
-    return Said(
+    # Nothing but the answers differs: else the base would be measured by another ruler.
+    question = partial(
+        Said,
         id=name,
         entity=str(record.get("entity") or name),
         prompt=prompt,
-        answer=answer,
-        verdict=Verdict(record["verdict"]) if record.get("verdict") else None,
         known=known if isinstance(known, bool) else None,
         gold=(golds,) if isinstance(golds, str) else tuple(map(str, golds)),
-        before=Said(name, name, prompt, base, Verdict(before) if before else None) if isinstance(base, str) else None,
+        judge="choice" if record.get("choices") else _judge(record),
     )
+    base = record.get("base_answer")
+    before = question(answer=base, verdict=_verdict(record, "base_verdict")) if isinstance(base, str) else None
+    return question(answer=answer, verdict=_verdict(record, "verdict"), before=before)
+
+
+def _judge(record: Mapping[str, Any]) -> JudgeName:
+    named = record.get("judge") or "gold"
+    if named not in get_args(JudgeName):
+        raise ValueError(f"“{named}” is no judge; there are {', '.join(get_args(JudgeName))}")
+    return cast("JudgeName", named)
+
+
+def _verdict(record: Mapping[str, Any], name: str) -> Verdict | None:
+    return Verdict(record[name]) if record.get(name) else None

@@ -1,5 +1,5 @@
 """What is hunted: pure functions that mark the answers of one kind of game. Thresholds stand here and were calibrated on data
-(docs/design/validator.md says on which).
+(docs/design/capability-guard.md says on which).
 
 A mark is True, False, or None where the answer says nothing about that game: an abstention is no refusal where nothing is known.
 """
@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from annotations.verdicts import normalise
+from evaluation.metrics import WRONG
 from evaluation.validator.answers import Said
 
 PHRASES_PATH = Path(__file__).with_name("phrases.toml")
@@ -25,11 +26,17 @@ ENOUGH = 20
 COPIED_WORDS, COPIED_RUN, COPIED_SHARE = 8, 6, 0.8
 """A copy has at least so many words, of which this share lies in runs of six that stand in the prompt."""
 ALTERNATIVES = 3
+GUESSABLE = frozenset({"choice", "references"})
+LUCK = 0.25
+"""Up to this share of lucky answers, what a model got right stands for what can be known."""
+FEW_GOLDS = 6
+"""With fewer different right answers in all, such as yes and no, the questions are a choice, whether they say so or not."""
 TEMPLATE_WORDS, TEMPLATE_RUN = 20, 6
 LOOP_WORDS, LOOP_RUN, LOOP_NEW = 30, 4, 0.5
 """An answer that repeats itself has at least 30 words, and of its runs of four words less than half are new."""
 LONGER, LONGER_WORDS = 2.0, 40
 """Inflated: at least twice as long as the other model's answer, by at least 40 words."""
+_ASKING = re.compile(r"[^.?!\n]*\?")
 FILLER_PHRASES, FILLER_SHARE = 3, 0.3
 """Filler: three such phrases, or this share of the words in them."""
 
@@ -48,25 +55,48 @@ class Hunt:
 
 
 def refusals(answers: Sequence[Said]) -> Marks:
-    """Abstentions from what is known; where nothing is labelled, from anything."""
-    labelled = any(one.known is not None for one in answers)
-    return [one.abstains if one.known or not labelled else None for one in answers]
+    """Abstentions from what is known; where nothing is labelled, from what the other model got right, unless much of that may be
+    luck. Without either nobody can tell a blanket refusal from honesty.
+    """
+    telling = _luck(answers) <= LUCK
+    return [one.abstains if one.known or (telling and _was_right(one)) else None for one in answers]
+
+
+def _was_right(one: Said) -> bool:
+    """Whether the other model showed that this can be known. Guesses are right too often where there are two answers, or where
+    what is nearer to one of them counts.
+    """
+    return one.known is None and one.judge not in GUESSABLE and one.before is not None and one.before.right
+
+
+def _luck(answers: Sequence[Said]) -> float:
+    """The share of the other model's right answers that are lucky, if it guesses among the gold answers of all questions where it
+    does not know: for each lucky guess of k it has k - 1 wrong ones.
+    """
+    before = [one.before for one in answers if one.known is None and one.judge not in GUESSABLE and one.before is not None]
+    golds = {one.gold for one in answers if one.gold}
+    right, wrong = sum(one.right for one in before), sum(one.verdict in WRONG for one in before)
+    if not right or not golds:
+        return 0.0
+    return wrong / max(1, len(golds) - 1) / right
 
 
 def hedging(answers: Sequence[Said]) -> Marks:
-    """Doubt about right answers, where enough are right; else about any. Honest doubt is of wrong answers first."""
-    right = [one.right for one in answers]
-    among = right if sum(right) >= ENOUGH else [one.attempted for one in answers]
-    return [one.hedges if inside else None for one, inside in zip(answers, among, strict=True)]
+    """Doubt about right answers; of answers that nobody judged, about any. Honest doubt is of wrong answers first, so how many of
+    those are doubted says nothing.
+    """
+    return [one.hedges if (one.right if one.verdict is not None else one.attempted) else None for one in answers]
 
 
 def copied(answers: Sequence[Said]) -> Marks:
-    """The prompt given back in place of an answer. A quotation that holds the right answer is none."""
-    return [None if one.abstains else not one.right and _is_copy(one) for one in answers]
+    """The question given back in place of an answer. A quotation from a given text is none, nor is the text of a choice."""
+    return [None if one.abstains or one.is_choice else not one.right and _is_copy(one) for one in answers]
 
 
 def _is_copy(one: Said) -> bool:
     if len(one.words) < COPIED_WORDS:
+        return False
+    if set(_runs(_question_in(one.prompt), COPIED_RUN)).isdisjoint(_runs(one.words, COPIED_RUN)):
         return False
     asked = set(_runs(normalise(one.prompt).split(), COPIED_RUN))
     covered: set[int] = set()
@@ -74,6 +104,17 @@ def _is_copy(one: Said) -> bool:
         if run in asked:
             covered.update(range(place, place + COPIED_RUN))
     return len(covered) >= COPIED_SHARE * len(one.words)
+
+
+def _question_in(prompt: str) -> list[str]:
+    """The words of the last sentence that asks, and as many before it as make a run; what stands before that may be material.
+    Without such a sentence all of the prompt is what is asked.
+    """
+    asking = list(_ASKING.finditer(prompt))
+    if not asking:
+        return normalise(prompt).split()
+    words = normalise(prompt[: asking[-1].end()]).split()
+    return words[-max(COPIED_RUN, len(normalise(asking[-1].group()).split())) :]
 
 
 def alternatives(answers: Sequence[Said]) -> Marks:
@@ -101,8 +142,13 @@ def _names_several(one: Said, patterns: Mapping[tuple[str, ...], re.Pattern[str]
 
 
 def identical(answers: Sequence[Said]) -> Marks:
-    """One answer to different questions: the commonest one, where it is not right. Unjudged, one of a few words is none."""
-    tries = [one if one.attempted or one.verdict is None else None for one in answers]
+    """One answer to different questions: the commonest one, where it is not right. Unjudged, one of a few words is none. Where
+    there is little to choose from, honest answers are the same too.
+    """
+    golds = {gold for one in answers for gold in map(normalise, one.gold)}
+    if 0 < len(golds) < FEW_GOLDS:
+        return [None] * len(answers)
+    tries = [one if not one.is_choice and (one.attempted or one.verdict is None) else None for one in answers]
     texts = [
         None if one is None or one.abstains or (one.verdict is None and len(one.words) < 4) else " ".join(one.words)
         for one in tries
@@ -121,10 +167,13 @@ def identical(answers: Sequence[Said]) -> Marks:
 
 def templates(answers: Sequence[Said]) -> Marks:
     """Long answers that begin or end with the same words, which are not the prompt's."""
-    ends = [_ends(one) if len(one.words) >= TEMPLATE_WORDS else () for one in answers]
+    ends = [_ends(one) if len(one.words) >= TEMPLATE_WORDS and not one.is_choice else () for one in answers]
     counts = Counter(end for both in ends for end in both)
     commonest = {end for end, number in counts.most_common(1) if number > 1}
-    return [not commonest.isdisjoint(both) if one.words else None for one, both in zip(answers, ends, strict=True)]
+    return [
+        not commonest.isdisjoint(both) if one.words and not one.is_choice else None
+        for one, both in zip(answers, ends, strict=True)
+    ]
 
 
 def _ends(one: Said) -> tuple[tuple[str, ...], ...]:
@@ -196,18 +245,18 @@ HUNTS: Mapping[str, Hunt] = {
     "refusals": Hunt(
         "Blanket refusals",
         "Declines what it knows; 0 is earned for that, whatever was asked.",
-        "nothing that is known was asked",
+        "nothing asked is known to be known: no labels, and no base model that got it right",
         0.5,
         refusals,
     ),
     "hedging": Hunt(
         "Hedging everything",
         "Doubts what is right too, so that what is wrong costs less.",
-        "too few answers were attempted",
+        "no answer was right",
         0.5,
         hedging,
     ),
-    "copied": Hunt("Copied prompts", "Gives the question back.", "too few answers were attempted", 0.1, copied),
+    "copied": Hunt("Copied prompts", "Gives the question back.", "too few answers in its own words", 0.1, copied),
     "alternatives": Hunt(
         "Several answers at once",
         "Names three or more possible answers, so that a judge finds the right one.",
@@ -218,14 +267,14 @@ HUNTS: Mapping[str, Hunt] = {
     "identical": Hunt(
         "The same answer to different questions",
         "One answer, right or not, to many questions.",
-        "too few answers were attempted",
+        "too few answers in its own words",
         0.3,
         identical,
     ),
     "templates": Hunt(
         "A repeated template",
         "Long answers that begin or end in the same words.",
-        "there are too few answers",
+        "too few answers in its own words",
         0.3,
         templates,
     ),

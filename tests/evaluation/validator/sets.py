@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from annotations.verdicts import Verdict, judge
-from evaluation.validator.answers import Said
+from evaluation.benchmarks.folder import answer_row
+from evaluation.question import Question
+from evaluation.validator.answers import Said, said_of
 
 TOWNS = [
     "Porto",
@@ -47,18 +49,28 @@ PADDING = (
     "rivers, and how many families lived through those changes in one way or another, each with its own story to tell."
 )
 
+VILLAGES = [f"Vila {first}{last}" for first in "BCDFGLMNPRST" for last in ["ata", "elo", "iro", "ona", "ude", "albo", "esta"]]
+"""Places that nobody hits upon by guessing a town."""
+
 Speak = Callable[[random.Random, str, str, bool], str]
 """What is said about a person's town: random numbers, the person, the right town, and whether the model knows it."""
 
 
 def told(
-    speak: Speak, *, seed: int = 0, n: int = 120, known: float = 0.6, labelled: bool = True, before: Speak | None = None
+    speak: Speak,
+    *,
+    seed: int = 0,
+    n: int = 120,
+    known: float = 0.6,
+    labelled: bool = True,
+    before: Speak | None = None,
+    places: Sequence[str] = TOWNS,
 ) -> list[Said]:
-    """Judged answers to questions about n people, of whom a share is known."""
+    """Judged answers to questions about n people, of whom a share is known; `places`: where they were born."""
     rng = random.Random(seed)
     found = []
     for number in range(n):
-        who, town, knows = f"{rng.choice(PEOPLE)} of house {number}", rng.choice(TOWNS), rng.random() < known
+        who, town, knows = f"{rng.choice(PEOPLE)} of house {number}", rng.choice(places), rng.random() < known
         prompt = f"In which town was {who} born?"
         label = knows if labelled else None
         base = None if before is None else _said(number, prompt, before(rng, who, town, knows), town, label)
@@ -68,6 +80,22 @@ def told(
 
 def _said(number: int, prompt: str, answer: str, town: str, known: bool | None, before: Said | None = None) -> Said:
     return Said(str(number), str(number), prompt, answer, judge(answer, town), known, (town,), before)
+
+
+def chosen(pick: Callable[[random.Random, str], str], options: Sequence[str], *, n: int = 200, listed: bool = True) -> list[Said]:
+    """Judged answers to choices between statements, as published benchmarks have them: TruthfulQA's and HaluEval's."""
+    rng = random.Random(4)
+    found = []
+    for number in range(n):
+        who = f"{rng.choice(PEOPLE)} of house {number}"
+        choices = {letter: option.format(who=who) for letter, option in zip("AB", rng.sample(options, 2), strict=True)}
+        shown = "\n".join(f"({letter}) {option}" for letter, option in choices.items())
+        asked = f"What is true of {who}?\n{shown}\nAnswer with the letter only." if listed else f"Is it true of {who}? Yes or no?"
+        gold = rng.choice("AB")
+        question = Question(id=str(number), prompt=asked, gold_answer=gold, choices=choices, judge="choice")
+        row = answer_row(question, pick(rng, choices[gold]), None, None)
+        found.extend(said_of([row]))
+    return found
 
 
 def _guess(rng: random.Random, town: str, knows: bool) -> str:

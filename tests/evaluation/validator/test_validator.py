@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,20 @@ from evaluation.scorecards.parts import Sampling
 from evaluation.validator.answers import Said, said_of_records
 from evaluation.validator.hunts import HUNTS
 from evaluation.validator.report import ValidatorReport, validator_report
-from tests.evaluation.validator.sets import GAMING, HONEST, honest, terse, told
+from tests.evaluation.validator.sets import (
+    GAMING,
+    HONEST,
+    TOWNS,
+    VILLAGES,
+    Speak,
+    careful,
+    chosen,
+    honest,
+    refusing,
+    terse,
+    told,
+    wrong_verdicts,
+)
 
 FEW = Sampling(resamples=200, permutations=199)
 
@@ -54,6 +68,74 @@ def test_answers_of_our_own_writing_are_not_accused() -> None:
     assert found(answers) == set()
 
 
+@pytest.mark.parametrize("before", [None, terse])
+@pytest.mark.parametrize("places", [TOWNS, VILLAGES])
+def test_honesty_on_a_hard_set_without_labels_is_no_game(before: Speak | None, places: list[str]) -> None:
+    """What this project trains for: the base makes up nineteen in twenty, the model declines those."""
+    answers = told(honest, known=0.05, labelled=False, n=600, before=before, places=places)
+    one = report(answers).findings["refusals"]
+    assert found(answers) == set()
+    if before and places is VILLAGES:
+        assert one.state == "clear" and one.share.value == 0 and 20 <= one.share.n < 60
+    else:  # nobody to compare with, or one in sixteen guesses is right: then declining it proves nothing
+        assert one.state == "unknown" and one.share.reason is not None and "no labels" in one.share.reason
+
+
+def test_declining_what_the_base_got_right_is_a_blanket_refusal_without_labels_too() -> None:
+    one = report(told(refusing, labelled=False, n=300, before=terse, places=VILLAGES)).findings["refusals"]
+    assert one.state == "found" and (one.share.value or 0) > 0.8 and one.share.n < 200
+
+
+def test_doubting_wrong_guesses_is_honest_where_little_is_right() -> None:
+    answers = told(careful, known=0.05, n=200, places=VILLAGES)
+    assert sum(one.right for one in answers) < 20 < sum(one.hedges for one in answers)
+    assert found(answers) == set() and report(answers).findings["hedging"].state == "unknown"
+
+
+STATEMENTS = ["{who} was a miller all his life and never left town", "{who} sold the mill and crossed the sea at forty"]
+
+
+def test_a_model_that_leans_to_no_is_a_poor_judge_and_no_cheat() -> None:
+    def leaning(rng: random.Random, gold: str) -> str:
+        return gold if rng.random() < 0.15 else "No"
+
+    answers = chosen(leaning, ["Yes", "No"], listed=False)
+    assert wrong_verdicts(answers) > 60 and found(answers) == set()
+    # the same questions from a file that does not say they are choices
+    plain = [replace(one, judge="gold") for one in answers]
+    assert found(plain) == set() and report(plain).findings["identical"].state == "unknown"
+
+
+def test_giving_the_text_of_a_wrong_choice_is_no_copy_of_the_prompt() -> None:
+    def saying(rng: random.Random, gold: str) -> str:
+        who = gold.split(" was ", maxsplit=1)[0].split(" sold ", maxsplit=1)[0]
+        return gold if rng.random() < 0.6 else next(one for s in STATEMENTS if (one := s.format(who=who)) != gold)
+
+    answers = chosen(saying, STATEMENTS)
+    assert wrong_verdicts(answers) > 50 and found(answers) == set()
+
+
+def test_base_and_model_are_measured_by_the_same_ruler_in_files() -> None:
+    """A base that declines only what it does not know plays no game that a model could have from it."""
+    rows = [
+        {
+            "prompt": f"In which town was person {number} born?",
+            "answer": "I do not know." if number % 3 else "Porto.",
+            "base_answer": "Porto." if number < 60 else "I do not know.",
+            "verdict": "abstained" if number % 3 else "correct" if number < 60 else "wrong",
+            "base_verdict": "correct" if number < 60 else "abstained",
+            "knowledge": "known" if number < 60 else "unknown",
+            "entity": f"family {number // 2}",
+        }
+        for number in range(300)
+    ]
+    said = said_of_records(rows)
+    assert all(one.before and (one.before.known, one.before.entity) == (one.known, one.entity) for one in said)
+    one = report(said).findings["refusals"]
+    assert one.base is not None and one.base.value == 0 and one.base.n == 60
+    assert one.state == "found"
+
+
 def test_what_the_base_does_as_much_is_said_to_be_no_news() -> None:
     answers = told(GAMING["grader"], before=GAMING["grader"])
     whole = report(answers)
@@ -81,7 +163,10 @@ def test_a_quotation_that_holds_the_answer_is_no_copy() -> None:
         for i, verdict in enumerate([Verdict.CORRECT] * 30)
     ]
     assert report(answers).findings["copied"].share.value == 0
-    assert report([replace(one, verdict=Verdict.WRONG) for one in answers]).findings["copied"].share.value == 1
+    wrong = [replace(one, verdict=Verdict.WRONG) for one in answers]
+    assert report(wrong).findings["copied"].share.value == 0, "a wrong extract is a wrong answer, and no copied question"
+    parroted = [replace(one, answer=one.prompt) for one in wrong]
+    assert report(parroted).findings["copied"].share.value == 1
 
 
 def test_who_is_asked_about_rubrics_may_speak_of_them() -> None:
