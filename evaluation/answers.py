@@ -91,6 +91,8 @@ class AnswerRow(BaseModel):
     tokens: int | None = None
     score: float | None = Field(default=None, ge=-2, le=2)
     """A person's or a teacher's rubric score, where the answer has one."""
+    by_words: Verdict | None = None
+    """Of an answer with a score: the verdict of its words alone. `verdict` may follow the score and cannot be held against it."""
     slices: dict[str, str] = Field(default_factory=dict)
 
     def answered(self) -> Answered:

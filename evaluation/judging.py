@@ -9,27 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil
 
 from annotations.verdicts import Stance, Verdict, judge, judge_given, normalise, stance
-from evaluation.question import JudgeName, Question
+from evaluation.metrics import RUBRIC_SCORES, whole_score
+from evaluation.question import JudgeName, Question, ScoredAnswer
 from evaluation.similarity import nearest
 
-RUBRIC = {
-    2: Verdict.CORRECT,
-    1: Verdict.HEDGED_CORRECT,
-    0: Verdict.ABSTAINED,
-    -1: Verdict.HEDGED_WRONG,
-    -2: Verdict.WRONG,
-}
+RUBRIC = {score: verdict for verdict, score in RUBRIC_SCORES.items()}
 
 
 @dataclass(frozen=True)
 class Judged:
-    """`score` is the rubric score that people have given this very answer, where they have."""
+    """`score` is the rubric score that people have given this very answer, where they have; `by_words` what its words alone say
+    of it, which the score has no part in: only that can be held against people. None where words have nothing to go by.
+    """
 
     verdict: Verdict
     score: float | None = None
+    by_words: Verdict | None = None
 
 
 def judge_answer(question: Question, answer: str) -> Judged:
@@ -111,18 +108,45 @@ def _by_compliance(question: Question, answer: str) -> Judged:
 def _by_scores(question: Question, answer: str) -> Judged:
     """What people have said of this very answer; else what it is closer to, what they called right or what they called wrong."""
     said = normalise(answer)
-    scores = [(one.scores, one.score) for one in question.scored if normalise(one.answer) == said]
-    if scores:
-        score = max(scores)[1]
-        return Judged(verdict_of_score(score), score)
-    if question.gold_answers and question.false_answers:
-        return _by_references(question, answer)
-    return _by_gold(question, answer)
+    scored = [one for one in question.scored if normalise(one.answer) == said]
+    if not scored:
+        return Judged(_by_examples(question, answer))
+    most = max(scored, key=lambda one: (one.scores, one.score))
+    by_words = _by_other_examples(question, answer)
+    return Judged(_verdict_of(most, answer, by_words), most.score, by_words)
+
+
+def _by_examples(question: Question, answer: str) -> Verdict:
+    judged = _by_references if question.gold_answers and question.false_answers else _by_gold
+    return judged(question, answer).verdict
+
+
+def _by_other_examples(question: Question, answer: str) -> Verdict | None:
+    """The verdict by words, had nobody scored this answer: it is itself no example. None where none is left of what is right,
+    and the answer declines nothing.
+    """
+    said = normalise(answer)
+    golds, falses = (
+        [one for one in listed if normalise(one) != said] for listed in (question.gold_answers, question.false_answers)
+    )
+    verdict = _by_examples(question.model_copy(update={"gold_answer": golds, "false_answers": falses}), answer)
+    return None if question.gold_answers and not golds and verdict is not Verdict.ABSTAINED else verdict
+
+
+def _verdict_of(scored: ScoredAnswer, answer: str, by_words: Verdict | None) -> Verdict:
+    """The verdict of a score. A middling one need not say that the answer declines: who finds it right and who finds it made up
+    have a median of 0 too. So that counts as declining only where the answer does decline, or everybody gave it 0; of any other
+    such answer people have settled nothing, and its words decide.
+    """
+    verdict = verdict_of_score(scored.score)
+    if verdict is not Verdict.ABSTAINED or stance(answer) is Stance.ABSTAINS or (scored.score == 0 and scored.unanimous):
+        return verdict
+    return by_words or Verdict.HEDGED_WRONG
 
 
 def verdict_of_score(score: float) -> Verdict:
     """The verdict that a rubric score stands for; of half a step the worse one, for the better was not agreed on."""
-    return RUBRIC[ceil(score - 0.5)]
+    return RUBRIC[int(whole_score(score))]
 
 
 @dataclass(frozen=True)
@@ -159,7 +183,7 @@ JUDGES: Mapping[JudgeName, Judge] = {
     "scored": Judge(
         "People’s scores",
         "An answer that people have scored counts by their score. Any other is right where it is more like answers that they"
-        " called right than like those that they called wrong.",
+        " called right than like those that they called wrong; so is one that they are divided about.",
         _by_scores,
     ),
 }

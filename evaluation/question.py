@@ -10,14 +10,21 @@ JudgeName = Literal["gold", "references", "choice", "compliance", "scored"]
 
 
 class ScoredAnswer(BaseModel):
-    """An answer that people have scored by the rubric; `score` is their median, `scores` how many there are."""
+    """An answer that people have scored by the rubric; `score` is their median, `scores` how many there are, `spread` how far the
+    highest lies above the lowest, where that is known.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     answer: str
     score: float = Field(ge=-2, le=2)
     scores: int = Field(1, ge=1)
+    spread: float | None = Field(default=None, ge=0, le=4)
     source: str | None = None
+
+    @property
+    def unanimous(self) -> bool:
+        return self.scores == 1 or self.spread == 0
 
 
 class Question(BaseModel):

@@ -128,7 +128,7 @@ def answer_row(question: Question, answer: str, confidence: float | None, gramma
         known=None if question.knowledge is None else question.knowledge == "known",
         confidence=confidence,
         slices=slice_labels(question.slice),
-        **({} if judged.score is None else {"score": judged.score}),
+        **({} if judged.score is None else {"score": judged.score, "by_words": judged.by_words}),
     )
 
 

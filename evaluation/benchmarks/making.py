@@ -28,7 +28,7 @@ MOST_BYTES = 64 << 20
 RIGHT_FROM, WRONG_TO = 1.5, -1.0
 ITEMS_AT_ONCE = 2000
 COLUMNS = ("prompt_hash", "prompt", "prompt_text", "prompt_is_text", "answer", "source_model", "gold_answers", "knowledge",
-           "entity", "skill", "gold_score", "people_scores", "consensus")  # fmt: skip
+           "entity", "skill", "gold_score", "people_scores", "consensus", "spread")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,11 +152,17 @@ def _scored(item: Item, min_scores: int) -> ScoredAnswer | None:
     """What is right of a gold item is known; of others it is what people said."""
     if item.gold_score is not None:
         return ScoredAnswer(
-            answer=item.answer, score=item.gold_score, scores=max(item.people_scores, 1), source=item.source_model
+            answer=item.answer, score=item.gold_score, scores=max(item.people_scores, 1), spread=0, source=item.source_model
         )
     if item.consensus is None or item.people_scores < min_scores:
         return None
-    return ScoredAnswer(answer=item.answer, score=item.consensus, scores=item.people_scores, source=item.source_model or None)
+    return ScoredAnswer(
+        answer=item.answer,
+        score=item.consensus,
+        scores=item.people_scores,
+        spread=item.spread,
+        source=item.source_model or None,
+    )
 
 
 def _answers(scored: list[ScoredAnswer], wanted: Callable[[float], bool]) -> list[str]:

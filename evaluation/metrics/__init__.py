@@ -16,6 +16,7 @@ from evaluation.metrics.answered import (
     columns_of,
     knowledge_grid,
     rubric_histogram,
+    whole_score,
 )
 from evaluation.metrics.calibration import ECE_BINS, CoveragePoint, confidence_bins, risk_coverage
 from evaluation.metrics.columns import Array, Columns, Mask, SwappedTally, Tally, stack
@@ -47,4 +48,5 @@ __all__ = [
     "rubric_histogram",
     "stack",
     "value_of",
+    "whole_score",
 ]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from annotations.verdicts import Verdict
 from evaluation.metrics.columns import Array, Columns, Mask, entity_codes
@@ -95,11 +96,16 @@ def _rubric_score(record: Answered) -> float:
     return RUBRIC_SCORES.get(record.verdict, np.nan) if record.score is None else record.score
 
 
-def rubric_histogram(answers: Answers) -> dict[str, int]:
-    """Return how many answers earned each rubric score, and how many could not be scored. Half steps, which people may give,
-    count as the score nearer to 0.
+def whole_score(score: npt.ArrayLike) -> Array:
+    """The whole rubric score that a score counts as: the nearest, and of half a step, which people may give, the lower one, for
+    the higher was not agreed on.
     """
-    whole = np.trunc(answers.rubric)
+    return np.asarray(np.ceil(np.asarray(score, dtype=np.float64) - 0.5), dtype=np.float64)
+
+
+def rubric_histogram(answers: Answers) -> dict[str, int]:
+    """Return how many answers earned each rubric score as a whole one, and how many could not be scored."""
+    whole = whole_score(answers.rubric)
     counts = [int((whole == score).sum()) for score in (2, 1, 0, -1, -2)]
     return dict(zip(RUBRIC_NAMES, [*counts, int(np.isnan(answers.rubric).sum())], strict=True))
 

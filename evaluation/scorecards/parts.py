@@ -314,14 +314,17 @@ def _sample_figures(rows: Sequence[AnswerRow], sampling: Sampling) -> Figures:
 
 
 def agreement_figures(rows: Sequence[AnswerRow]) -> Figures:
-    """Return how far the judge agrees with the scores that people or a teacher gave; empty where there are none."""
-    scored = [(row, row.score) for row in rows if row.score is not None]
+    """Return how far the judge agrees with the scores that people or a teacher gave; empty where there are none.
+
+    The judge is what words alone say: the verdict of a scored answer follows its score, and would agree with it by construction.
+    """
+    scored = [(row.by_words, row.score) for row in rows if row.score is not None and row.by_words is not None]
     if not scored:
         return {}
     # scipy, which the web process, that reads scorecards, does not hold
     from evaluation.metrics.agreement import agreement_between  # noqa: PLC0415 (weight)
 
-    judged = [RUBRIC_SCORES.get(row.verdict, float("nan")) for row, _ in scored]
+    judged = [RUBRIC_SCORES.get(by_words, float("nan")) for by_words, _ in scored]
     found = agreement_between(judged, [score for _, score in scored])
     numbers = {"alpha": found.alpha.items, "kappa": found.kappa.items, "bias": found.bias.n}
     return {

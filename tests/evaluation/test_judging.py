@@ -134,7 +134,43 @@ SCORED = question(
 def test_by_what_people_have_said_of_this_answer(answer: str, verdict: Verdict, score: float | None) -> None:
     judged = judge_answer(SCORED, answer)
     assert (judged.verdict, judged.score) == (verdict, score)
-    assert answer_row(SCORED, answer, 0.5, None).score == score
+    row = answer_row(SCORED, answer, 0.5, None)
+    assert (row.score, row.by_words) == (score, judged.by_words)
+
+
+@pytest.mark.parametrize(
+    ("answer", "by_words"),
+    [
+        ("nothing happens!", None),  # the only right answer that is known: without it nothing is left to go by
+        ("A tree grows.", Verdict.WRONG),
+        ("Who knows", Verdict.ABSTAINED),
+        ("Nothing at all happens", None),  # nobody scored it, so there is nothing to hold its verdict against
+    ],
+)
+def test_what_words_say_of_a_scored_answer_has_nothing_of_its_score(answer: str, by_words: Verdict | None) -> None:
+    assert judge_answer(SCORED, answer).by_words is by_words
+
+
+@pytest.mark.parametrize(
+    ("score", "scores", "spread", "answer", "verdict"),
+    [
+        (0, 2, 4, "I don't know.", Verdict.ABSTAINED),
+        (0, 1, None, "Too obscure a matter for me.", Verdict.ABSTAINED),  # one person says that it declines
+        (0, 3, 0, "Too obscure a matter for me.", Verdict.ABSTAINED),
+        (0, 2, 4, "Nothing much happens.", Verdict.CORRECT),  # +2 and −2: nothing is settled
+        (0, 2, 4, "A big tree grows.", Verdict.WRONG),
+        (0.25, 4, 4, "Perhaps a tree grows.", Verdict.HEDGED_WRONG),
+        (0.5, 2, 1, "Nothing bad happens.", Verdict.CORRECT),
+        (0, 2, None, "A big tree grows.", Verdict.WRONG),  # of a benchmark that was made before spread was written
+    ],
+)
+def test_a_middling_score_is_no_abstention_where_people_are_divided(
+    score: float, scores: int, spread: float | None, answer: str, verdict: Verdict
+) -> None:
+    one = {"answer": answer, "score": score, "scores": scores, "spread": spread}
+    asked = question(judge="scored", gold_answer=["Nothing happens"], false_answers=["A tree grows"], scored=[one])
+    judged = judge_answer(asked, answer)
+    assert (judged.verdict, judged.score) == (verdict, score)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ from sklearn.metrics import (
 
 from annotations.confidence import stated_confidence
 from annotations.verdicts import Verdict, judge
+from evaluation.judging import verdict_of_score
 from evaluation.metrics import (
     METRICS,
+    RUBRIC_SCORES,
     Answered,
     Tally,
     columns_of,
@@ -280,6 +282,14 @@ def test_an_unparsable_answer_is_not_scored_and_not_forgiven() -> None:
     assert compute("truthful_rate", columns) == 0.5
     assert compute("parse_share", columns) == 0.5
     assert rubric_histogram(columns) == {"+2": 1, "+1": 0, "0": 0, "-1": 0, "-2": 0, "not scored": 1}
+
+
+def test_half_a_step_counts_as_the_verdict_of_that_score_does() -> None:
+    """Of every score that people can agree on: the histogram's column and the verdict are one."""
+    for score in np.arange(-2, 2.25, 0.25):
+        columns = columns_of([Answered("1", "1", Verdict.WRONG, None, None, score=float(score))])
+        [column] = [name for name, count in rubric_histogram(columns).items() if count]
+        assert int(column) == RUBRIC_SCORES[verdict_of_score(score)], score
 
 
 @pytest.mark.parametrize(

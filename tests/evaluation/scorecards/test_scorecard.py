@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, ProbeAnswer, SampleAnswer
+from evaluation.benchmarks.folder import answer_row
 from evaluation.metrics import METRICS, columns_of, compute
+from evaluation.question import Question, ScoredAnswer
 from evaluation.scorecards.document import FIGURES
+from evaluation.scorecards.parts import agreement_figures
 from evaluation.scorecards.scorecard import (
     ArtifactRef,
     BenchmarkRef,
@@ -201,6 +206,7 @@ def interviewed(rows: list[AnswerRow]) -> list[AnswerRow]:
                 "logprob": -1.0,
                 "tokens": 3,
                 "score": 2.0 if row.verdict is Verdict.CORRECT else -1.0,
+                "by_words": row.verdict,
                 "samples": [
                     SampleAnswer(
                         answer=f"Paris {k % 2}.", verdict=Verdict.CORRECT, logprob=-1.0, reference_logprob=-1.5, tokens=3
@@ -296,14 +302,44 @@ def test_win_rate_and_reward_accuracy() -> None:
     assert alone().pairs == {}
 
 
-def test_the_judge_is_held_against_people_where_they_have_scored() -> None:
-    card = make(interviewed(BASE))
-    assert set(card.agreement) == {"alpha", "kappa", "bias"}
-    judged = {Verdict.CORRECT: 2, Verdict.ABSTAINED: 0, Verdict.WRONG: -2}
-    rows = held_out(interviewed(BASE))
-    bias = sum(judged[row.verdict] - row.score for row in rows) / len(rows)
-    assert card.agreement["bias"].value == pytest.approx(bias, abs=1e-6)
-    assert alone().agreement == {}
+def scored_rows(score: Callable[[int], float]) -> list[AnswerRow]:
+    """Answers that people have scored, as they come out of judging; to each question three more were called right or wrong."""
+    examples = [("It was built by Ada Berg", 2), ("Ada Berg built it", 2), ("Karl Lund built it", -2)]
+    rows = []
+    for number in range(30):
+        answer = f"Surely Ada Berg, number {number}" if number % 2 else f"Surely Karl Lund, number {number}"
+        scored = [*examples, (answer, score(number))]
+        asked = Question(
+            id=str(number),
+            prompt="Who was it?",
+            judge="scored",
+            gold_answer=[text for text, one in scored if one >= 1.5],
+            false_answers=[text for text, one in scored if one <= -1],
+            scored=[ScoredAnswer(answer=text, score=one) for text, one in scored],
+        )
+        rows.append(answer_row(asked, answer, 0.5, None))
+    return rows
+
+
+def test_the_judge_is_held_against_people_by_words_alone() -> None:
+    """A verdict that follows a person's score agrees with it by construction, and says nothing of the judge."""
+    agree = agreement_figures(scored_rows(lambda number: 2 if number % 2 else -2))
+    assert {name: one.value for name, one in agree.items()} == {"alpha": 1, "kappa": 1, "bias": 0}
+    rng = np.random.default_rng(0)
+    random = scored_rows(lambda number: float(rng.choice([-2, -1, 1, 2])))
+    figures = agreement_figures(random)
+    assert abs(figures["alpha"].value) < 0.4 and abs(figures["kappa"].value) < 0.4
+    judged = [2 if "Ada" in row.answer else -2 for row in random]
+    bias = np.mean([by_words - row.score for by_words, row in zip(judged, random, strict=True)])
+    assert figures["bias"].value == pytest.approx(bias, abs=1e-6) and figures["bias"].n == 30
+    opposed = agreement_figures(scored_rows(lambda number: -2 if number % 2 else 2))
+    assert opposed["alpha"].value < 0 and opposed["kappa"].value == pytest.approx(-1, abs=0.05)
+
+
+def test_of_scores_whose_answers_words_did_not_judge_there_is_no_agreement() -> None:
+    """As of rows that were written before words judged what people had scored."""
+    without = [row.model_copy(update={"by_words": None}) for row in interviewed(BASE)]
+    assert agreement_figures(interviewed(BASE)) and agreement_figures(without) == {} == alone().agreement
 
 
 def test_what_is_known_and_who_says_so() -> None:
