@@ -30,6 +30,7 @@ from evaluation.benchmarks.folder import BenchmarkFolder, benchmark_read
 from evaluation.guard.asking import guard_answers
 from evaluation.guard.items import guard_set
 from evaluation.guard.verdict import guard_report
+from evaluation.harnesses.asker import HarnessAsker
 from evaluation.harnesses.model import HarnessModel
 from evaluation.harnesses.table import HARNESSES, HarnessName, TaskName
 from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, RewardedPair, Sampling, Scorecard, scorecard_make
@@ -158,8 +159,7 @@ def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:
     folder = folder.resolve()
     spec = _read_spec(folder / SPEC)
     benchmark = benchmark_read(spec.benchmark.resolve())
-    # What a harness was told is its own: nothing of it is kept for others, who would have its figures without its run.
-    cache = folder / "replies" if spec.harness or spec.cache is None else spec.cache
+    cache = folder / "replies" if spec.cache is None else spec.cache
     progress = _Progress(folder, _replies(spec, len(benchmark.questions)))
     asked: list[Asked] = []
     for model in [spec.model] + ([spec.base] if spec.base else []):
@@ -169,9 +169,9 @@ def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:
         _measure_divergence(spec, asked, cache=cache, stop=stop, progress=progress)
     pairs = _read_pairs(asked, benchmark, cache=cache, stop=stop, progress=progress) if spec.preferences else []
     scorecard = _score(spec, benchmark, asked, pairs)
-    if isinstance(asked[0].model, HarnessModel):
+    if isinstance(asked[0].interview.asker, HarnessAsker):
         progress.about = f"{spec.model.name}: {', '.join(spec.tasks)}" if spec.tasks else spec.model.name
-        scorecard.harness = asked[0].model.described(spec.tasks, limit=spec.task_limit, stop=stop)
+        scorecard.harness = asked[0].interview.asker.described(spec.tasks, limit=spec.task_limit)
     for name, one in zip((ANSWERS, BASE_ANSWERS), asked, strict=False):
         answers_write(folder / name, one.rows)
     _write_aside(folder / SCORECARD, scorecard.model_dump_json(indent=1).encode())
@@ -221,9 +221,13 @@ def _ask(
 ) -> Asked:
     if stop.asked:
         raise Stopped
-    asked = _model(spec, model, benchmark, folder=folder / "harness" / model.name, tell=progress.making)
+    place = folder / "harness" / model.name
+    asked = _model(spec, model, benchmark, folder=place, tell=progress.making)
     progress.about = model.name
-    asker = Asker(asked, cache, stop=stop, tell=progress)
+    if isinstance(asked, HarnessModel):
+        asker: Asker = HarnessAsker(asked, place / "replies", cache, stop=stop, tell=progress)
+    else:
+        asker = Asker(asked, cache, stop=stop, tell=progress)
     interview = Interview(benchmark, _plan(spec), asker, skip=progress.skip)
     rows = interview.rows()
     guarded = guard_answers(asker) if spec.guard else []

@@ -1,4 +1,4 @@
-"""A model that a harness asks: a benchmark's questions go through the harness, whatever else is asked goes straight to the model.
+"""A model whose benchmark's questions a harness asks.
 
 What answers is the same either way, so figures differ only where a harness asks otherwise. A local model is served to the
 harness over HTTP (`evaluation.serving`), so no harness loads weights, and adapters and runs work with all of them.
@@ -11,15 +11,16 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from accounts.chat.service import AT_ONCE, KEY_VARIABLE, ChatService
+from accounts.chat.service import KEY_VARIABLE, ChatService
 from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Keep, Reply, Wanted
 from evaluation.asking.service import ServiceModel
@@ -37,8 +38,30 @@ LOOK_EVERY_S: Final = 0.2
 STOP_GRACE_S: Final = 20.0
 LOG: Final = "harness.log"
 QUESTIONS: Final = "questions"
+PASSED: Final = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "SYSTEMROOT",
+    "USERPROFILE", "LOCALAPPDATA", "APPDATA", "OMP_NUM_THREADS", "XDG_CACHE_HOME", "NLTK_DATA", "TIKTOKEN_CACHE_DIR",
+    "HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "RLWHF_LM_EVAL_TASKS",
+})  # fmt: skip
+"""What of our environment a harness gets: where things are, and in which language."""
+PASSED_ONLINE: Final = frozenset({
+    "HF_ENDPOINT", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE",
+    "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+})  # fmt: skip
+"""What else, where the worker's owner has it fetch the data of tasks."""
+DISBELIEVED: Final = "disbelieved.json"
+"""A report that was not believed, for people to read."""
+MOST_AT_ONCE: Final = 256
 TASK_TOKENS: Final = 256
 """How long an answer to a task may be that does not say so itself."""
+
+
+class Disbelieved(HarnessFailed):
+    """A harness left something out, or its figures are not those of its answers."""
+
+
+AskOf = Callable[..., Request]
+"""What is to be asked; whom, is told where it is called."""
 
 
 @dataclass(frozen=True)
@@ -81,34 +104,41 @@ class HarnessModel:
         if isinstance(self.inner, LocalModel):
             self.inner.unload()
 
+    def asks(self, wanted: Wanted, how: How) -> bool:
+        """Whether the harness asks this: one of the benchmark's questions, to be answered by the likeliest tokens."""
+        return how.temperature == 0 and wanted.key in self._questions
+
     def reply(self, wanted: Sequence[Wanted], how: How, *, keep: Keep, stop: StopRequest) -> None:
-        """The benchmark's questions by the harness, anything else by the model. Raises Stopped or HarnessFailed."""
-        by_key = {Wanted(one.prompt).key: one for one in reversed(self.benchmark.questions)}
-        through = {by_key[one.key].id: index for index, one in enumerate(wanted) if how.temperature == 0 and one.key in by_key}
-        others = [index for index in range(len(wanted)) if index not in set(through.values())]
-        if through:
-            self._ask(through, how, keep, stop)
-        if others:
-            self.inner.reply(
-                [wanted[index] for index in others],
-                how,
-                keep=lambda found: keep([(others[index], reply) for index, reply in found]),
-                stop=stop,
-            )
+        """Questions that it `asks`. Raises Stopped, Disbelieved or HarnessFailed."""
+        self._ask({self._questions[one.key]: index for index, one in enumerate(wanted)}, how, keep, stop)
+
+    @cached_property
+    def _questions(self) -> Mapping[str, str]:
+        """The questions' ids by what is asked; the first one's, where two ask the same."""
+        return {Wanted(one.prompt).key: one.id for one in reversed(self.benchmark.questions)}
 
     def described(self, tasks: Sequence[str], *, limit: int | None, stop: StopRequest) -> dict[str, Any]:
-        """What a scorecard says of the harness, `tasks` of its own asked first. Raises Stopped or HarnessFailed.
+        """What a scorecard says of the harness, `tasks` of its own asked first. Raises Stopped, Disbelieved or HarnessFailed.
 
-        The harness' figures are of the questions that its last run asked: after an interruption, not of all.
+        The harness' figures are of the questions that its last run asked: after an interruption, not of all. They are held
+        against its answers here too: a process that was killed may never have come to it.
         """
         harness = HARNESSES[self.name]
-        last = self.folder / QUESTIONS / REPORT
-        report = Report.model_validate_json(last.read_bytes()) if last.is_file() else None
+        report = self._last_report()
         return {
             "name": self.name, "title": harness.title, "version": harness.version,
             "n": report.n if report else 0, "metrics": report.metrics if report else {},
             "tasks": self._tasks(tasks, limit=limit, stop=stop) if tasks else {}, "task_limit": limit,
         }  # fmt: skip
+
+    def _last_report(self) -> Report | None:
+        place = self.folder / QUESTIONS
+        if not (place / REPORT).is_file():
+            return None
+        report = Report.model_validate_json((place / REPORT).read_bytes())
+        asked = Request.model_validate_json((place / REQUEST).read_bytes()).questions
+        self._check({line.id: line for line in reversed(_Lines(place / ANSWERS).new())}.values(), asked, report)
+        return report
 
     def _tasks(self, names: Sequence[str], *, limit: int | None, stop: StopRequest) -> dict[str, dict[str, float | None]]:
         """The figures of the harness' own tasks. Done once, and kept in the folder."""
@@ -134,48 +164,54 @@ class HarnessModel:
 
         (place / REPORT).unlink(missing_ok=True)
         self._run(place, request, stop, look)
-        self._check(list(judged.values()), through, Report.model_validate_json((place / REPORT).read_bytes()))
+        self._check(judged.values(), through, Report.model_validate_json((place / REPORT).read_bytes()))
 
-    def _check(self, lines: Sequence[Line], through: Mapping[str, int], report: Report) -> None:
-        """Raises HarnessFailed where the harness left something out, or its figures are not those of its answers."""
+    def _check(self, lines: Collection[Line], asked: Collection[str], report: Report) -> None:
+        """Raises Disbelieved where the harness left something out, or its figures are not those of its answers.
+
+        Its report is put aside then, for people to read: nothing may take it for one that was believed.
+        """
+        reason = self._doubt(lines, asked, report)
+        if reason:
+            place = self.folder / QUESTIONS
+            with suppress(FileNotFoundError):
+                (place / REPORT).replace(place / DISBELIEVED)
+            raise Disbelieved(reason, f"Its log: {place / LOG}. Started again, it asks everything anew.")
+
+    def _doubt(self, lines: Collection[Line], asked: Collection[str], report: Report) -> str:
         title = HARNESSES[self.name].title
-        missing = through.keys() - {line.id for line in lines}
+        missing = set(asked) - {line.id for line in lines}
         if missing:
-            raise HarnessFailed(f"{title} left out {len(missing)} of {len(through)} questions.", f"Its log: {LOG}.")
+            return f"{title} left out {len(missing)} of {len(asked)} questions."
         for name in MEASURES:
             ours, theirs = mean([measures_of(line)[name] for line in lines]), report.metrics.get(name)
             if not math.isnan(ours) and (theirs is None or abs(theirs - ours) > HARNESSES[self.name].rounding):
-                raise HarnessFailed(
-                    f"{title} says that “{name}” is {theirs}, and its {len(lines)} answers have {ours:.6g}.", f"Its log: {LOG}."
-                )
+                return f"{title} says that “{name}” is {theirs}, and its {len(lines)} answers have {ours:.6g}."
+        return ""
 
-    def _request(self, questions: list[str], max_new_tokens: int, **more: Any) -> Request:
+    def _request(self, questions: list[str], max_new_tokens: int, **more: Any) -> AskOf:
         harness = HARNESSES[self.name]
         if not harness.takes_conversations and any(not isinstance(one.prompt, str) for one in self._of(questions)):
             raise HarnessFailed(
                 f"{harness.title} asks one turn, and this benchmark has conversations.", "Choose another harness, or none."
             )
-        at_once = self.batch_size if self.service is None else self.service.at_once
-        return Request(
-            benchmark=self.benchmark.path.resolve(), questions=questions, base_url="", model="", max_new_tokens=max_new_tokens,
-            at_once=min(at_once, 256) or AT_ONCE, **more,
-        )  # fmt: skip
+        return partial(
+            Request, benchmark=self.benchmark.path.resolve(), questions=questions, max_new_tokens=max_new_tokens, **more
+        )
 
     def _of(self, ids: Sequence[str]) -> list[Question]:
         wanted = set(ids)
         return [one for one in self.benchmark.questions if one.id in wanted]
 
-    def _run(self, place: Path, request: Request, stop: StopRequest, look: Any) -> None:
+    def _run(self, place: Path, request: AskOf, stop: StopRequest, look: Any) -> None:
         """Serve the model, run the driver, and `look` at what it has written meanwhile."""
         harness = HARNESSES[self.name]
         place.mkdir(parents=True, exist_ok=True)
         python = ensure(harness, self.tell)
         with self._served(place) as served:
-            told = request.model_copy(
-                update={
-                    "base_url": served.base_url, "model": served.model, "at_once": served.at_once,
-                    "timeout_s": served.timeout_s, "tokenizer": served.tokenizer, "longest": served.longest,
-                }
+            told = request(
+                base_url=served.base_url, model=served.model, at_once=min(served.at_once, MOST_AT_ONCE),
+                timeout_s=served.timeout_s, tokenizer=served.tokenizer, longest=served.longest,
             )  # fmt: skip
             (place / REQUEST).write_text(told.model_dump_json(), encoding="utf-8")
             with (place / LOG).open("ab") as log:
@@ -238,10 +274,13 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _environment(place: Path, key: str) -> dict[str, str]:
-    """What the driver knows: no hub, no proxy for this machine, no secrets but the service's key."""
-    secret = (KEY_VARIABLE, "OPENAI_BASE_URL", "VIRTUAL_ENV", "PYTHONHOME")
-    kept = {name: value for name, value in os.environ.items() if name not in secret}
+    """What the driver knows: this much of ours by name, no hub, no card, and the one key that was made for it.
+
+    The worker's own keys and tokens stay here: a harness is a hundred packages of other people's.
+    """
     offline = os.environ.get("HF_HUB_OFFLINE", "1")
+    passed = PASSED if offline == "1" else PASSED | PASSED_ONLINE
+    kept = {name: value for name, value in os.environ.items() if name in passed or name.startswith("LC_")}
     return kept | {
         "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OPENAI_API_KEY": key or "none",
         "HF_HUB_OFFLINE": offline, "HF_DATASETS_OFFLINE": offline, "HF_HUB_DISABLE_TELEMETRY": "1",

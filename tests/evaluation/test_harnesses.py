@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -18,13 +20,15 @@ from accounts.endpoints import endpoint_save
 from accounts.hosts import host_allow
 from annotations.verdicts import Verdict
 from evaluation.answers import answers_read
+from evaluation.asking.asker import Asker
 from evaluation.asking.local import LocalModel
+from evaluation.asking.replies import How, Wanted
 from evaluation.benchmarks.folder import benchmark_read
 from evaluation.execute import EvaluateSpec, evaluate
 from evaluation.forms import EvaluationForm
-from evaluation.harnesses.environment import HarnessFailed
-from evaluation.harnesses.model import HarnessModel
-from evaluation.harnesses.request import Line, Report
+from evaluation.harnesses.asker import HarnessAsker
+from evaluation.harnesses.model import AskOf, Disbelieved, HarnessModel, _environment
+from evaluation.harnesses.request import REPORT, REQUEST, Line, Report
 from evaluation.harnesses.table import HARNESSES
 from evaluation.jobs import ScorecardEvaluation
 from evaluation.models import Benchmark, Evaluation
@@ -163,7 +167,7 @@ def _accuracy(folder: Path, rows: list[dict[str, object]]) -> float:
 @pytest.mark.timeout(900)
 def test_a_harness_is_gone_on_with_where_it_was_stopped(spec: Spec) -> None:
     folder = spec(harness="inspect", batch_size=1)
-    kept = folder / "replies"
+    kept = folder / "harness" / "taught" / "replies"
 
     class Stopping(StopRequest):
         """Asked to stop once there is a reply."""
@@ -183,22 +187,117 @@ def test_a_harness_is_gone_on_with_where_it_was_stopped(spec: Spec) -> None:
     assert [row.verdict.value for row in answers_read(folder / "answers.jsonl")] == VERDICTS
 
 
+class Told(HarnessModel):
+    """A harness whose runs say what they are told to, in the files that a driver writes. `runs` counts them."""
+
+    figures: Mapping[str, float | None]
+    lines: Sequence[Line]
+    runs = 0
+
+    def _run(self, place: Path, request: AskOf, stop: StopRequest, look: Callable[[], None]) -> None:
+        self.runs += 1
+        place.mkdir(parents=True, exist_ok=True)
+        told = request(base_url="http://127.0.0.1:9/v1", model="local", at_once=1)
+        (place / REQUEST).write_text(told.model_dump_json())
+        (place / "judged.jsonl").write_text("".join(line.model_dump_json() + "\n" for line in self.lines))
+        report = Report(status="success", version="1", n=len(self.lines), metrics=dict(self.figures))
+        (place / REPORT).write_text(report.model_dump_json())
+        look()
+
+
+LINES = [Line(id=f"q/{n}", answer="x", verdict=Verdict(verdict)) for n, verdict in enumerate(VERDICTS)]
+ROUNDED = {name: round(value, 4) for name, value in FIGURES.items()}
+GREEDY = How(16)
+
+
+@pytest.fixture
+def told(questions: Path, tmp_path: Path) -> Told:
+    """EvalScope, with answers that are in order and the figures that it once gave: 0.0 for all, as `general_qa` does."""
+    inner = LocalModel(str(questions), hardware=HARDWARE, prompt_format="auto", batch_size=4)
+    model = Told("evalscope", inner, benchmark_read(questions), tmp_path / "run")
+    model.figures, model.lines = dict.fromkeys(FIGURES, 0.0), LINES
+    return model
+
+
+def asker(model: HarnessModel, where: Path) -> HarnessAsker:
+    return HarnessAsker(model, where / "replies", where / "cache", stop=StopRequest())
+
+
+def test_a_harness_is_not_believed_on_the_second_try_either(told: Told, tmp_path: Path) -> None:
+    wanted = [Wanted(question) for question in ANSWERS]
+    for tries in (1, 2):
+        with pytest.raises(Disbelieved, match=r"“correct” is 0.0, and its 6 answers have 0.5"):
+            asker(told, tmp_path).ask(wanted, GREEDY)
+        assert told.runs == tries, "asked anew, not taken from what was kept"
+    assert asker(told, tmp_path).described([], limit=None)["metrics"] == {}
+    told.figures = ROUNDED
+    mended = asker(told, tmp_path)
+    assert [reply.text for reply in mended.ask(wanted, GREEDY)] == ["x"] * 6
+    assert mended.described([], limit=None)["metrics"] == ROUNDED
+    assert mended.asked == 6
+
+
+def test_figures_that_nobody_came_to_check_are_checked_before_they_are_told(told: Told, tmp_path: Path) -> None:
+    """A process that was killed between the harness' end and the check leaves replies and a report behind."""
+    told.figures = ROUNDED
+    wanted = [Wanted(question) for question in ANSWERS]
+    asker(told, tmp_path).ask(wanted, GREEDY)
+    unchecked = Report(status="success", version="1", n=6, metrics=dict.fromkeys(FIGURES, 0.0))
+    (told.folder / "questions" / REPORT).write_text(unchecked.model_dump_json())
+    again = asker(told, tmp_path)
+    again.ask(wanted, GREEDY)
+    with pytest.raises(Disbelieved, match=r"“correct” is 0.0"):
+        again.described([], limit=None)
+    assert told.runs == 1
+    asker(told, tmp_path).ask(wanted, GREEDY)
+    assert told.runs == 2, "what it brought was forgotten"
+
+
+@pytest.mark.parametrize(
+    ("lines", "figures", "message"),
+    [(LINES, {}, "“correct” is None"), (LINES[:5], ROUNDED, "left out 1 of 6"), (LINES, {**ROUNDED, "rubric": 0.2}, "rubric")],
+)
 def test_a_harness_whose_figures_are_not_those_of_its_answers_is_not_believed(
-    taught: Path, questions: Path, tmp_path: Path
+    told: Told, tmp_path: Path, lines: Sequence[Line], figures: Mapping[str, float], message: str
 ) -> None:
-    """As EvalScope's `general_qa`, which says 0.0 and ends well."""
+    told.lines, told.figures = lines, figures
+    with pytest.raises(Disbelieved, match=message):
+        asker(told, tmp_path).ask([Wanted(question) for question in ANSWERS], GREEDY)
+
+
+def test_a_harness_gets_no_secret_but_the_key_made_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "HF_TOKEN": "hf_worker", "WANDB_API_KEY": "wandb-worker", "RLWHF_SERVE_KEY": "serve-worker", KEY_VARIABLE: "sk-endpoint",
+        "OPENAI_API_KEY": "sk-worker", "AZURE_CLIENT_SECRET": "azure-worker", "DATABASE_URL": "postgres://u:db-worker@h/d",
+        "HTTPS_PROXY": "http://u:proxy-worker@proxy:3128",
+    }  # fmt: skip
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    environment = _environment(tmp_path, "made-for-it")
+    assert environment["OPENAI_API_KEY"] == "made-for-it"
+    assert not any(secret in value for secret in secrets.values() for value in environment.values())
+    code = "import os, sys; print(sorted(os.environ), sys.prefix)"
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True).stdout
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    online = _environment(tmp_path, "made-for-it")
+    assert "HTTPS_PROXY" in online, "whoever lets it fetch data lets it use the proxy"
+    assert "HF_TOKEN" not in online
+
+
+def test_what_no_harness_asks_is_kept_with_everybodys(taught: Path, questions: Path, tmp_path: Path) -> None:
+    """So a base model's guard and probes are asked once, however many evaluations go through a harness."""
     inner = LocalModel(str(taught), hardware=HARDWARE, prompt_format="auto", batch_size=4)
-    model = HarnessModel("evalscope", inner, benchmark_read(questions), tmp_path)
-    lines = [Line(id=f"q/{n}", answer="x", verdict=Verdict(verdict)) for n, verdict in enumerate(VERDICTS)]
-    through = {line.id: n for n, line in enumerate(lines)}
-    rounded = {name: round(value, 4) for name, value in FIGURES.items()}
-    model._check(lines, through, Report(status="success", version="1", n=6, metrics=rounded))
-    with pytest.raises(HarnessFailed, match=r"“correct” is 0.0, and its 6 answers have 0.5"):
-        model._check(lines, through, Report(status="success", version="1", n=6, metrics=dict.fromkeys(FIGURES, 0.0)))
-    with pytest.raises(HarnessFailed, match="“correct” is None"):
-        model._check(lines, through, Report(status="success", version="1", n=6))
-    with pytest.raises(HarnessFailed, match="left out 1 of 6"):
-        model._check(lines[:5], through, Report(status="success", version="1", n=6, metrics=rounded))
+    model = Told("evalscope", inner, benchmark_read(questions), tmp_path / "run")
+    model.figures, model.lines = ROUNDED, LINES
+    wanted = [Wanted("Are you sure?"), Wanted("Where was Ada born?")]
+    model.lines, model.figures = LINES[:1], {"correct": 1.0, "wrong": 0.0, "abstained": 0.0, "rubric": 2.0}
+    first = asker(model, tmp_path)
+    said = first.ask(wanted, GREEDY)
+    assert (said[1].text, first.asked) == ("x", 2)
+    straight = Asker(inner, tmp_path / "cache", stop=StopRequest())
+    assert straight.ask(wanted[:1], GREEDY) == said[:1]
+    assert straight.asked == 0
 
 
 @pytest.mark.parametrize(
