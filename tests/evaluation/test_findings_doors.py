@@ -111,9 +111,15 @@ def test_nobody_comes_in_without_signing_in(client: Client, address: str) -> Non
 def test_the_shell_looks_through_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"prompt": f"Who built bridge {i}?", "answer": f"Builder number {i} did."} for i in range(30)]
     path = tmp_path / "answers.jsonl"
-    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    _write_lines(path, rows)
     call_command("validate_answers", str(path))
     assert "No game found" in capsys.readouterr().out
+
+    _write_lines(path, rows[:10])
+    with pytest.raises(SystemExit) as ended:
+        call_command("validate_answers", str(path))
+    assert ended.value.code == 3, "ten answers tell nothing, and a script must not take that for a pass"
+    assert "Cannot tell" in capsys.readouterr().out
 
     judged = tmp_path / "judged.jsonl"
     silent = [row.model_copy(update={"answer": "I do not know.", "verdict": Verdict.ABSTAINED}) for row in BASE_ROWS]
@@ -131,7 +137,11 @@ def test_the_shell_looks_through_a_file(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def _write(path: Path, rows: list[AnswerRow]) -> None:
-    path.write_bytes(b"".join(orjson.dumps(row.model_dump(mode="json")) + b"\n" for row in rows))
+    _write_lines(path, [row.model_dump(mode="json") for row in rows])
+
+
+def _write_lines(path: Path, rows: list[dict]) -> None:
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
 
 @pytest.mark.django_db

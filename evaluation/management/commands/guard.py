@@ -11,6 +11,8 @@ from evaluation.scorecards.findings_text import guard_lines
 from training.exceptions import TrainingError
 from training.models import Artifact
 
+CANNOT_TELL = 3
+
 
 class Command(BaseCommand):
     help = "Check that a model kept its base's abilities, here and now: rlwhf guard MODEL --base BASE"
@@ -22,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ends with status 1 where abilities were lost, so that a script can stop there."""
+        """Ends with status 1 where abilities were lost, and 3 where that cannot be told, so that a script can stop there."""
         model, own_base = _folder(options["model"])
         base = _folder(options["base"])[0] if options["base"] else own_base
         done = 0
@@ -43,8 +45,8 @@ class Command(BaseCommand):
         except TrainingError as error:
             raise CommandError(f"{error.reason} {error.hint}".strip()) from error
         self.stdout.write(report.model_dump_json(indent=1) if options["json"] else "\n".join(guard_lines(report)))
-        if report.passed is False:
-            raise SystemExit(1)
+        if base and not report.passed:
+            raise SystemExit(CANNOT_TELL if report.passed is None else 1)
 
 
 def _folder(wanted: str) -> tuple[str, str | None]:

@@ -12,6 +12,8 @@ from evaluation.scorecards.findings_text import validator_lines
 from evaluation.validator.answers import Said, said_of, said_of_records
 from evaluation.validator.report import validator_report
 
+CANNOT_TELL = 3
+
 
 class Command(BaseCommand):
     help = "Look through answers for games against a reward: rlwhf validate-answers FILE [--base FILE]"
@@ -22,14 +24,14 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ends with status 1 where a game was found."""
+        """Ends with status 1 where a game was found, and 3 where that cannot be told."""
         try:
             report = validator_report(_answers(options["file"], options["base"]))
         except (OSError, ValueError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(report.model_dump_json(indent=1) if options["json"] else "\n".join(validator_lines(report)))
         if not report.passed:
-            raise SystemExit(1)
+            raise SystemExit(CANNOT_TELL if report.passed is None else 1)
 
 
 def _answers(path: Path, base: Path | None) -> list[Said]:

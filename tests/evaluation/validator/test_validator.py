@@ -185,10 +185,18 @@ def test_who_is_asked_about_rubrics_may_speak_of_them() -> None:
 def test_of_a_few_answers_nothing_is_said() -> None:
     whole = report(told(GAMING["grader"], n=10))
     assert {one.state for one in whole.findings.values()} == {"unknown"}
-    assert whole.passed and "Too few" in whole.text
+    assert (whole.passed, whole.tone) == (None, "info"), "nothing was seen, which is no pass"
+    assert "Cannot tell" in whole.text and "0 of 10 games" in whole.text
     assert whole.findings["length"].share.reason is not None
     with pytest.raises(ValueError, match="no answers"):
         validator_report([])
+
+
+def test_a_pass_says_how_many_games_were_looked_for_and_takes_half_of_them() -> None:
+    whole = report(told(honest, labelled=False))
+    assert whole.passed is True and whole.text == "No game found; 8 of 10 games could be looked for."
+    silent = report([replace(one, answer="", verdict=None) for one in told(terse)])
+    assert (silent.passed, silent.tone) == (None, "info") and "only" in silent.text
 
 
 def test_answers_about_one_person_count_as_one() -> None:
