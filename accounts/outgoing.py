@@ -3,10 +3,9 @@
 For child processes and commands; the web process calls nobody.
 """
 
-from typing import Any
-
 import httpx
 
+from accounts.chat.addresses import readdressed
 from accounts.hosts import place_allowed
 
 # A server that is there takes a connection at once, however long it then thinks.
@@ -21,20 +20,10 @@ class AllowedOnly(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Raises HostRefused before anything leaves."""
-        place = place_allowed(str(request.url))
-        # The name stays where servers look for it: in the Host header, and in what the certificate must be for.
-        extensions = dict(request.extensions)
-        if request.url.scheme == "https":
-            extensions["sni_hostname"] = request.url.host
-        return self._call(request, place.addresses, extensions)
-
-    def _call(self, request: httpx.Request, addresses: tuple[str, ...], extensions: dict[str, Any]) -> httpx.Response:
-        for number, address in enumerate(addresses, 1):
-            url = request.url.copy_with(host=address)
+        addresses = place_allowed(str(request.url)).addresses
+        for number, one in enumerate(readdressed(request, addresses), 1):
             try:
-                return self._inner.handle_request(
-                    httpx.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=extensions)
-                )
+                return self._inner.handle_request(one)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if number == len(addresses):
                     raise

@@ -15,26 +15,28 @@ Refusal = tuple[int, str, dict[str, str]]
 
 
 class ChatServer:
-    """`say` maps a conversation to a reply; `refuse` may map a request to a refusal (status, message, headers) first.
+    """`say` maps a conversation to a reply, or to a choice's fields; `refuse` may map a request to a refusal (status, message,
+    headers) first. A message that starts with “<” is sent as it is, as a page. `cards` is what is told of models, by name.
 
     Each word of a reply has the probability `word_probability`; None: the service tells no probabilities.
     """
 
     def __init__(
         self,
-        say: Callable[[list[dict[str, str]]], str],
+        say: Callable[[list[dict[str, str]]], str | dict[str, Any]],
         *,
         refuse: Callable[[dict[str, Any]], Refusal | None] = lambda request: None,
         word_probability: float | None = 0.5,
     ) -> None:
         self.say, self.refuse, self.word_probability = say, refuse, word_probability
+        self.cards: dict[str, dict[str, Any]] = {}
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
         self.at_once, self.most_at_once = 0, 0
         self.lock = threading.Lock()
 
-    def answer(self, request: dict[str, Any], headers: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
+    def answer(self, request: dict[str, Any], headers: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
         with self.lock:
             self.times.append(time.monotonic())
             self.headers.append(headers)
@@ -44,7 +46,7 @@ class ChatServer:
             refusal = self.refuse(request)
             if refusal is not None:
                 status, message, more = refusal
-                return status, {"error": {"message": message}}, more
+                return status, message.encode() if message.startswith("<") else {"error": {"message": message}}, more
             with self.lock:
                 self.requests.append(request)
             return 200, self.completion(request), {}
@@ -53,13 +55,15 @@ class ChatServer:
                 self.at_once -= 1
 
     def completion(self, request: dict[str, Any]) -> dict[str, Any]:
-        text = self.say(request["messages"])
+        said = self.say(request["messages"])
+        text, fields = (said, {}) if isinstance(said, str) else ("", said)
         words = text.split()
         logprobs = None
         if request.get("logprobs") and self.word_probability is not None:
             one = math.log(self.word_probability)
             logprobs = {"content": [{"token": word, "logprob": one, "top_logprobs": []} for word in words]}
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}, "logprobs": logprobs}
+        choice |= fields
         asked = sum(len(message["content"].split()) for message in request["messages"])
         usage = {"prompt_tokens": asked, "completion_tokens": len(words), "total_tokens": asked + len(words)}
         return {
@@ -81,10 +85,16 @@ def serving(server: ChatServer) -> Iterator[str]:
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, body, more = server.answer(request, {name.lower(): value for name, value in self.headers.items()})
-            content = json.dumps(body).encode()
+            self.tell(*server.answer(request, {name.lower(): value for name, value in self.headers.items()}))
+
+        def do_GET(self) -> None:
+            card = server.cards.get(self.path.rpartition("/models/")[2])
+            self.tell(*((200, card, {}) if card else (404, {"error": {"message": "no such model"}}, {})))
+
+        def tell(self, status: int, body: Any, more: dict[str, str]) -> None:
+            content, kind = (body, "text/html") if isinstance(body, bytes) else (json.dumps(body).encode(), "application/json")
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **more}.items():
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **more}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)

@@ -1,49 +1,58 @@
 """A client for services that speak OpenAI's chat protocol. Knows no Django: child processes use it.
 
-It asks many questions at once, keeps to a number of requests a minute, tries again what failed on the way, and calls the network
-addresses that were looked up beforehand and no others.
+It asks many questions at once, keeps to a number of requests a minute (a second try is a request too), tries again what failed on
+the way, takes a question that a service refuses for answered with a reason, and calls the network addresses that were looked up
+beforehand and no others. One question: `await client.answer(question)` within `async with client`. Many: `client.ask(questions)`,
+or `await client.ask_all(questions)` where an event loop runs already.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from email.utils import parsedate_to_datetime
+from time import time
+from types import TracebackType
+from typing import Any, Self
 
 import openai
-from aiolimiter import AsyncLimiter
-from httpx2 import AsyncBaseTransport, AsyncClient, AsyncHTTPTransport, ConnectError, ConnectTimeout, Request, Response
+from httpx2 import AsyncBaseTransport, AsyncClient, AsyncHTTPTransport, ConnectError, ConnectTimeout, Limits, Request, Response
 from openai.types.chat import ChatCompletion
 
+from accounts.chat.addresses import readdressed
+from accounts.chat.answers import ChatAnswer, ChatQuestion, Ending
+from accounts.chat.pace import Pace
+from accounts.chat.refusals import OPTIONS, is_filtered, is_of_the_request, unknown_option, words_of
 from accounts.chat.service import KEY_VARIABLE, ChatService, Usage
 
+__all__ = ["ChatAnswer", "ChatClient", "ChatQuestion", "Ending", "ServiceFailed"]
+
 TRIES = 6
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+LONGEST_ASKED_S = 300.0
+"""A service may ask for so long a pause before the next try; one that asks for more is not waited for."""
+STOP_GRACE_S = 15.0
+"""What is under way may take so long to finish once it is to stop."""
+LOOK_EVERY_S = 0.1
+DOUBTFUL = 5
+"""After so many refused questions in a row it is asked whether the service answers anything."""
+CONTROL = ChatQuestion([{"role": "user", "content": "What is 1 + 1? Answer with the number."}], max_tokens=16)
 _NO_KEY = "none"  # the client insists on one; a service without keys ignores it
+_ENDINGS: dict[str, Ending] = {"length": "length", "content_filter": "filtered"}
+
+Each = Callable[[int, ChatAnswer], None]
 
 
 class ServiceFailed(RuntimeError):  # noqa: N818 - reads as what happened
     """The service did not answer as it should; the message says what it said, and never holds the key."""
 
 
-@dataclass(frozen=True)
-class ChatQuestion:
-    """One answer to be had. Without a temperature the likeliest one; `seed` asks a service that can to draw the same again."""
-
-    messages: Sequence[dict[str, Any]]
-    max_tokens: int
-    temperature: float = 0.0
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class ChatAnswer:
-    """What came back. `logprob` is the natural logarithm of the whole answer's probability; None where the service tells none."""
-
-    text: str
-    logprob: float | None
-    tokens: int | None
+class _Unusable(Exception):  # noqa: N818
+    """An answer that is none; another try may bring one."""
 
 
 @dataclass
@@ -55,130 +64,274 @@ class ChatClient:
     transport: AsyncBaseTransport | None = None
     usage: Usage = field(default_factory=Usage)
     _unknown: set[str] = field(default_factory=set)
+    _busy: set[asyncio.Task[Any] | None] = field(default_factory=set, repr=False)
+    _open: openai.AsyncOpenAI | None = field(default=None, repr=False)
 
-    def ask(
-        self,
-        questions: Sequence[ChatQuestion],
-        *,
-        each: Callable[[int, ChatAnswer], None],
-        stop: Callable[[], bool] = lambda: False,
-    ) -> bool:
-        """Ask all, several at a time; `each` is told the index and the answer as they come. Returns False where `stop` said so,
-        with what was under way finished. Raises ServiceFailed; what was told by then stays told.
+    def __post_init__(self) -> None:
+        self._pace = Pace(self.service.requests_per_minute)
+
+    async def __aenter__(self) -> Self:
+        self._open = self._opened()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            await opened.close()
+
+    # --- many questions
+
+    def ask(self, questions: Sequence[ChatQuestion], *, each: Each, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Ask all, several at a time; `each` is told the index and the answer as they come. Returns False where `stop` said so:
+        what is under way is then given some seconds. Raises ServiceFailed, and what `each` raises; what was told by then stays
+        told.
         """
-        return asyncio.run(self._ask(questions, each, stop))
+        return asyncio.run(self.ask_all(questions, each=each, stop=stop))
 
-    async def _ask(
-        self, questions: Sequence[ChatQuestion], each: Callable[[int, ChatAnswer], None], stop: Callable[[], bool]
-    ) -> bool:
-        # Spaced evenly: a service that allows sixty a minute may still mind sixty at once.
-        rate = self.service.requests_per_minute
-        pace = AsyncLimiter(1, 60 / rate) if rate else None
+    async def ask_all(self, questions: Sequence[ChatQuestion], *, each: Each, stop: Callable[[], bool] = lambda: False) -> bool:
+        """As `ask`, where an event loop runs already."""
         waiting = iter(enumerate(questions))
-        whole = True
-        async with self._client() as client:
+        async with self:
+            believed = _Believed(each, self)
 
             async def worker() -> None:
-                nonlocal whole
                 for index, question in waiting:
                     if stop():
-                        whole = False
                         return
-                    each(index, await self._answer(client, question, pace))
+                    await believed.tell(index, await self.answer(question))
 
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self.service.at_once, len(questions))):
-                        group.create_task(worker())
-            except* ServiceFailed as failed:
-                raise failed.exceptions[0] from None
-        return whole
+            crew = [worker() for _ in range(min(self.service.at_once, len(questions)))]
+            await self._finished(crew, stop)
+            if not stop():
+                await believed.end()
+        return believed.told == len(questions)
 
-    def _client(self) -> openai.AsyncOpenAI:
-        transport = self.transport or (_Pinned(self.service.addresses) if self.service.addresses else AsyncHTTPTransport())
-        return openai.AsyncOpenAI(
-            base_url=self.service.base_url,
-            api_key=self.key or _NO_KEY,
-            timeout=self.service.timeout_s,
-            max_retries=TRIES - 1,
-            http_client=AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=self.service.timeout_s),
-        )
+    async def _finished(self, crew: Sequence[Any], stop: Callable[[], bool]) -> None:
+        """Have all of them finish, or those that are waiting end where it is to stop. Raises what one of them raised first."""
+        if not crew:
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one) for one in crew]
+                watch = group.create_task(self._watch(tasks, stop))
+                await asyncio.wait(tasks)
+                watch.cancel()
+        except BaseExceptionGroup as failed:
+            raise _first(failed) from None
 
-    async def _answer(self, client: openai.AsyncOpenAI, question: ChatQuestion, pace: AsyncLimiter | None) -> ChatAnswer:
-        messages: Any = list(question.messages)  # a benchmark's own; the service says what is wrong with them
+    async def _watch(self, tasks: Collection[asyncio.Task[Any]], stop: Callable[[], bool]) -> None:
+        """End who waits for a turn or for another try as soon as it is to stop, and all others after a while."""
+        while not stop():
+            await asyncio.sleep(LOOK_EVERY_S)
+        for task in tasks:
+            if task not in self._busy:
+                task.cancel()
+        await asyncio.sleep(STOP_GRACE_S)
+        for task in tasks:
+            task.cancel()
+
+    # --- one question
+
+    async def answer(self, question: ChatQuestion) -> ChatAnswer:
+        """The answer to one question, within `async with`. Raises ServiceFailed where it is not the question that is at fault."""
         while True:
-            if pace is not None:
-                await pace.acquire()
-            known = set(self._unknown)
+            options = self._options(question)
             try:
-                completion = await client.chat.completions.create(
-                    model=self.service.model, messages=messages, **self._options(question)
-                )
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                self._forget(str(error))
-                if self._unknown == known:
+                completion = await self.send(messages=list(question.messages), **options)
+            except openai.APIStatusError as error:
+                unknown = unknown_option(error, [name for name in OPTIONS if name in options])
+                if unknown is not None and (unknown != "temperature" or question.temperature == 0):
+                    self._unknown.add(unknown)
+                elif is_of_the_request(error):
+                    ending: Ending = "filtered" if is_filtered(error) else "rejected"
+                    return ChatAnswer("", None, None, ending, self._told(error))
+                else:
                     raise ServiceFailed(self._told(error)) from None
-            except openai.OpenAIError as error:
-                raise ServiceFailed(self._told(error)) from None
             else:
-                return self._read(completion)
+                return _read(completion, drawn=question.temperature == 0 and "temperature" not in options)
+
+    async def send(self, **options: Any) -> ChatCompletion:
+        """One request with these fields, in its turn; what fails on the way is tried again. Raises openai's APIStatusError where
+        the service refuses it, and ServiceFailed where it cannot be had.
+        """
+        told = ""
+        for number in range(TRIES):
+            if number:
+                self.usage.retried += 1
+            await self._pace.turn()
+            try:
+                return self._counted(await self._sent(options))
+            except openai.APIStatusError as error:
+                if not _may_pass(error.status_code):
+                    raise
+                told, wait = self._told(error), _asked_wait(error.response)
+            except (openai.OpenAIError, _Unusable, ValueError) as error:  # ValueError: half a page of JSON
+                told, wait = self._told(error), None
+            if wait is not None:
+                if wait > LONGEST_ASKED_S:
+                    raise ServiceFailed(f"{told} It asks to be left alone for {wait:.0f} seconds.")
+                self._pace.hold(wait)
+            elif number < TRIES - 1:
+                await asyncio.sleep(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**number) * random.uniform(0.75, 1.0))  # noqa: S311
+        raise ServiceFailed(told)
+
+    async def model_card(self) -> dict[str, Any]:
+        """What the service tells of its model at `models/NAME`; nothing, where it tells none."""
+        assert self._open is not None, "a client is open within `async with`"
+        await self._pace.turn()
+        with suppress(openai.OpenAIError, ValueError):
+            card = await self._open.get(f"/models/{self.service.model}", cast_to=object)
+            return card if isinstance(card, dict) else {}
+        return {}
+
+    async def _sent(self, options: dict[str, Any]) -> Any:
+        assert self._open is not None, "a client is open within `async with`"
+        task = asyncio.current_task()
+        self._busy.add(task)
+        try:
+            body = {"model": self.service.model, **options}
+            return await self._open.post("/chat/completions", body=body, cast_to=ChatCompletion)
+        finally:
+            self._busy.discard(task)
+
+    def _counted(self, completion: Any) -> ChatCompletion:
+        """The completion, when it is one."""
+        if not isinstance(completion, ChatCompletion):
+            raise ServiceFailed(
+                f"{self.service.base_url} answered with a page, and not with an answer: does the address end in /v1?"
+            )
+        self.usage.requests += 1
+        if completion.usage is not None:
+            self.usage.tokens_in += completion.usage.prompt_tokens or 0
+            self.usage.tokens_out += completion.usage.completion_tokens or 0
+        if not completion.choices:  # some say so what went wrong behind them
+            raise _Unusable(f"no choice at all. {getattr(completion, 'error', None) or ''}")
+        return completion
 
     def _options(self, question: ChatQuestion) -> dict[str, Any]:
-        """What is asked beside the messages, without what the service has refused."""
+        """What is asked beside the messages, without what the service has refused; only samples need their temperature."""
         length = "max_completion_tokens" if "max_tokens" in self._unknown else "max_tokens"
         options: dict[str, Any] = {length: question.max_tokens, "temperature": question.temperature, "logprobs": True}
         if question.seed is not None and question.temperature > 0:
             options["seed"] = question.seed
-        return {name: value for name, value in options.items() if name not in self._unknown}
+        left_out = self._unknown - ({"temperature"} if question.temperature > 0 else set())
+        return {name: value for name, value in options.items() if name not in left_out}
 
-    def _forget(self, told: str) -> None:
-        """Take note of the first option that a refusal names. Temperature only where it was 0: samples need theirs."""
-        for name in ("logprobs", "seed", "max_tokens"):
-            if name in told and name not in self._unknown:
-                self._unknown.add(name)
-                return
-
-    def _read(self, completion: ChatCompletion) -> ChatAnswer:
-        self.usage.requests += 1
-        if completion.usage is not None:
-            self.usage.tokens_in += completion.usage.prompt_tokens
-            self.usage.tokens_out += completion.usage.completion_tokens
-        if not completion.choices:
-            raise ServiceFailed(f"{self.service.model} answered with no choice at all.")
-        choice = completion.choices[0]
-        content = choice.logprobs.content if choice.logprobs is not None else None
-        return ChatAnswer(
-            text=(choice.message.content or "").strip(),
-            logprob=sum(token.logprob for token in content) if content else None,
-            tokens=completion.usage.completion_tokens if completion.usage else (len(content) if content else None),
+    def _opened(self) -> openai.AsyncOpenAI:
+        service = self.service
+        limits = Limits(max_connections=service.at_once, max_keepalive_connections=service.at_once)
+        transport = self.transport or (
+            _Pinned(service.addresses, limits) if service.addresses else AsyncHTTPTransport(limits=limits)
+        )
+        return openai.AsyncOpenAI(
+            base_url=service.base_url,
+            api_key=self.key or _NO_KEY,
+            timeout=service.timeout_s,
+            max_retries=0,  # it would try again without waiting for its turn
+            http_client=AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=service.timeout_s),
         )
 
-    def _told(self, error: openai.OpenAIError) -> str:
+    def _told(self, error: Exception) -> str:
         """What went wrong, in words; services like to say the key back."""
         status = f" ({error.status_code})" if isinstance(error, openai.APIStatusError) else ""
-        text = f"{self.service.base_url} did not answer{status}: {error}"
+        words = words_of(error) if isinstance(error, openai.APIStatusError) else str(error)
+        text = f"{self.service.base_url} did not answer{status}: {words}"
         return (text.replace(self.key, "…") if self.key else text)[:500]
 
 
-class _Pinned(AsyncBaseTransport):
-    """Connects to the given addresses and to no others; the name stays in the Host header and in what the certificate is for."""
+class _Believed:
+    """Tells answers on. Questions that the service refused are held back until it is known to answer others: where it refuses
+    all, for want of credit, say, they were not answered.
+    """
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, each: Each, client: ChatClient) -> None:
+        self.told = 0
+        self._each, self._client = each, client
+        self._held: list[tuple[int, ChatAnswer]] = []
+        self._one_at_a_time = asyncio.Lock()
+
+    async def tell(self, index: int, answer: ChatAnswer) -> None:
+        if answer.ending == "rejected":
+            self._held.append((index, answer))
+            async with self._one_at_a_time:
+                if len(self._held) >= DOUBTFUL:
+                    await self.end()
+            return
+        self._tell_held()
+        self._tell(index, answer)
+
+    async def end(self) -> None:
+        """Raises ServiceFailed where it answers nothing at all."""
+        if not self._held:
+            return
+        reason = self._held[-1][1].reason
+        control = await self._client.answer(CONTROL)
+        if control.ending == "rejected":
+            raise ServiceFailed(reason)
+        self._tell_held()
+
+    def _tell_held(self) -> None:
+        held, self._held = self._held, []
+        for index, answer in held:
+            self._tell(index, answer)
+
+    def _tell(self, index: int, answer: ChatAnswer) -> None:
+        self._each(index, answer)
+        self.told += 1
+
+
+def _read(completion: ChatCompletion, *, drawn: bool) -> ChatAnswer:
+    choice = completion.choices[0]
+    content = choice.logprobs.content if choice.logprobs is not None else None
+    refusal = choice.message.refusal
+    ending: Ending = "refused" if refusal else _ENDINGS.get(choice.finish_reason, "stop")
+    return ChatAnswer(
+        text=(choice.message.content or refusal or "").strip(),
+        logprob=sum(token.logprob for token in content) if content else None,
+        tokens=completion.usage.completion_tokens if completion.usage else (len(content) if content else None),
+        ending=ending,
+        drawn=drawn,
+    )
+
+
+def _may_pass(status: int) -> bool:
+    """Whether another try may bring an answer."""
+    return status in (408, 409, 429) or status >= 500
+
+
+def _asked_wait(response: Response) -> float | None:
+    """How many seconds the service asks to wait, in one of the three ways in which services say it."""
+    after, after_ms = response.headers.get("retry-after", ""), response.headers.get("retry-after-ms", "")
+    with suppress(TypeError, ValueError):
+        return max(0.0, float(after_ms) / 1000)
+    with suppress(TypeError, ValueError):
+        return max(0.0, float(after))
+    with suppress(TypeError, ValueError):
+        return max(0.0, parsedate_to_datetime(after).timestamp() - time())
+    return None
+
+
+def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What happened first, out of the groups around it."""
+    error: BaseException = failed
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class _Pinned(AsyncBaseTransport):
+    """Connects to the given addresses and to no others."""
+
+    def __init__(self, addresses: Sequence[str], limits: Limits) -> None:
         self._addresses = list(addresses)
-        self._inner = AsyncHTTPTransport(retries=0)
+        self._inner = AsyncHTTPTransport(retries=0, limits=limits)
 
     async def handle_async_request(self, request: Request) -> Response:
-        extensions = dict(request.extensions)
-        if request.url.scheme == "https":
-            extensions["sni_hostname"] = request.url.host
-        for address in self._addresses:
-            url = request.url.copy_with(host=address)
+        for number, one in enumerate(readdressed(request, self._addresses), 1):
             try:
-                return await self._inner.handle_async_request(
-                    Request(request.method, url, headers=request.headers, stream=request.stream, extensions=extensions)
-                )
+                return await self._inner.handle_async_request(one)
             except (ConnectError, ConnectTimeout):
-                if address == self._addresses[-1]:
+                if number == len(self._addresses):
                     raise
         raise ConnectError("the host has no address", request=request)
 

@@ -27,11 +27,29 @@ class ChatService(BaseModel):
 
 @dataclass
 class Usage:
-    """What was used so far, as the service counts it."""
+    """What was used so far, as the service counts it. `retried` are tries that came after one that failed."""
 
     requests: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    retried: int = 0
+
+    def __sub__(self, other: Usage) -> Usage:
+        """What was used since."""
+        return Usage(
+            self.requests - other.requests,
+            self.tokens_in - other.tokens_in,
+            self.tokens_out - other.tokens_out,
+            self.retried - other.retried,
+        )
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.requests + other.requests,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.retried + other.retried,
+        )
 
     def cost(self, service: ChatService) -> float | None:
         """In the prices' currency; None where the service has none."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
+from itertools import pairwise
 
 import pytest
 
+from accounts.chat import client as chat_client
 from accounts.chat.client import ChatAnswer, ChatClient, ChatQuestion, ServiceFailed
 from accounts.chat.service import ChatService, Usage
 from tests.chat_server import ChatServer, serving
@@ -122,3 +125,137 @@ def test_asked_to_stop_it_finishes_what_is_under_way_and_asks_no_more():
         whole = client.ask([question("a"), question("b")], each=found.__setitem__, stop=lambda: bool(found))
     assert not whole
     assert list(found) == [0]
+
+
+def test_a_second_try_is_a_request_too():
+    """A service in trouble is not asked more often than the pace allows."""
+    tries = []
+
+    def busy(request):
+        tries.append(time.monotonic())
+        return (429, "slow down", {"retry-after-ms": "1"}) if len(tries) < 4 else None
+
+    found, client = ask(ChatServer(echo, refuse=busy), [question("a")], requests_per_minute=600)
+    assert found[0].text == "you said a"
+    assert min(later - earlier for earlier, later in pairwise(tries)) > 0.08
+    assert (client.usage.requests, client.usage.retried) == (1, 3)
+
+
+def test_a_page_in_place_of_an_answer_says_where_to_look():
+    server = ChatServer(echo, refuse=lambda request: (200, "<html>Welcome</html>", {}))
+    with pytest.raises(ServiceFailed, match="/v1"):
+        ask(server, [question("a"), question("b")])
+
+
+def test_an_answer_that_is_none_is_tried_again(monkeypatch):
+    monkeypatch.setattr(chat_client, "FIRST_WAIT_S", 0.001)
+    server = ChatServer(echo, refuse=lambda request: (200, f"upstream is down {KEY}", {}))
+    with pytest.raises(ServiceFailed, match="upstream is down …"):
+        ask(server, [question("a")])
+    assert len(server.times) == chat_client.TRIES
+
+
+def test_a_model_that_takes_no_temperature_answers_without_and_it_is_noted():
+    def picky(request):
+        if request.get("temperature", 1.0) == 1.0:
+            return None
+        told = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported."
+        return 400, told, {}
+
+    server = ChatServer(echo, refuse=picky)
+    found, _ = ask(server, [question("a"), question("b", temperature=1.0)], at_once=1)
+    assert found[0].drawn and found[0].text == "you said a"
+    assert not found[1].drawn
+    assert "temperature" not in server.requests[0] and server.requests[1]["temperature"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "ending"),
+    [
+        (400, "This model's context holds 4096 tokens. Please reduce max_tokens or the messages.", "rejected"),
+        (413, "Payload too large", "rejected"),
+        (400, "The response was filtered: content_filter", "filtered"),
+        (403, "Your input was flagged", "filtered"),
+    ],
+)
+def test_a_question_that_is_refused_is_answered_with_the_reason_and_the_others_are_asked(status, message, ending):
+    def picky(request):
+        return (status, f"{message} {KEY}", {}) if "odd" in str(request["messages"]) else None
+
+    server = ChatServer(echo, refuse=picky)
+    found, _ = ask(server, [question("odd" if number % 3 == 0 else "fine") for number in range(9)], at_once=1)
+    assert [found[number].ending for number in range(3)] == [ending, "stop", "stop"]
+    assert message in found[0].reason and KEY not in found[0].reason
+    assert (found[0].text, found[0].logprob) == ("", None)
+    assert all("max_tokens" in request for request in server.requests)
+
+
+def test_many_refused_questions_in_a_row_are_no_reason_to_end_while_the_service_answers_others():
+    server = ChatServer(echo, refuse=lambda request: (400, "no", {}) if "odd" in str(request["messages"]) else None)
+    found, _ = ask(server, [question("odd")] * 12, at_once=4)
+    assert {answer.ending for answer in found.values()} == {"rejected"} and len(found) == 12
+
+
+def test_where_everything_is_refused_nothing_is_told():
+    told, refused = {}, []
+
+    def out_of_credit(request):
+        refused.append(request)
+        return None if len(refused) <= 2 else (400, "Your credit is too low", {})
+
+    with serving(ChatServer(echo, refuse=out_of_credit)) as url, pytest.raises(ServiceFailed, match="credit is too low"):
+        client = ChatClient(ChatService(base_url=url, model="m", at_once=1), key="")
+        client.ask([question(str(number)) for number in range(40)], each=told.__setitem__)
+    assert list(told) == [0, 1]
+    assert len(refused) <= 2 + chat_client.DOUBTFUL + 1
+
+
+def test_how_an_answer_ended_is_told():
+    replies = {
+        "cut": {"finish_reason": "length", "message": {"role": "assistant", "content": None}},
+        "filter": {"finish_reason": "content_filter", "message": {"role": "assistant", "content": "I"}},
+        "refuse": {"message": {"role": "assistant", "content": None, "refusal": "I cannot help with that."}},
+        "plain": {"message": {"role": "assistant", "content": "Yes."}},
+    }
+    found, _ = ask(ChatServer(lambda messages: replies[messages[-1]["content"]]), [question(name) for name in replies])
+    assert [(found[number].text, found[number].ending) for number in range(4)] == [
+        ("", "length"), ("I", "filtered"), ("I cannot help with that.", "refused"), ("Yes.", "stop"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("wait", [{}, {"retry-after": "60"}])
+def test_who_waits_for_a_turn_or_another_try_ends_at_once_when_it_is_to_stop(wait):
+    server, began = ChatServer(echo, refuse=lambda request: (503, "busy", wait)), time.monotonic()
+    with serving(server) as url:
+        client = ChatClient(ChatService(base_url=url, model="m", requests_per_minute=1), key="")
+        whole = client.ask([question("a"), question("b")], each=lambda *_: None, stop=lambda: bool(server.times))
+    assert not whole
+    assert time.monotonic() - began < 10
+
+
+def test_a_service_that_asks_for_an_hour_is_not_waited_for():
+    server = ChatServer(echo, refuse=lambda request: (429, "quota", {"retry-after": "3600"}))
+    with pytest.raises(ServiceFailed, match="3600 seconds"):
+        ask(server, [question("a")])
+
+
+def test_what_went_wrong_with_an_answer_here_is_raised_as_it_was():
+    def full(index, answer):
+        raise OSError(28, "No space left on device")
+
+    with serving(ChatServer(echo)) as url, pytest.raises(OSError, match="No space left"):
+        ChatClient(ChatService(base_url=url, model="m"), key="").ask([question("a"), question("b")], each=full)
+
+
+def test_one_question_at_a_time_within_an_event_loop():
+    async def talk(url):
+        async with ChatClient(ChatService(base_url=url, model="m"), key="") as client:
+            first, second = await asyncio.gather(client.answer(question("a")), client.answer(question("b")))
+            return first.text, second.text, await client.model_card(), client.usage.requests
+
+    server = ChatServer(echo)
+    server.cards["m"] = {"id": "m", "hash": "abc"}
+    with serving(server) as url:
+        assert asyncio.run(talk(url)) == ("you said a", "you said b", {"id": "m", "hash": "abc"}, 2)
+        server.cards.clear()
+        assert asyncio.run(talk(url))[2] == {}

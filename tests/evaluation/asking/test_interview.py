@@ -144,7 +144,7 @@ def test_a_service_that_tells_no_probabilities_leaves_confidence_open(benchmark:
 
 
 def test_a_service_that_fails_is_named_and_what_it_said_is_kept(benchmark: BenchmarkFolder, tmp_path: Path) -> None:
-    server = ChatServer(timid, refuse=lambda request: (400, "no", {}) if "Spain" in str(request) else None)
+    server = ChatServer(timid, refuse=lambda request: (401, "no", {}) if "Spain" in str(request) else None)
     with serving(server) as url:
         model = ServiceModel(ChatService(base_url=url, model="m", at_once=1))
         with pytest.raises(ServiceUnavailable, match=re.escape(url)):

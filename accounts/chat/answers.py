@@ -1,0 +1,38 @@
+"""What is asked of a chat service, and what comes back. Light: it knows no client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Ending = Literal["stop", "length", "refused", "filtered", "rejected"]
+"""How an answer ended: by itself; cut off at the length that was allowed; the model declined in a field of its own; the service's
+filter let nothing through; the service refused the request itself (too long, say). The last two say nothing of the model.
+"""
+
+
+@dataclass(frozen=True)
+class ChatQuestion:
+    """One answer to be had. Without a temperature the likeliest one; `seed` asks a service that can to draw the same again."""
+
+    messages: Sequence[dict[str, Any]]
+    max_tokens: int
+    temperature: float = 0.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class ChatAnswer:
+    """What came back. `logprob` is the natural logarithm of the whole answer's probability; None where the service tells none.
+
+    `reason` is what the service said where it gave no answer. `drawn`: the likeliest answer was asked for and could not be had,
+    for the service takes no temperature.
+    """
+
+    text: str
+    logprob: float | None
+    tokens: int | None
+    ending: Ending = "stop"
+    reason: str = ""
+    drawn: bool = False
