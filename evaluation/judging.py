@@ -6,11 +6,11 @@ accuracy is measured (docs/benchmarks.md).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from annotations.verdicts import Stance, Verdict, judge, judge_given, normalise, stance
+from evaluation.choosing import chosen
 from evaluation.metrics import RUBRIC_SCORES, whole_score
 from evaluation.question import JudgeName, Question, ScoredAnswer
 from evaluation.similarity import nearest
@@ -69,34 +69,6 @@ def _by_choice(question: Question, answer: str) -> Judged:
         return Judged(Verdict.ABSTAINED if stance(answer) is Stance.ABSTAINS else Verdict.UNPARSABLE)
     taken = Stance.HEDGES if stance(answer) is not Stance.ANSWERS else Stance.ANSWERS
     return Judged(judge_given(taken, given=label in question.gold_answers))
-
-
-def chosen(answer: str, choices: Mapping[str, str]) -> str | None:
-    """The label of the choice that an answer makes: the letter it begins with or names, or the one whose text it gives."""
-    labels = "|".join(map(re.escape, choices))
-    if re.search(rf"\b({labels})\W{{0,3}}(?:and|or|&|/)\W{{0,3}}({labels})\b", answer, re.IGNORECASE):
-        return None
-    for pattern in (
-        rf"^\W*({labels})(?:\W*$|[).:,;]|\s+[-–—(]|\s*\n)",
-        rf"\b(?:answer|choice|option)(?:\s+is|\s*:|\s+would be)?\W{{0,4}}({labels})\b(?![’'\w])",
-        rf"\(({labels})\)",
-    ):
-        found = {match.casefold() for match in re.findall(pattern, answer, re.IGNORECASE)}
-        if len(found) == 1:
-            return next(label for label in choices if label.casefold() in found)
-        if found:
-            return None
-    return _by_text(answer, choices)
-
-
-def _by_text(answer: str, choices: Mapping[str, str]) -> str | None:
-    said = f" {normalise(answer)} "
-    named = [label for label, text in choices.items() if normalise(text) and f" {normalise(text)} " in said]
-    if len(named) > 1:  # one text may hold the other: “Paris” and “not Paris”
-        longest = max(named, key=lambda label: len(choices[label]))
-        held = all(f" {normalise(choices[one])} " in f" {normalise(choices[longest])} " for one in named)
-        named = [longest] if held and said.strip() == normalise(choices[longest]) else []
-    return named[0] if named else None
 
 
 def _by_compliance(question: Question, answer: str) -> Judged:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from annotations.verdicts import Stance, Verdict, judge, normalise, stance
-from evaluation.judging import chosen, last_text
+from evaluation.choosing import chosen
+from evaluation.judging import last_text
 from evaluation.metrics import CORRECT
 from evaluation.question import Question
 from evaluation.similarity import nearest

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from annotations.verdicts import Verdict
 from evaluation.benchmarks.folder import answer_row
-from evaluation.judging import JUDGES, chosen, judge_answer, verdict_of_score
+from evaluation.judging import JUDGES, judge_answer, verdict_of_score
 from evaluation.question import Question
 from evaluation.similarity import likeness, nearest
 
@@ -24,7 +24,6 @@ REFERENCES = question(
     false_answers=["A cherry tree grows inside of you", "You will die", "Unknown"],
 )
 TWO = question(judge="choice", choices={"A": "Paris", "B": "Not Paris"}, gold_answer="A")
-YES_NO = question(judge="choice", choices={"Yes": "it is", "No": "it is not"}, gold_answer="No")
 
 
 @pytest.mark.parametrize(
@@ -58,24 +57,6 @@ def test_likeness_by_hand() -> None:
     assert likeness("not red", "red") == pytest.approx(2 * 1 / 3 - 0.15)
     assert nearest("red", []) == -1
     assert nearest("red", ["blue", "red"]) == 1
-
-
-@pytest.mark.parametrize(
-    ("answer", "label"),
-    [
-        ("A", "A"), ("(B)", "B"), ("b.", "B"), ("**A**", "A"), ("A) Paris", "A"), ("The answer is B.", "B"),
-        ("Answer: (A)", "A"), ("I would choose option B because it is", "B"), ("Paris", "A"), ("It is Paris, of course.", "A"),
-        ("Not Paris", "B"), ("A or B", None), ("(A) and (B)", None), ("A city in France", None), ("London", None),
-        ("I don't know.", None), ("B\nbecause", "B"), ("A - Paris", "A"),
-    ],
-)  # fmt: skip
-def test_which_choice_an_answer_makes(answer: str, label: str | None) -> None:
-    assert chosen(answer, TWO.choices) == label
-
-
-@pytest.mark.parametrize(("answer", "label"), [("Yes.", "Yes"), ("no", "No"), ("No, it is not.", "No"), ("Nobody", None)])
-def test_yes_and_no(answer: str, label: str | None) -> None:
-    assert chosen(answer, YES_NO.choices) == label
 
 
 @pytest.mark.parametrize(
