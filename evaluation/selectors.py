@@ -1,19 +1,20 @@
 """What pages, API and commands read about benchmarks and evaluations."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from evaluation.answers import EVERYTHING, JOIN
+from evaluation.comparing.comparison import Cell as Compared
 from evaluation.comparing.comparison import Comparison, verdict_of
 from evaluation.execute import ANSWERS
 from evaluation.metrics import METRICS, Answers, Metric
 from evaluation.models import Benchmark, Evaluation
 from evaluation.scorecards.scorecard import Arm, MetricValue, Scorecard, SliceReport
+from jobs.figures import csv_text
 
 # What stands first, large, of a scorecard; and what of each of its slices.
 TILES = (
@@ -115,30 +116,31 @@ def labels_of(evaluations: Sequence[Evaluation]) -> list[str]:
 
 def scorecard_csv(card: Scorecard) -> str:
     """Every metric of every slice and baseline as a flat table."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(("model", "slice", "metric", "value", "low", "high", "n", "entities", "reason"))
     arms = {card.artifact.name: card.slices} | {arm.title: arm.slices for arm in card.baselines.values()}
-    for model, slices in arms.items():
-        for slice_name, report in slices.items():
-            for name, one in report.metrics.items():
-                writer.writerow((model, slice_name, name, one.value, one.low, one.high, one.n, one.entities, one.reason))
-    return out.getvalue()
+    return csv_text(
+        [
+            ("model", "slice", "metric", "value", "low", "high", "n", "entities", "reason"),
+            *(
+                (model, slice_name, name, one.value, one.low, one.high, one.n, one.entities, one.reason)
+                for model, slices in arms.items()
+                for slice_name, report in slices.items()
+                for name, one in report.metrics.items()
+            ),
+        ]
+    )
 
 
 def comparison_csv(comparison: Comparison) -> str:
     """A comparison as a flat table; differences are against the first model."""
-    out = io.StringIO()
-    writer = csv.writer(out)
     about_change = ("difference", "difference_low", "difference_high", "p", "p_adjusted")
-    writer.writerow(("slice", "metric", "model", "value", "low", "high", "n", *about_change))
-    for row in comparison.rows:
-        for cell in row.cells:
-            change = cell.difference
-            beside = (change.value, change.low, change.high, change.p, change.p_adjusted) if change else (None,) * 5
-            one = cell.value
-            writer.writerow((comparison.slice, row.name, cell.model, one.value, one.low, one.high, one.n, *beside))
-    return out.getvalue()
+    heading = ("slice", "metric", "model", "value", "low", "high", "n", *about_change)
+    return csv_text([heading, *(_compared(comparison.slice, row.name, cell) for row in comparison.rows for cell in row.cells)])
+
+
+def _compared(slice_name: str, metric: str, cell: Compared) -> tuple[Any, ...]:
+    change, one = cell.difference, cell.value
+    beside = (change.value, change.low, change.high, change.p, change.p_adjusted) if change else (None,) * 5
+    return (slice_name, metric, cell.model, one.value, one.low, one.high, one.n, *beside)
 
 
 def slice_title(name: str) -> str:

@@ -6,14 +6,16 @@ token of tokens.css ("token:series-1").
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 Figure: TypeAlias = dict[str, Any]
 
-# A spreadsheet takes a cell that starts like a formula for one.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell that starts like a formula for one; a signed number is none.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER = re.compile(r"[+-]\d+(\.\d+)?%?")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ Cell: TypeAlias = str | int | float | Link | Measured | None
 class Chart:
     """A figure, and the table behind it. `id` is unique on a page; it names the chart in addresses too (`?csv=ID`, `#figure-ID`).
 
-    `csv`: where the numbers are to be had, for charts whose page does not answer `?csv=ID` itself.
+    `csv`: where the numbers are to be had, for charts whose page does not answer `?csv=ID` itself. `every`: all rows, for the
+    file, where the page's table has only some of them.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Chart:
     columns: Sequence[str]
     table: Sequence[Sequence[Cell]]
     csv: str = ""
+    every: Callable[[], Sequence[Sequence[Cell]]] | None = None
 
     def taken_from(self, csv: str) -> "Chart":
         """The same chart, its numbers to be had at `csv`."""
@@ -60,27 +64,37 @@ class Chart:
 
 
 def chart_csv(chart: Chart) -> str:
-    """The table behind a chart. A number with an interval takes three columns; nothing stands where nothing was measured."""
-    wide = [any(isinstance(row[place], Measured) for row in chart.table) for place in range(len(chart.columns))]
-    out = io.StringIO()
-    rows = csv.writer(out)
+    """The numbers behind a chart. One with an interval takes three columns; nothing stands where nothing was measured."""
+    table = chart.every() if chart.every else chart.table
+    wide = [any(isinstance(row[place], Measured) for row in table) for place in range(len(chart.columns))]
     names = zip(chart.columns, wide, strict=True)
     headings = [(name, f"{name}: low", f"{name}: high") if is_wide else (name,) for name, is_wide in names]
-    rows.writerow([_harmless(one) for heading in headings for one in heading])
-    for row in chart.table:
-        rows.writerow([one for cell, is_wide in zip(row, wide, strict=True) for one in _written(cell, is_wide=is_wide)])
-    return out.getvalue()
+    return csv_text([[one for heading in headings for one in heading], *(_row(row, wide) for row in table)])
+
+
+def _row(row: Sequence[Cell], wide: Sequence[bool]) -> list[Any]:
+    return [one for cell, is_wide in zip(row, wide, strict=True) for one in _written(cell, is_wide=is_wide)]
 
 
 def _written(cell: Cell, *, is_wide: bool) -> tuple[Any, ...]:
     if isinstance(cell, Measured):
         return cell.value, cell.low, cell.high
     shown = cell.text if isinstance(cell, Link) else cell
-    return (_harmless(shown), None, None) if is_wide else (_harmless(shown),)
+    return (shown, None, None) if is_wide else (shown,)
 
 
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as a CSV file in which no cell is a formula."""
+    out = io.StringIO()
+    csv.writer(out).writerows([harmless(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def harmless(cell: Any) -> Any:
+    """A cell of a CSV file that no spreadsheet computes: a text that begins like a formula gets a quote before it."""
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA) or _NUMBER.fullmatch(cell):
+        return cell
+    return f"'{cell}"
 
 
 def error_bars(values: Sequence[Measured], colour: str) -> Figure:

@@ -8,6 +8,7 @@ from typing import Self
 
 from annotations.models import Import
 from annotations.tuples import Problem
+from jobs.figures import harmless
 
 COLUMNS = ("file", "line", "field", "reason")
 
@@ -43,11 +44,6 @@ class Refusals:
     def written(self) -> int:
         self._file.flush()
         return self._file.tell()
-
-
-def harmless(cell: str) -> str:
-    """A spreadsheet takes a cell that starts like a formula for one."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
 
 
 def refused_first(record: Import, count: int) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from annotations.selectors.items import item_rows
 from annotations.selectors.scores import may_still_score
 from annotations.services.blindness import scores_shown
 from annotations.services.bulk import BulkRefused
-from annotations.services.import_refusals import harmless
+from jobs.figures import harmless
 
 FORMATS = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
 BATCH = 500

@@ -15,6 +15,7 @@ import orjson
 from annotations.sources.reading import Source, tuples_in
 from annotations.sources.records import Converted, Refused
 from annotations.tuples import RlwhfTuple
+from jobs.figures import harmless
 
 WARN_BELOW = 0.95
 Tell = Callable[[int, int], None]
@@ -120,15 +121,10 @@ class _Rows:
         self._write(name, str(one.place), one.problem.field, one.problem.reason)
 
     def _write(self, *cells: str) -> None:
-        csv.writer(self).writerow([_harmless(cell) for cell in cells])
+        csv.writer(self).writerow([harmless(cell) for cell in cells])
 
     def write(self, text: str) -> int:
         return self._file.write(text.encode(errors="backslashreplace"))
-
-
-def _harmless(cell: str) -> str:
-    """A spreadsheet takes a cell that starts like a formula for one."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
 
 
 def _why(source: Source) -> str:

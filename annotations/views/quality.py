@@ -14,9 +14,9 @@ from annotations import charts, selectors, services
 from annotations.models import Project
 from annotations.selectors.leads import tab_counts
 from annotations.selectors.quality import disputed_items, quality_latest, rater_names
-from annotations.services.import_refusals import harmless
 from annotations.statistics.ratings import SCORES, reading
 from jobs.downloads import send_chart
+from jobs.figures import harmless
 
 CSV_COLUMNS = (
     "annotator", "scores", "kappa", "kappa_low", "kappa_high", "exact", "within_one", "compared", "bias", "bias_low", "bias_high",

@@ -5,7 +5,7 @@ from io import TextIOWrapper
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-from jobs.figures import FORMULA
+from jobs.figures import harmless
 from jobs.models import Job
 from jobs.monitoring.columns import Columns, plain
 from jobs.monitoring.histories import raw_history
@@ -29,11 +29,7 @@ def job_table(job: Job, stream: str) -> BinaryIO:
 def write_table(columns: Columns, out: TextIOWrapper) -> None:
     names = columns.names
     writer = csv.writer(out)
-    writer.writerow([_heading(name) for name in names])
+    writer.writerow([harmless(name) for name in names])
     for start in range(0, columns.count, ROWS_AT_ONCE):
         part = [columns.values[name][start : start + ROWS_AT_ONCE].tolist() for name in names]
         writer.writerows([plain(value) for value in row] for row in zip(*part, strict=True))
-
-
-def _heading(name: str) -> str:
-    return f"'{name}" if name.startswith(FORMULA) else name

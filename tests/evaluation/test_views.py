@@ -123,6 +123,11 @@ def test_downloads(signed_in: SignIn, scored: Scored) -> None:
     assert card["metrics"]["truthful_rate"]["n"] == 128
     rows = list(csv.DictReader(io.StringIO(page(client, "scorecard-csv", honest.pk))))
     assert {row["model"] for row in rows} == {"honest", "Base model", "Base model with a probability threshold"}
+    slices = honest.scorecard["slices"]
+    slices["=HYPERLINK(1)"] = slices["B"]
+    Evaluation.objects.filter(pk=honest.pk).update(scorecard=honest.scorecard)
+    named = {row["slice"] for row in csv.DictReader(io.StringIO(page(client, "scorecard-csv", honest.pk)))}
+    assert "'=HYPERLINK(1)" in named and "=HYPERLINK(1)" not in named, "a slice is named by whoever wrote the benchmark"
     compared = list(csv.DictReader(io.StringIO(page(client, "scorecard-compare-csv", query=f"?ids={base.pk},{honest.pk}"))))
     assert {row["model"] for row in compared} == {"base", "honest"}
     answers = client.get(reverse("evaluation:scorecard-answers", args=[honest.pk]))

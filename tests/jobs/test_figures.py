@@ -12,7 +12,7 @@ from django.urls import include, path
 
 from accounts.roles import public
 from jobs.downloads import send_chart
-from jobs.figures import Chart, Link, Measured, chart_csv, error_bars
+from jobs.figures import Chart, Link, Measured, chart_csv, error_bars, harmless
 
 CHART = Chart(
     "shares",
@@ -42,6 +42,21 @@ def test_an_interval_takes_three_columns_nothing_stands_for_what_was_not_measure
         ["'=SUM(A1)", "0.5", "0.25", "0.75", "1200"],
         ["b", "", "", "", ""],
     ]
+
+
+def test_words_are_no_formulas_and_signed_numbers_stay_numbers():
+    assert [harmless(cell) for cell in ("=1+1", "+SUM(A1)", "-2+3", "@x", "\t=1", "\n=1", "+-1")] == [
+        "'=1+1", "'+SUM(A1)", "'-2+3", "'@x", "'\t=1", "'\n=1", "'+-1",
+    ]  # fmt: skip
+    kept = ("+2", "−1", "-1", "+0.5", "-12.5%", "model", "", 3, None, 0.5)
+    assert [harmless(cell) for cell in kept] == list(kept)
+    columns = Chart("spread", "", {}, ["by", "+1", "−1"], [["x", "+2", 4]])
+    assert rows_of(chart_csv(columns)) == [["by", "+1", "−1"], ["x", "+2", "4"]]
+
+
+def test_the_file_has_every_row_where_the_page_shows_some():
+    chart = Chart("long", "", {}, ["step"], [[1]], every=lambda: [[1], [2], [3]])
+    assert rows_of(chart_csv(chart)) == [["step"], ["1"], ["2"], ["3"]]
 
 
 def test_error_bars_are_distances_and_none_where_there_is_no_interval():
