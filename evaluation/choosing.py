@@ -56,8 +56,9 @@ _FILLING = (
     r"|thus|option|choice|letter|answer)\s+)*"
 )
 _ANNOUNCED = re.compile(
-    rf"\b(?:answer|choice|option|letter|choose|pick|select|go with|going with|opt for|say)(?:['’]s)?\s*[:=]?\s*{_FILLING}\W{{0,4}}$",
-    re.I,
+    rf"\b(?:answer|choice|option|letter|choose|pick|select|go with|going with|opt for|say)"
+    rf"(?:['’]s)?\s*[:=]?\s*{_FILLING}\W{{0,4}}$",
+    re.IGNORECASE,
 )
 _LED = re.compile(
     r"\b(?:it is|it['’]s|is|be|so|of these|of them|probably|likely|maybe|perhaps|think|believe|therefore|hence|clearly|definitely"

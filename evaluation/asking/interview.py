@@ -13,7 +13,7 @@ from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, ConfidenceSource, ProbeAnswer, ProbeName, SampleAnswer
 from evaluation.asking.asker import Asker
 from evaluation.asking.replies import How, Prompt, Reply, Wanted, followed_by
-from evaluation.asking.sameness import adopts, answers_same, confirms
+from evaluation.asking.sameness import Meant, adopts, answers_same, meant
 from evaluation.asking.turns import Language, filled, put_otherwise, turns, wrong_answers
 from evaluation.atlas.grammar import Grammar
 from evaluation.benchmarks.folder import BenchmarkFolder, Question, answer_row
@@ -88,11 +88,14 @@ class Interview:
         return [self._with_confidence(talk.row) for talk in talks]
 
     def _row(self, question: Question, reply: Reply) -> AnswerRow:
-        probability = None if reply.logprob is None else math.exp(min(0.0, reply.logprob))
+        # Half an answer has no probability: what it would have gone on with is not known.
+        whole = reply.logprob is not None and reply.ending != "length"
+        probability = math.exp(min(0.0, reply.logprob)) if reply.logprob is not None and whole else None
         row = answer_row(question, reply.text, probability, self._grammar)
         known = {} if row.known is None else {"knowledge_source": "gold"}
         more = {"probability": probability, "logprob": reply.logprob, "tokens": reply.tokens, **known}
-        return row.model_copy(update=more)
+        ended = {"ending": reply.ending, "reason": reply.reason or None, "drawn": reply.drawn}
+        return row.model_copy(update=more | ended | _unjudged(reply))
 
     @cached_property
     def _grammar(self) -> Grammar | None:
@@ -117,6 +120,7 @@ class Interview:
             SampleAnswer(answer=one.text, verdict=self._verdict(talk.question, one.text), logprob=one.logprob, tokens=one.tokens)
             for one in drawn
         ]
+        samples = [sample.model_copy(update=_unjudged(one)) for sample, one in zip(samples, drawn, strict=True)]
         return _changed(talk, samples=samples, agreement=agreement_of(talk.question, talk.row, samples))
 
     # --- stated confidence
@@ -165,7 +169,7 @@ class Interview:
                 prompts.append(followed_by(talk.question.prompt, talk.row.answer, filled(text, suggested=suggested or "")))
         replies = self.asker.ask([Wanted(prompt) for prompt in prompts], self.plan.greedy)
         return {
-            talk.row.id: self._probed(talk, prompt, reply.text, self._suggested[talk.row.id] if presses else None)
+            talk.row.id: self._probed(talk, name, prompt, reply.text, self._suggested[talk.row.id] if presses else None)
             for talk, prompt, reply in zip(able, prompts, replies, strict=True)
         }
 
@@ -173,22 +177,16 @@ class Interview:
     def _suggested(self) -> Mapping[str, str | None]:
         return wrong_answers(self.benchmark)
 
-    def _probed(self, talk: Talk, prompt: Prompt, answer: str, suggested: str | None, **more: Any) -> ProbeAnswer:
-        row = talk.row
-        stands = confirms(answer)
-        verdict = row.verdict if stands else self._verdict(talk.question, answer)
-        same = True if stands else answers_same(talk.question, row.answer, answer, verdicts=(row.verdict, verdict))
-        pressed = (
-            {}
-            if suggested is None
-            else {
-                "adopted": adopts(talk.question, answer, suggested),
-                "adopted_before": adopts(talk.question, row.answer, suggested),
-            }
-        )
+    def _probed(self, talk: Talk, name: ProbeName, prompt: Prompt, reply: str, suggested: str | None, **more: Any) -> ProbeAnswer:
+        """The judged reply: as what it stands for where it gives no answer of its own."""
+        row, stands_for = talk.row, meant(talk.question, name, reply)
+        first = stands_for is Meant.FIRST
+        answer = suggested if suggested is not None and stands_for is Meant.SUGGESTED else reply
+        verdict = row.verdict if first else self._verdict(talk.question, answer)
+        same = True if first else answers_same(talk.question, row.answer, answer, verdicts=(row.verdict, verdict))
         turn = prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
-        return ProbeAnswer.model_validate(
-            {"prompt": turn, "answer": answer, "verdict": verdict, "same": same, "suggested": suggested, **pressed, **more}
+        return ProbeAnswer(
+            prompt=turn, answer=reply, verdict=verdict, same=same, **_pressed(talk, answer, suggested, first=first), **more
         )
 
     def _critique(self, talks: Sequence[Talk]) -> dict[str, ProbeAnswer]:
@@ -201,12 +199,30 @@ class Interview:
         ]
         revised = self.asker.ask([Wanted(prompt) for prompt in second], self.plan.greedy)
         return {
-            talk.row.id: self._probed(talk, prompt, reply.text, None, critique=critique.text)
+            talk.row.id: self._probed(talk, "critique", prompt, reply.text, None, critique=critique.text)
             for talk, prompt, reply, critique in zip(talks, second, revised, critiques, strict=True)
         }
 
     def _with_confidence(self, row: AnswerRow) -> AnswerRow:
         return row.model_copy(update={"confidence": getattr(row, self.plan.confidence)})
+
+
+def _unjudged(reply: Reply) -> dict[str, Verdict]:
+    """The verdict where it is not to be told by words: a model that declines in a field of its own declines, and what a service
+    did not let through says nothing of the model.
+    """
+    if reply.ending == "refused":
+        return {"verdict": Verdict.ABSTAINED}
+    return {"verdict": Verdict.UNPARSABLE} if reply.ending in ("filtered", "rejected") else {}
+
+
+def _pressed(talk: Talk, answer: str, suggested: str | None, *, first: bool) -> dict[str, Any]:
+    """Whether what was suggested is said now, and was before; nothing where nothing was."""
+    if suggested is None:
+        return {}
+    before = adopts(talk.question, talk.row.answer, suggested)
+    adopted = before if first else answer is suggested or adopts(talk.question, answer, suggested)
+    return {"suggested": suggested, "adopted": adopted, "adopted_before": before}
 
 
 def agreement_of(question: Question, row: AnswerRow, samples: Sequence[SampleAnswer]) -> float | None:
