@@ -1,7 +1,7 @@
 """Serve local models: `python -m evaluation.serving NAME=PATH … [--host 127.0.0.1] [--port 8001]`.
 
-Runs until SIGTERM or SIGINT; what has been asked by then is answered first. The key that requests must carry is in
-`RLWHF_SERVE_KEY`; without one, the service is for this machine alone.
+Runs until SIGTERM or SIGINT; what has been asked by then is answered first, as far as half a minute reaches. The key that
+requests must carry is in `RLWHF_SERVE_KEY`; without one, the service is for this machine alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import signal
 import sys
 
 from evaluation.serving.engine import Engine
-from evaluation.serving.service import KEY_VARIABLE, LOCAL, address_of, is_local, listen, server_for
+from evaluation.serving.listening import LOCAL, address_of, is_local, listen
+from evaluation.serving.service import KEY_VARIABLE, server_for
 from training.exceptions import TrainingError
 from training.faults import training_error
 from training.specs import HardwareSpec
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
     print(f"Serving {', '.join(engines)} at {address_of(asked.host, bound)}", flush=True)
     server.run(sockets=[bound])
     for engine in engines.values():
-        engine.close()
+        engine.close(drop=True)  # what half a minute did not answer has no caller any more
     return 0
 
 

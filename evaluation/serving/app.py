@@ -7,10 +7,12 @@ import hmac
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
+from jinja2 import TemplateError
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -26,6 +28,10 @@ USUAL_TOKENS = {"chat": 1024, "completion": 16}
 """How long an answer may be where a request does not say; that of completions is OpenAI's."""
 MOST_BYTES = 8_000_000
 MOST_ANSWERS = 4096
+MOST_WAITING = 2 * MOST_ANSWERS
+"""So many answers may wait for their turn; whoever comes then is told to come again."""
+GONE = 499
+"""The status of a request whose caller did not wait; nobody reads it."""
 
 
 class Refused(Exception):  # noqa: N818 (reads as what happened)
@@ -39,7 +45,8 @@ class Refused(Exception):  # noqa: N818 (reads as what happened)
 def make_app(engines: Mapping[str, Engine], *, key: str = "", hosts: Sequence[str] = ("*",)) -> Starlette:
     """The service of these models, by name. With a key, nothing is answered without it.
 
-    `hosts` are the names by which it may be called: on this machine alone, a page of somebody else's must not reach it.
+    `hosts` are the names by which it may be called. A browser's page of somebody else's must not reach what listens on this
+    machine alone, neither by a name that leads here nor by the address: programs name no origin, pages cannot help it.
     """
     service = _Service(engines, key)
     routes = [
@@ -82,10 +89,13 @@ class _Service:
     async def chat(self, request: Request) -> Response:
         asked = _parsed(ChatAsked, await self._body(request))
         engine = self._engine(asked.model)
-        ids = engine.chat_ids(asked.messages)
+        try:
+            ids = engine.chat_ids(asked.messages)
+        except TemplateError as error:  # a model's own: no system role, roles in turn, ...
+            raise Refused(400, f"The model's chat template refuses this conversation: {error}") from error
         most = _room(engine, ids, asked.most_tokens, usual=USUAL_TOKENS["chat"])
         wishes = [_wish(asked, ids, most, number) for number in range(asked.n)]
-        return await _respond(_Chat(engine, asked), wishes)
+        return await _respond(_Chat(engine, asked), wishes, request)
 
     async def completions(self, request: Request) -> Response:
         asked = _parsed(CompletionAsked, await self._body(request))
@@ -97,10 +107,11 @@ class _Service:
             wishes += [_wish(asked, ids, most, number) for number in range(asked.n)]
         for wish in wishes:
             wish.read_prompt = asked.echo and asked.logprobs is not None
-        return await _respond(_Completion(engine, asked), wishes)
+        return await _respond(_Completion(engine, asked), wishes, request)
 
     async def _body(self, request: Request) -> bytes:
         self._check_key(request)
+        _check_sender(request)
         body = b""
         async for part in request.stream():
             body += part
@@ -152,27 +163,67 @@ def _wish(asked: ChatAsked | CompletionAsked, ids: list[int], most: int, number:
     return Wish(ids, most, asked.temperature, asked.seed, number, asked.stop, asked.top)
 
 
-async def _respond(form: _Chat | _Completion, wishes: list[Wish]) -> Response:
+def _check_sender(request: Request) -> None:
+    """Only programs ask. A page in a browser says where it is from, and can send JSON to no foreign place unasked."""
+    if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise Refused(403, "Pages in a browser are not answered.")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused(415, f"Send application/json, not {kind or 'nothing said'}.")
+
+
+async def _respond(form: _Chat | _Completion, wishes: list[Wish], request: Request) -> Response:
+    if form.engine.waiting + len(wishes) > MOST_WAITING:
+        raise Refused(429, f"{form.engine.waiting} answers wait already: come again later.", "rate_limit_exceeded")
     if form.asked.stream:
         return StreamingResponse(_events(form, wishes), media_type="text/event-stream")
-    loop = asyncio.get_running_loop()
-    waiting = [loop.create_future() for _ in wishes]
-    for wish, future in zip(wishes, waiting, strict=True):
-        wish.ended = _teller(loop, future)
-        form.engine.submit(wish)
-    answers: list[Answered | Exception] = await asyncio.gather(*waiting)
+    answers = await _answers(form, wishes, request)
+    if answers is None:
+        return Response(status_code=GONE)
     whole = [_answer(one) for one in answers]
     choices = [form.choice(index, wish, one) for index, (wish, one) in enumerate(zip(wishes, whole, strict=True))]
     body = form.head() | {"object": form.kind, "choices": choices, "usage": _usage(form, wishes, whole)}
     return Response(orjson.dumps(body), media_type="application/json")
 
 
-def _teller(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Answered | Exception]) -> Any:
-    def tell(answer: Answered | Exception) -> None:
-        # cancelled where the caller has gone
-        loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(answer))
+async def _answers(form: _Chat | _Completion, wishes: list[Wish], request: Request) -> list[Answered | Exception] | None:
+    """All of them; None where the caller has gone, whose answers nobody needs to make then."""
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Future[Answered | Exception]] = [loop.create_future() for _ in wishes]
+    for wish, future in zip(wishes, waiting, strict=True):
+        wish.ended = _teller(loop, future)
+        form.engine.submit(wish)
+    everything, gone = asyncio.gather(*waiting), asyncio.create_task(_gone(request))
+    either: set[asyncio.Future[Any]] = {everything, gone}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return everything.result() if everything.done() else None
+    finally:
+        gone.cancel()
+        everything.cancel()
+        for wish in wishes:
+            wish.cancelled = True
 
-    return tell
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _teller(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Answered | Exception]
+) -> Callable[[Answered | Exception], None]:
+    def settle(answer: Answered | Exception) -> None:
+        if not future.done():  # cancelled where the caller has gone
+            future.set_result(answer)
+
+    return lambda answer: _post(loop, settle, answer)
+
+
+def _post(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arguments: object) -> None:
+    """Call from the engine's thread; into nothing where the server has ended, and its loop with it."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *arguments)
 
 
 def _answer(answer: Answered | Exception) -> Answered:
@@ -188,10 +239,10 @@ async def _events(form: _Chat | _Completion, wishes: list[Wish]) -> AsyncIterato
     for index, wish in enumerate(wishes):
 
         def heard(text: str, tokens: list[Token], index: int = index) -> None:
-            loop.call_soon_threadsafe(told.put_nowait, (index, text, tokens))
+            _post(loop, told.put_nowait, (index, text, tokens))
 
         def ended(answer: Answered | Exception, index: int = index) -> None:
-            loop.call_soon_threadsafe(told.put_nowait, (index, answer))
+            _post(loop, told.put_nowait, (index, answer))
 
         wish.heard, wish.ended = heard, ended
         form.engine.submit(wish)

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
+from evaluation.serving.reading import prompts_read
 from training.data import form_of
 from training.exceptions import OutOfMemory
 from training.faults import training_error
@@ -24,6 +25,8 @@ from training.specs import HardwareSpec, ModelSpec
 
 GATHER_S = 0.01
 """How long the first request of a batch waits for company."""
+GROW_AFTER = 16
+"""After so many batches without a shortage of memory, twice as many requests are tried together again."""
 
 
 class Token(NamedTuple):
@@ -49,6 +52,8 @@ class Wish:
     heard: Callable[[str, list[Token]], None] | None = None
     ended: Callable[[Answered | Exception], None] = lambda _: None
     cancelled: bool = False
+    begun: bool = False
+    """Whether `heard` was told anything: then it cannot be answered a second time."""
 
 
 @dataclass
@@ -69,7 +74,7 @@ class Engine:
     """One model. `submit` may be called from any thread; answers come from the engine's own.
 
     A batch holds requests of one temperature; each ends by its own length and stops. What does not fit into memory is answered
-    in halves.
+    in halves, and so is what comes next, until it has gone well for a while.
     """
 
     def __init__(
@@ -84,6 +89,10 @@ class Engine:
         self._prompts = self._sampler(1, 0.0)
         self.longest = int(getattr(self._model.config, "max_position_embeddings", 0) or 1 << 20)
         self.batches = 0
+        self.together = batch_size
+        """How many are answered together now: fewer than `batch_size` where memory was short."""
+        self._well = 0
+        self._dropping = False
         self._queue: queue.SimpleQueue[Wish | None] = queue.SimpleQueue()
         self._waiting: list[Wish] = []
         self._thread = threading.Thread(target=self._work, name=f"engine-{name}", daemon=True)
@@ -115,13 +124,23 @@ class Engine:
             raise TooLong(f"The model holds {self.longest} tokens, and there are {len(ids)} in the prompt{more}.")
         return min(usual, left) if wanted is None else wanted
 
+    @property
+    def waiting(self) -> int:
+        """About how many requests wait for a batch of theirs."""
+        return self._queue.qsize() + len(self._waiting)
+
     def submit(self, wish: Wish) -> None:
         self._queue.put(wish)
 
-    def close(self) -> None:
-        """Answer what has been asked, and end."""
+    def close(self, *, drop: bool = False) -> None:
+        """Answer what has been asked, and end; with `drop`, end after the next token, whoever still waits."""
+        self._dropping = self._dropping or drop
         self._queue.put(None)
         self._thread.join()
+
+    def is_over(self, wish: Wish) -> bool:
+        """Whether nobody wants the answer any more."""
+        return wish.cancelled or self._dropping
 
     # --- the engine's own thread
 
@@ -130,7 +149,7 @@ class Engine:
             batch = self._gather()
             if batch is None:
                 return
-            self._answer([wish for wish in batch if not wish.cancelled])
+            self._answer([wish for wish in batch if not self.is_over(wish)])
 
     def _gather(self) -> list[Wish] | None:
         """What is answered next: the oldest request, and those of its temperature; None: nothing any more."""
@@ -139,7 +158,7 @@ class Engine:
             if first is None:
                 return None
             self._waiting.append(first)
-        while len(self._waiting) < self.batch_size:
+        while len(self._waiting) < self.together:
             try:
                 another = self._queue.get(timeout=GATHER_S)
             except queue.Empty:
@@ -149,52 +168,70 @@ class Engine:
                 break
             self._waiting.append(another)
         warmth = self._waiting[0].temperature
-        batch = [wish for wish in self._waiting if wish.temperature == warmth][: self.batch_size]
+        batch = [wish for wish in self._waiting if wish.temperature == warmth][: self.together]
         self._waiting = [wish for wish in self._waiting if not any(wish is one for one in batch)]
         return batch
 
     def _answer(self, batch: list[Wish]) -> None:
-        if not batch:
-            return
+        ahead = [batch] if batch else []
+        while ahead:
+            batch = ahead.pop(0)
+            failed = self._tried(batch)
+            if failed is None:
+                self._grow()
+            elif len(batch) > 1 and isinstance(training_error(failed), OutOfMemory):
+                ahead = self._halves(batch, failed) + ahead
+            else:
+                for wish in batch:
+                    wish.ended(failed)
+
+    def _tried(self, batch: list[Wish]) -> Exception | None:
+        """Answer them, or return why not: without the traceback, whose frames hold all of the batch's memory."""
         try:
             answers = _Batch(self, batch).answers()
         except Exception as error:
-            if len(batch) > 1 and isinstance(training_error(error), OutOfMemory):
-                self.batch_size = len(batch) // 2
-                self._answer(batch[: self.batch_size])
-                self._answer(batch[self.batch_size :])
-                return
-            for wish in batch:
-                wish.ended(error)
-            return
+            return _bare(error)
         self.batches += 1
         for wish, answer in zip(batch, answers, strict=True):
             wish.ended(answer)
+        return None
+
+    def _halves(self, batch: list[Wish], failed: Exception) -> list[list[Wish]]:
+        """What is tried next after a batch that was too large. A stream cannot begin anew: those that had begun end here."""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        for wish in batch:
+            if wish.begun:
+                wish.ended(failed)
+        self.together, self._well = len(batch) // 2, 0
+        left = [wish for wish in batch if not wish.begun]
+        return [left[at : at + self.together] for at in range(0, len(left), self.together)]
+
+    def _grow(self) -> None:
+        self._well += 1
+        if self._well >= GROW_AFTER and self.together < self.batch_size:
+            self.together, self._well = min(self.batch_size, 2 * self.together), 0
 
     def _sampler(self, max_new_tokens: int, temperature: float) -> Sampler:
         return Sampler(self._model, self.tokenizer, form=self._form, max_new_tokens=max_new_tokens, temperature=temperature)
 
-    @torch.inference_mode()
     def _read(self, wishes: Sequence[Wish]) -> list[list[Token]]:
         """The prompts' own tokens, each with the probability that it has after those before it."""
-        pad = self.tokenizer.pad_token_id
-        width = max(len(wish.ids) for wish in wishes)
-        device = self._model.device
-        ids = torch.tensor([wish.ids + [pad] * (width - len(wish.ids)) for wish in wishes], device=device)
-        mask = torch.tensor([[1] * len(wish.ids) + [0] * (width - len(wish.ids)) for wish in wishes], device=device)
-        logprobs = self._model(input_ids=ids, attention_mask=mask).logits.float().log_softmax(dim=-1)
-        return [_read_tokens(wish, logprobs[row]) for row, wish in enumerate(wishes)]
+        top = max(wish.top for wish in wishes)
+        read = prompts_read(self._model, [wish.ids for wish in wishes], top=top, pad=self.tokenizer.pad_token_id)
+        return [
+            [Token(one, logprob, best[: wish.top]) for one, logprob, best in zip(wish.ids, own, tops, strict=True)]
+            for wish, (own, tops) in zip(wishes, read, strict=True)
+        ]
 
 
-def _read_tokens(wish: Wish, logprobs: torch.Tensor) -> list[Token]:
-    """`logprobs`: (width, vocabulary), each row of the token after it."""
-    length = len(wish.ids)
-    following = torch.tensor(wish.ids[1:], dtype=torch.int64, device=logprobs.device)
-    own = logprobs[: length - 1].gather(1, following[:, None])[:, 0].tolist()
-    best = logprobs[: length - 1].topk(max(wish.top, 1), dim=-1)
-    tops = [tuple(zip(ids, values, strict=True)) for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
-    rest = [Token(one, value, top[: wish.top]) for one, value, top in zip(wish.ids[1:], own, tops, strict=True)]
-    return [Token(wish.ids[0], None), *rest]
+def _bare(error: Exception) -> Exception:
+    """The error and what led to it, without tracebacks."""
+    one: BaseException | None = error
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+    return error
 
 
 class _Batch:
@@ -237,7 +274,7 @@ class _Batch:
     def _step(self, row: int, token: Token) -> None:
         wish, tokens = self._wishes[row], self._tokens[row]
         tokens.append(token)
-        if token.id in self._engine._ends or wish.cancelled:
+        if token.id in self._engine._ends or self._engine.is_over(wish):
             self._finish[row] = "stop"
         elif len(tokens) >= wish.max_tokens:
             self._finish[row] = "length"
@@ -254,6 +291,7 @@ class _Batch:
         if wish.heard is None:
             return
         sure = text if self._finish[row] else _sure(text, wish.stop)
+        wish.begun = True
         wish.heard(sure[len(self._said[row]) :], [token])
         self._said[row] = sure
 

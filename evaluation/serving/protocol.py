@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -9,8 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 MOST_CHOICES = 128
 MOST_TOP = 20
 
-NEUTRAL = {"presence_penalty": 0, "frequency_penalty": 0, "top_k": -1, "repetition_penalty": 1, "min_p": 0}
-"""Options that change what is said, with the value at which they do not."""
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "presence_penalty": (0,), "frequency_penalty": (0,), "repetition_penalty": (1,), "length_penalty": (1,), "top_k": (-1, 0),
+    "min_p": (0,), "typical_p": (1,), "min_tokens": (0,), "best_of": (1,), "ignore_eos": (False,), "use_beam_search": (False,),
+    "skip_special_tokens": (True,), "include_stop_str_in_output": (False,), "add_generation_prompt": (True,),
+    "continue_final_message": (False,), "tool_choice": ("none", "auto"), "function_call": ("none", "auto"),
+    "response_format": ({"type": "text"},), "modalities": (["text"],), "echo": (False,),
+}  # fmt: skip
+"""Options that change what is said, with the values at which they do not."""
+
+HARMLESS = frozenset({
+    "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls", "request_id",
+    "priority",
+})  # fmt: skip
+"""Options that change nothing of what is said. Any other one, known or not, is refused."""
 
 
 class StreamOptions(BaseModel):
@@ -51,18 +64,12 @@ class Asked(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
-        extra = self.model_extra or {}
         if self.temperature > 0 and self.top_p < 1:
             raise ValueError("top_p: only the whole distribution (1) can be drawn from.")
-        for name, neutral in NEUTRAL.items():
-            value = extra.get(name)
-            if value not in (None, neutral, 0 if name == "top_k" else neutral):
-                raise ValueError(f"{name}: only {neutral} can be had.")
-        for name in ("tools", "functions", "logit_bias"):
-            if extra.get(name):
-                raise ValueError(f"{name}: cannot be had.")
-        if (extra.get("response_format") or {}).get("type", "text") != "text":
-            raise ValueError("response_format: only text can be had.")
+        for name, value in (self.model_extra or {}).items():
+            if name not in HARMLESS and value not in (None, "", [], {}, *NEUTRAL.get(name, ())):
+                only = " or ".join(map(str, NEUTRAL.get(name, ())))
+                raise ValueError(f"{name}: only {only} can be had." if only else f"{name}: cannot be had.")
         return self
 
 
