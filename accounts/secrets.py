@@ -2,12 +2,12 @@
 that lies in the state folder and nowhere else. A copy of the database alone opens nothing.
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+
+from accounts.key_files import key_file
 
 KEY_FILE = "secrets_key"
 
@@ -34,30 +34,10 @@ def unseal(sealed: str) -> str:
 
 def _keys() -> MultiFernet:
     """One key a line. The first one seals; each opens, so that a new key can be put in front of an old one."""
-    path = Path(settings.RLWHF_HOME) / KEY_FILE
-    if not path.exists():
-        _make(path)
     try:
-        return MultiFernet([Fernet(line) for line in path.read_text(encoding="ascii").split()])
+        keys = key_file(Path(settings.RLWHF_HOME) / KEY_FILE, lambda: Fernet.generate_key().decode())
+        return MultiFernet([Fernet(line) for line in keys.split()])
     except ValueError as error:  # says nothing of the keys
         raise SecretLost(
             f"{KEY_FILE} in the state folder is damaged: it holds one key a line. Put it back from a backup."
         ) from error
-
-
-def _make(path: Path) -> None:
-    """Safe when two threads or processes need it first at the same time, and when the machine stops meanwhile; readable by its
-    owner alone.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(Fernet.generate_key().decode() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(aside, path)  # fails where another was first: theirs is the key
-    except FileExistsError:
-        pass
-    finally:
-        Path(aside).unlink(missing_ok=True)

@@ -30,6 +30,7 @@ PURE = [
     "evaluation.atlas",
     "evaluation.execute",
     "evaluation.metrics",
+    "evaluation.promotion.judge",
     "evaluation.scorecards.scorecard",
     "evaluation.statistics",
     "jobs.child",

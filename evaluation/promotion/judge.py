@@ -1,0 +1,128 @@
+"""The child process that reckons a verdict: `python -m evaluation.promotion.judge FOLDER`. Knows no Django.
+
+Reads `request.json` in the folder, and writes `verdict.json` into it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from annotations.verdicts import Verdict
+from evaluation.answers import answers_read, headline_slices, slice_labels, slice_table
+from evaluation.benchmarks.folder import benchmark_read
+from evaluation.metrics import Answered
+from evaluation.promotion.contamination import Asked, Overlap, overlap
+from evaluation.promotion.rules import Rules
+from evaluation.promotion.verdict import Measured, VerdictDocument, verdict_of
+from evaluation.question import Question
+from evaluation.scorecards.document import Scorecard
+from jobs import child
+from training.exceptions import BadData
+
+REQUEST, VERDICT = "request.json", "verdict.json"
+TRAIN = "train.jsonl"
+
+
+class MeasuredAt(BaseModel):
+    """A model by name, with the scorecard and the answers of one evaluation of it."""
+
+    name: str
+    scorecard: dict[str, Any]
+    answers: str
+
+
+class TrainedOn(BaseModel):
+    name: str
+    folder: str
+
+
+class JudgeRequest(BaseModel):
+    """What a verdict is reckoned from. `unseen` are models on the way to the challenger whose training rows are not known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rules: Rules
+    challenger: MeasuredAt
+    champion: MeasuredAt | None = None
+    benchmark: str
+    datasets: list[TrainedOn]
+    unseen: list[str]
+    watch: bool = False
+
+
+def judge(request: JudgeRequest) -> VerdictDocument:
+    """Raises BadData where the benchmark cannot be read, OSError where answers or rows are gone, ValueError where two scorecards
+    do not go together.
+    """
+    challenger = _measured(request.challenger)
+    champion = _measured(request.champion) if request.champion else None
+    found = _overlap(request) if request.rules.contamination and request.datasets else None
+    return verdict_of(request.rules, challenger, champion, overlap=found, watch=request.watch)
+
+
+def _measured(told: MeasuredAt) -> Measured:
+    return Measured(told.name, Scorecard.model_validate(told.scorecard), answers_read(Path(told.answers)))
+
+
+def _overlap(request: JudgeRequest) -> Overlap:
+    rule = request.rules.contamination
+    assert rule is not None  # the caller has looked
+    questions = benchmark_read(Path(request.benchmark)).questions
+    asked = (Asked(one.id, _text(one), one.gold_answers) for one in _inside(questions, rule.slice))
+    found = overlap(asked, _rows(request.datasets), near=rule.near)
+    return found.model_copy(update={"unseen": request.unseen})
+
+
+def _inside(questions: list[Question], wanted: str) -> list[Question]:
+    """The questions of a slice, by the names that scorecards have; of the headline's where none is named."""
+    # What slices there are does not depend on what was answered.
+    rows = [Answered(one.id, one.id, Verdict.UNPARSABLE, None, None, slice_labels(one.slice)) for one in questions]
+    table = slice_table(rows)
+    labels = table.get(wanted or headline_slices(table)[0])
+    if labels is None:
+        raise ValueError(f"no question is in the slice “{wanted}”, which the rule on training rows names")
+    return [
+        one
+        for one, row in zip(questions, rows, strict=True)
+        if all(row.slices.get(name) == value for name, value in labels.items())
+    ]
+
+
+def _text(question: Question) -> str:
+    """What is asked, as rows hold it: without who says it."""
+    prompt = question.prompt
+    return prompt if isinstance(prompt, str) else "\n".join(str(one["content"]) for one in prompt)
+
+
+def _rows(datasets: list[TrainedOn]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for dataset in datasets:
+        with (Path(dataset.folder) / TRAIN).open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield f"{dataset.name}, row {number}", orjson.loads(line)
+
+
+def main(folder: Path) -> int:
+    child.watch_parent()
+    try:
+        request = JudgeRequest.model_validate_json((folder / REQUEST).read_bytes())
+        document = judge(request)
+    except BadData as error:
+        child.report_failure(reason=error.reason, hint=error.hint, folder=folder)
+        return 1
+    except (OSError, ValueError, ValidationError) as error:
+        child.report_failure(reason=f"No verdict can be given: {error}", folder=folder)
+        return 1
+    child.write_json(folder / VERDICT, document.model_dump(mode="json"))
+    child.report_result({"passed": document.passed, "text": document.text}, folder=folder)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

@@ -1,0 +1,294 @@
+"""Whether a challenger may take the champion's place, rule by rule. Knows no Django."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from evaluation.answers import AnswerRow, slice_of, slice_table
+from evaluation.metrics import METRICS
+from evaluation.promotion.contamination import Overlap
+from evaluation.promotion.rules import Contamination, Demand, Floor, Improvement, NonInferiority, Rules
+from evaluation.scorecards.document import BenchmarkRef, Document, Figures, MetricValue, Scorecard
+from evaluation.scorecards.parts import differences_between
+
+State = Literal["kept", "broken", "unknown", "left out"]
+"""Kept; broken; cannot be told, which promotes nobody; cannot be computed here, and the rule does not insist on it."""
+BASE = "base"
+NOBODY = "there is no champion to compare with, and the scorecard has no base model"
+
+
+class Outcome(Document):
+    """One rule and what it came to. `figures` holds what there is of `challenger`, `champion` and `difference`."""
+
+    rule: str
+    title: str
+    wanted: str
+    state: State
+    text: str
+    slice: str = ""
+    figures: dict[str, MetricValue] = Field(default_factory=dict)
+
+
+class VerdictDocument(Document):
+    """`passed` is True where every rule is kept, False where one is broken, and None where one cannot be told."""
+
+    challenger: str
+    champion: str | None
+    against: Literal["champion", "base"] | None
+    benchmark: BenchmarkRef
+    slice: str
+    passed: bool | None
+    text: str
+    outcomes: list[Outcome]
+    overlap: Overlap | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model with its scorecard and its judged answers to the benchmark."""
+
+    name: str
+    card: Scorecard
+    rows: Sequence[AnswerRow]
+
+
+def verdict_of(
+    rules: Rules, challenger: Measured, champion: Measured | None = None, *, overlap: Overlap | None = None, watch: bool = False
+) -> VerdictDocument:
+    """Hold the challenger against the champion on the same benchmark; without a champion, against the model it was trained from.
+
+    `overlap` is that of training rows and the questions of the rule's slice. To `watch` a model that is champion already turns
+    the burden of proof round: a rule is broken only where all of the interval is beyond its bound, and none need get better again.
+    Raises ValueError where the two scorecards are of different benchmarks.
+    """
+    if champion is not None and champion.card.benchmark.hash != challenger.card.benchmark.hash:
+        raise ValueError(f"{challenger.name} and {champion.name} were asked different questions")
+    court = _Court(challenger, champion, watch)
+    outcomes = [
+        *(court.non_inferior(rule) for rule in rules.non_inferiority),
+        *court.improved(None if watch else rules.improvement),
+        *(court.floor(rule) for rule in rules.floors),
+        *_report("guard", "Capability guard", rules.guard, challenger.card.guard),
+        *_report("validator", "Hunt for games", rules.validator, challenger.card.validator),
+        *_clean(rules.contamination, overlap),
+    ]
+    passed = _passed(outcomes)
+    return VerdictDocument(
+        challenger=challenger.name,
+        champion=champion.name if champion else None,
+        against=court.against,
+        benchmark=challenger.card.benchmark,
+        slice=court.headline,
+        passed=passed,
+        text=_text(challenger.name, passed, outcomes),
+        outcomes=outcomes,
+        overlap=overlap,
+    )
+
+
+class _Court:
+    """The figures that rules are held against; each slice's differences are reckoned once."""
+
+    def __init__(self, challenger: Measured, champion: Measured | None, watch: bool) -> None:
+        self.challenger, self.champion, self._watch = challenger, champion, watch
+        self.headline = challenger.card.headline[0]
+        base = challenger.card.baselines.get(BASE)
+        self._base = base if base is not None and base.reason is None else None
+        self.against: Literal["champion", "base"] | None = "champion" if champion else "base" if self._base else None
+        self._differences: dict[str, Figures] = {}
+
+    def non_inferior(self, rule: NonInferiority) -> Outcome:
+        metric, where = METRICS[rule.metric], rule.slice or self.headline
+        figures = self._figures(rule.metric, where)
+        wanted = f"at most {rule.margin:g} {'lower' if metric.better == 'higher' else 'higher'}"
+        worst = _worst(figures.get("difference"), metric.better)
+        if worst is None:
+            state, text = _missing(rule.required), self._why(figures, where)
+        elif worst > -rule.margin:
+            state, text = "kept", f"At worst {_signed(worst)} against a margin of {rule.margin:g}."
+        else:
+            difference = figures["difference"]
+            sure = _best(difference, metric.better) < -rule.margin
+            state = self._beyond(sure)
+            text = f"{'Worse' if sure else 'May be worse'} by more than {rule.margin:g}: {_span(difference)}."
+        return Outcome(
+            rule=f"non_inferiority.{rule.metric}",
+            title=f"{metric.title} has not got worse",
+            wanted=wanted,
+            state=state,
+            text=text,
+            slice=where,
+            figures=figures,
+        )
+
+    def improved(self, rule: Improvement | None) -> Iterator[Outcome]:
+        if rule is None:
+            return
+        where = rule.slice or self.headline
+        figures = {name: self._figures(name, where) for name in rule.metrics}
+        worst = {name: _worst(figures[name].get("difference"), METRICS[name].better) for name in rule.metrics}
+        known = {name: value for name, value in worst.items() if value is not None}
+        better = [name for name, value in known.items() if value > 0]
+        enough = len(better) == len(rule.metrics) if rule.need == "all" else bool(better)
+        titles = ", ".join(METRICS[name].title for name in (better if enough else rule.metrics))
+        if enough:
+            state, text = "kept", f"Better than chance allows: {titles}."
+        elif not known:
+            state, text = "unknown", self._why(figures[rule.metrics[0]], where)
+        else:
+            state, text = "broken", f"No difference for the better is shown: {titles}."
+        shown = better[0] if better else next(iter(known), rule.metrics[0])
+        yield Outcome(
+            rule="improvement",
+            title="It got better",
+            wanted=f"{rule.need} of: {', '.join(METRICS[name].title for name in rule.metrics)}",
+            state=state,
+            text=text,
+            slice=where,
+            figures=figures[shown],
+        )
+
+    def floor(self, rule: Floor) -> Outcome:
+        metric, where = METRICS[rule.metric], rule.slice or self.headline
+        found = self._metric(self.challenger, rule.metric, where)
+        bound, kind = (rule.at_least, "at least") if rule.at_least is not None else (rule.at_most, "at most")
+        assert bound is not None  # a floor has one of the two
+        if found is None or found.value is None:
+            reason = found.reason if found is not None and found.reason else f"no answer is in the slice “{where}”"
+            state, text = _missing(rule.required), f"Cannot be computed: {reason}."
+        else:
+            low, high = (found.value if end is None else end for end in (found.low, found.high))
+            kept = low >= bound if kind == "at least" else high <= bound
+            sure = high < bound if kind == "at least" else low > bound
+            state = "kept" if kept else self._beyond(sure)
+            text = f"{_span(found)}; wanted {kind} {bound:g} over the whole interval."
+        return Outcome(
+            rule=f"floor.{rule.metric}",
+            title=f"{metric.title}, {kind} {bound:g}",
+            wanted=f"{kind} {bound:g}",
+            state=state,
+            text=text,
+            slice=where,
+            figures={} if found is None else {"challenger": found},
+        )
+
+    def _beyond(self, sure: bool) -> State:
+        """Of a rule that is not shown to be kept; `sure`: it is shown to be broken."""
+        return "broken" if sure or not self._watch else "unknown"
+
+    def _figures(self, metric: str, where: str) -> Figures:
+        named = {
+            "challenger": self._metric(self.challenger, metric, where),
+            "champion": self._before(metric, where),
+            "difference": self._difference(metric, where),
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    def _metric(self, model: Measured, metric: str, where: str) -> MetricValue | None:
+        report = model.card.slices.get(where)
+        return None if report is None else report.metrics.get(metric)
+
+    def _before(self, metric: str, where: str) -> MetricValue | None:
+        if self.champion is not None:
+            return self._metric(self.champion, metric, where)
+        report = self._base.slices.get(where) if self._base else None
+        return None if report is None else report.metrics.get(metric)
+
+    def _difference(self, metric: str, where: str) -> MetricValue | None:
+        if where not in self._differences:
+            self._differences[where] = self._all_differences(where)
+        return self._differences[where].get(metric)
+
+    def _all_differences(self, where: str) -> Figures:
+        if self.champion is None:
+            return self._base.differences.get(where, {}) if self._base else {}
+        shared = {row.id for row in self.champion.rows} & {row.id for row in self.challenger.rows}
+        before, after = ([row.answered() for row in one.rows if row.id in shared] for one in (self.champion, self.challenger))
+        labels = slice_table(before).get(where)
+        if labels is None:
+            return {}
+        return differences_between(slice_of(before, labels), slice_of(after, labels))
+
+    def _why(self, figures: Figures, where: str) -> str:
+        """Why there is no difference to go by."""
+        if self.against is None:
+            return f"Cannot be told: {NOBODY}."
+        if where not in self.challenger.card.slices:
+            return f"Cannot be told: no answer is in the slice “{where}”."
+        reasons = (one.reason for one in figures.values() if one.reason)
+        return f"Cannot be told: {next(reasons, 'the difference has no interval')}."
+
+
+def _worst(difference: MetricValue | None, better: str) -> float | None:
+    """The worse end of the interval, above 0 where even that is an improvement; None without an interval."""
+    if difference is None or difference.low is None or difference.high is None:
+        return None
+    return difference.low if better == "higher" else -difference.high
+
+
+def _best(difference: MetricValue, better: str) -> float:
+    assert difference.low is not None
+    assert difference.high is not None
+    return difference.high if better == "higher" else -difference.low
+
+
+def _missing(required: bool) -> State:
+    return "unknown" if required else "left out"
+
+
+def _report(rule: str, title: str, demand: Demand, report: Mapping[str, object] | None) -> Iterator[Outcome]:
+    """A report that has a verdict of its own: `passed` is True, False or None."""
+    if demand == "ignored":
+        return
+    passed = report.get("passed") if report else None
+    told = str(report.get("text") or "") if report else "The scorecard has no such report: evaluate with it."
+    state: State = "broken" if passed is False else "kept" if passed else "unknown" if demand == "passed" else "left out"
+    yield Outcome(rule=rule, title=title, wanted=demand, state=state, text=told)
+
+
+def _clean(rule: Contamination | None, found: Overlap | None) -> Iterator[Outcome]:
+    if rule is None:
+        return
+    wanted = f"at most {rule.at_most:.1%} of the questions in what it was trained on"
+    if found is None or found.share is None:
+        state: State = "unknown"
+        text = "What it was trained on cannot be looked through: no dataset of its training is on this site."
+    else:
+        state = "kept" if found.share <= rule.at_most else "broken"
+        text = f"{found.exact} of {found.n} questions word for word and {found.near} nearly, in {found.rows} rows; "
+        text += f"{found.answered} with their answer."
+        text += f" Not looked at, for it is not on this site: what {', '.join(found.unseen)} saw." if found.unseen else ""
+    yield Outcome(
+        rule="contamination", title="Not trained on the questions", wanted=wanted, state=state, text=text, slice=rule.slice
+    )
+
+
+def _passed(outcomes: Sequence[Outcome]) -> bool | None:
+    states = {one.state for one in outcomes}
+    return False if "broken" in states else None if "unknown" in states or not states & {"kept"} else True
+
+
+def _text(name: str, passed: bool | None, outcomes: Sequence[Outcome]) -> str:
+    count = Counter(one.state for one in outcomes)
+    if passed:
+        return f"{name} keeps all {count['kept']} rules."
+    if passed is False:
+        broken = [one.title.lower() for one in outcomes if one.state == "broken"]
+        return f"{name} breaks {len(broken)} of {len(outcomes)} rules: {', '.join(broken)}."
+    return f"{name} cannot be promoted by rule: of {count['unknown']} of {len(outcomes)} rules nothing can be told."
+
+
+def _span(found: MetricValue) -> str:
+    if found.value is None:
+        return "—"
+    interval = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
+    return f"{found.value:.3f}{interval}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"

@@ -1,0 +1,78 @@
+"""A benchmark's questions are found in training rows word for word or nearly, and nothing else is."""
+
+import time
+
+from evaluation.promotion.contamination import COMMON, Asked, overlap
+
+BORN = Asked("q1", "In which year was the painter Ilse Brandt born in Tarnow?", ["1881"])
+HOME = Asked("q2", "Where did the clockmaker Oskar Lind keep his workshop?", ["Uppsala"])
+SHORT = Asked("q3", "Who?", ["Nobody"])
+
+
+def test_a_question_is_found_whatever_its_case_and_punctuation_and_wherever_it_stands():
+    rows = [
+        (
+            "train 1",
+            {"prompt": "something else", "response": "Sure. in which year was the painter ILSE BRANDT born in Tarnow -- 1881!"},
+        ),
+        ("train 2", {"prompt": [{"role": "user", "content": HOME.prompt}], "chosen": "In Uppsala.", "rejected": "In Bergen."}),
+        ("train 3", {"prompt": "who"}),
+    ]
+    found = overlap([BORN, HOME, SHORT], rows, near=0.8)
+    assert (found.exact, found.near, found.rows, found.n) == (3, 0, 3, 3)
+    told = {match.question: match for match in found.matches}
+    assert (told["q1"].where, told["q1"].answered) == ("train 1", True)
+    assert (told["q2"].where, told["q2"].answered) == ("train 2", True)
+    assert told["q3"].answered is False
+    assert found.answered == 2
+    assert found.share == 1
+
+
+def test_a_question_in_other_words_is_near_from_the_threshold_on():
+    changed = "In which year was the painter Ilse Brandt born near Tarnow?"
+    # Of its nine runs of three words two are gone.
+    assert overlap([BORN], [("train 1", {"prompt": changed})], near=0.77).near == 1
+    found = overlap([BORN], [("train 1", {"prompt": changed})], near=0.78)
+    assert (found.near, found.exact, found.share) == (0, 0, 0)
+
+
+def test_the_same_question_about_somebody_else_is_another_question():
+    others = [("train 1", {"prompt": "In which year was the painter Anna Weil born in Tarnow?", "response": "1881"})]
+    assert overlap([BORN], others, near=0.8).share == 0
+
+
+def test_an_answer_counts_only_outside_the_question_itself():
+    asked = Asked("q", "Is Uppsala the home of Oskar Lind or is Bergen?", ["Uppsala"])
+    found = overlap([asked], [("train 1", {"prompt": asked.prompt, "response": "Bergen."})], near=0.8)
+    assert found.matches[0].answered is False
+    found = overlap([asked], [("train 1", {"prompt": asked.prompt, "response": "Uppsala."})], near=0.8)
+    assert found.matches[0].answered is True
+
+
+def test_the_match_that_gives_most_away_is_the_one_that_is_told():
+    rows = [
+        ("train 1", {"prompt": "In which year was the painter Ilse Brandt born near Tarnow?"}),
+        ("train 2", {"prompt": BORN.prompt}),
+        ("train 3", {"prompt": BORN.prompt, "response": "1881"}),
+        ("train 4", {"prompt": BORN.prompt, "response": "no idea"}),
+    ]
+    found = overlap([BORN], rows, near=0.7)
+    assert (found.exact, found.near) == (1, 0)
+    assert found.matches[0].where == "train 3"
+
+
+def test_what_all_questions_share_costs_no_comparison_of_all_with_all():
+    asked = [Asked(str(n), f"In which of the four old towns was person{n} of house{n} born?", [str(n)]) for n in range(4000)]
+    rows = [
+        (f"train {n}", {"prompt": f"In which of the four old towns was person{n} of house{n} born?"}) for n in range(3000, 7000)
+    ]
+    started = time.process_time()
+    found = overlap(asked, rows, near=0.8)
+    assert (found.exact, found.near) == (1000, 0)
+    # Every row against every question would be 16 million comparisons: minutes, where this is some tenths of a second.
+    assert time.process_time() - started < 20
+    assert len(asked) > COMMON
+
+
+def test_nothing_asked_has_no_share():
+    assert overlap([], [("train 1", {"prompt": "x"})], near=0.8).share is None
