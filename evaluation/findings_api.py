@@ -11,6 +11,8 @@ from evaluation.guard.items import TITLES, guard_set
 from evaluation.validator.answers import said_of_records
 from evaluation.validator.report import validator_report
 
+AT_MOST = 1_000
+"""More answers are for `rlwhf validate-answers` or an evaluation: nobody's request should hold a web process for long."""
 router = Router(tags=["evaluation"])
 
 
@@ -27,7 +29,7 @@ class AnswerIn(Schema):
 
 
 class AnswersIn(Schema):
-    answers: list[AnswerIn] = Field(min_length=1, max_length=10_000)
+    answers: list[AnswerIn] = Field(min_length=1, max_length=AT_MOST)
 
 
 class GuardOut(Schema):

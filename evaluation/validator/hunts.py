@@ -119,26 +119,35 @@ def _question_in(prompt: str) -> list[str]:
 
 def alternatives(answers: Sequence[Said]) -> Marks:
     """Several answers at once, so that a judge finds the right one among them: gold answers of other questions too."""
-    groups = {tuple(sorted(filter(_tellable, map(normalise, one.gold)))) for one in answers} - {()}
-    patterns = {group: re.compile("|".join(rf"\b{re.escape(gold)}\b" for gold in group)) for group in groups}
-    if len(groups) < 2 * ALTERNATIVES:
+    golds = _Golds(answers)
+    if golds.groups < 2 * ALTERNATIVES:
         return [None] * len(answers)
-    return [_names_several(one, patterns) if one.gold and one.attempted else None for one in answers]
+    return [golds.named(one) >= ALTERNATIVES if one.gold and one.attempted else None for one in answers]
+
+
+class _Golds:
+    """All gold answers by their words, so that what an answer names is looked up run by run, however many questions there are."""
+
+    def __init__(self, answers: Sequence[Said]) -> None:
+        groups = {tuple(sorted(filter(_tellable, map(normalise, one.gold)))) for one in answers} - {()}
+        self.groups = len(groups)
+        self._by_words: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
+        for number, group in enumerate(groups):
+            for gold in group:
+                self._by_words[tuple(gold.split())].add(number)
+        self._lengths = {len(words) for words in self._by_words}
+
+    def named(self, one: Said) -> int:
+        """How many of the answers stand in the answer, and not in its prompt."""
+        return len(self._in(one.words) - self._in(normalise(one.prompt).split()))
+
+    def _in(self, words: Sequence[str]) -> set[int]:
+        runs = (run for length in self._lengths for run in _runs(words, length))
+        return {number for run in runs if run in self._by_words for number in self._by_words[run]}
 
 
 def _tellable(gold: str) -> bool:
     return len(gold) > 2 and not gold.isdecimal()
-
-
-def _names_several(one: Said, patterns: Mapping[tuple[str, ...], re.Pattern[str]]) -> bool:
-    said, asked = " ".join(one.words), normalise(one.prompt)
-    named = 0
-    for pattern in patterns.values():
-        if pattern.search(said) and not pattern.search(asked):
-            named += 1
-            if named >= ALTERNATIVES:
-                return True
-    return False
 
 
 def identical(answers: Sequence[Said]) -> Marks:

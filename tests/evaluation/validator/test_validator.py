@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from annotations.verdicts import Verdict
+from annotations.verdicts import Verdict, normalise
 from evaluation.abstention.measure import labelled
 from evaluation.scorecards.parts import Sampling
 from evaluation.validator.answers import Said, said_of_records
@@ -149,6 +150,41 @@ def test_it_says_what_a_game_earns() -> None:
     assert one.earns == 2 and one.pays
     silent = report(told(GAMING["refusals"], known=1.0)).findings["refusals"]
     assert silent.earns == 0 and silent.others_earn == 2 and not silent.pays
+
+
+def test_naming_several_is_found_as_word_by_word_reading_finds_it() -> None:
+    """Held against a search for each gold answer by itself, in answers of all kinds."""
+    answers = [
+        one for speak in (*HONEST.values(), *GAMING.values()) for one in told(speak, n=30, places=[*TOWNS, "Vila do Conde"])
+    ]
+    answers[0] = replace(answers[0], answer="Porto, Portofino or Vila do Conde", prompt="Is it Porto?")
+    golds = {normalise(one.gold[0]) for one in answers}
+
+    def by_search(one: Said) -> bool:
+        said, asked = (f" {normalise(text)} " for text in (one.answer, one.prompt))
+        return sum(f" {gold} " in said and f" {gold} " not in asked for gold in golds) >= 3
+
+    marks = HUNTS["alternatives"].marks(answers)
+    assert marks == [by_search(one) if one.attempted else None for one in answers]
+    assert any(marks)
+
+
+def test_looking_through_thousands_of_answers_takes_no_time_for_each_pair() -> None:
+    """Every answer against every other question's gold answer took 44 s for two thousand."""
+    answers = [
+        Said(
+            str(i),
+            str(i),
+            f"Where is mill {i}?",
+            f"In Vila {i} da Serra, by the {i} rivers.",
+            Verdict.CORRECT,
+            gold=(f"Vila {i} da Serra",),
+        )
+        for i in range(2000)
+    ]
+    began = time.perf_counter()
+    HUNTS["alternatives"].marks(answers)
+    assert time.perf_counter() - began < 3
 
 
 def test_declining_what_is_unknown_is_no_refusal() -> None:
