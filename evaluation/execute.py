@@ -29,6 +29,7 @@ from evaluation.asking.turns import Language
 from evaluation.benchmarks.folder import BenchmarkFolder, benchmark_read
 from evaluation.guard.asking import guard_answers
 from evaluation.guard.items import guard_set
+from evaluation.guard.trials import Given
 from evaluation.guard.verdict import guard_report
 from evaluation.harnesses.asker import HarnessAsker
 from evaluation.harnesses.model import HarnessModel
@@ -140,7 +141,7 @@ class Asked:
     model: LocalModel | ServiceModel | HarnessModel
     interview: Interview
     rows: list[AnswerRow]
-    guarded: list[str] = field(default_factory=list)
+    guarded: list[Given] = field(default_factory=list)
     """What it said to the guard's items."""
 
 

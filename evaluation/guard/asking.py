@@ -9,19 +9,22 @@ from evaluation.asking.asker import Asker
 from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Wanted
 from evaluation.guard.items import guard_set
+from evaluation.guard.trials import Given
 from evaluation.guard.verdict import GuardReport, guard_report
 from evaluation.scorecards.parts import Sampling
 from training.specs import HardwareSpec
 from training.stopping import StopRequest
 
-ANSWER_TOKENS = 48
-"""How long an answer may be: the longest right one in few words, with room for a sentence around it."""
+ANSWER_TOKENS = 512
+"""How long an answer may be: right ones are a few words, but who learnt to think aloud needs room for that. It costs only where
+it is used.
+"""
 
 
-def guard_answers(asker: Asker) -> list[str]:
+def guard_answers(asker: Asker) -> list[Given]:
     """What a model says to the guard's items, in their order. Raises Stopped, or a TrainingError."""
     replies = asker.ask([Wanted(item.prompt) for item in guard_set().items], How(ANSWER_TOKENS))
-    return [reply.text for reply in replies]
+    return [Given(reply.text, cut=reply.tokens is not None and reply.tokens >= ANSWER_TOKENS) for reply in replies]
 
 
 def guard_models(

@@ -73,7 +73,8 @@ def _format(rng: random.Random, index: int) -> Iterator[Draft]:
         (f"Write the word END after these words: {plain}", f"{plain} END"),
         (f"Write only the second of these words: {plain}", words[1]),
     )[index % 5]
-    yield "text", prompt, gold, ()
+    # Capitals are what the first and the fourth ask for; elsewhere a model may begin with one.
+    yield "text" if index % 5 in (0, 3) else "word", prompt, gold, ()
 
 
 def _arithmetic(rng: random.Random, index: int) -> Iterator[Draft]:
@@ -92,7 +93,7 @@ def _arithmetic(rng: random.Random, index: int) -> Iterator[Draft]:
 
 def _strings(rng: random.Random, index: int) -> Iterator[Draft]:
     word, short = rng.choice(WORDS), rng.choice(SHORT)
-    rule: Rule = "text"
+    rule: Rule = "word"
     prompt, gold = (
         (f"What is the first letter of the word “{word}”? Answer with the letter only.", word[0]),
         (f"What is the last letter of the word “{word}”? Answer with the letter only.", word[-1]),

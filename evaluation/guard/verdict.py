@@ -7,23 +7,24 @@
   correction (an intersection–union test: Berger 1982, Technometrics 24:295).
 - It is **lost** where it is not kept and the model is worse, by a paired test whose p-values are adjusted by Holm's method for
   the tested types and all of them together: one of these suffices to fail, so these are many tries.
-- Else nothing is shown either way: "cannot tell".
+- Else nothing is shown either way: "cannot tell". The same holds where fewer than four types can be tested.
+
+Who thinks aloud may run into the limit of an answer's length. Of answers that were cut off, those that were still thinking, or
+had named what is right, count against a pass and not for a failure.
 
 Items that share a passage are drawn, and swapped, together.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from annotations.stances import Stance, stance
 from annotations.verdicts import Verdict
-from evaluation.guard.items import TITLES, GuardSet, Item
-from evaluation.guard.scoring import is_right
+from evaluation.guard.items import TITLES, GuardSet
+from evaluation.guard.trials import Given, Trial, chance_of, trials_of
 from evaluation.metrics import Answered, columns_of
 from evaluation.scorecards.document import Document, MetricValue, in_order
 from evaluation.scorecards.parts import Sampling, adjust, figure
@@ -34,11 +35,13 @@ MARGIN = 0.15
 OVERALL_MARGIN = 0.05
 """How much of all tested types together may be lost; the same as what an honest model may lose of what it knows."""
 ENOUGH_TYPES = 4
-"""With fewer types to test, all of them together are too few items for the smaller margin."""
+"""With fewer types to test, all of them together are too few items for the smaller margin, and too little for a pass."""
 ALPHA = 0.05
 SILENT = 0.5
 NAMED = 4
 """So many lost types are named; of more, their number is said."""
+CUT = 0.05
+"""That many more answers that were cut off are worth a word."""
 SHOWN = 3
 """Lost answers that are shown of each type."""
 
@@ -67,6 +70,9 @@ class TypeReport(Document):
     difference: MetricValue | None = None
     declined: float
     declined_before: float | None = None
+    cut_off: float = 0.0
+    cut_off_before: float | None = None
+    """The share of answers that ended for their length."""
     samples: list[LostAnswer] = Field(default_factory=list)
 
 
@@ -89,129 +95,128 @@ class GuardReport(Document):
 
 
 def guard_report(
-    items: GuardSet, after: Sequence[str], before: Sequence[str] | None = None, *, sampling: Sampling | None = None
+    items: GuardSet, after: Sequence[Given], before: Sequence[Given] | None = None, *, sampling: Sampling | None = None
 ) -> GuardReport:
     """Judge a model's answers, and its base's, to the guard's items, in their order."""
     drawn = sampling or Sampling()
-    numbers = {name: [i for i, item in enumerate(items.items) if item.type == name] for name in _types(items)}
-    types = {
-        name: _report(_Part(items, places, after, before), TITLES.get(name, name), MARGIN, drawn)
-        for name, places in numbers.items()
-    }
-    tested = [name for name, one in types.items() if one.difference is not None]
+    trials = trials_of(items, after, before)
+    parts = {name: _Part(trials[name], TITLES.get(name, name), MARGIN, drawn) for name in _ordered(trials)}
+    tested = [name for name, part in parts.items() if part.report.difference is not None]
     overall = None
     if tested:
-        places = sorted(place for name in tested for place in numbers[name])
         margin = OVERALL_MARGIN if len(tested) >= ENOUGH_TYPES else MARGIN
-        overall = _report(_Part(items, places, after, before), "All that were tested", margin, drawn)
-        overall.samples = []  # they stand with their types
-    decided = [one for one in (*types.values(), overall) if one is not None and one.difference is not None]
+        overall = _Part([one for name in tested for one in trials[name]], "All that were tested", margin, drawn)
+        overall.report.samples = []  # they stand with their types
+    decided = [one for one in (*parts.values(), overall) if one is not None and one.report.difference is not None]
     _decide(decided)
-    passed = _passed(decided)
+    types = {name: part.report for name, part in parts.items()}
+    passed = _passed([one.report for one in decided], len(tested))
     return GuardReport(
         version=items.version,
         hash=items.hash,
         n=len(items.items),
         passed=passed,
         tone={True: "ok", False: "error", None: "info" if before is None else "warn"}[passed],
-        text=_text(types, overall, passed),
+        text=_text(types, overall.report if overall else None, passed),
         types=types,
-        overall=overall,
+        overall=overall.report if overall else None,
     )
 
 
-def _types(items: GuardSet) -> list[str]:
-    there = Counter(item.type for item in items.items)
+def _ordered(names: Iterable[str]) -> list[str]:
+    there = list(names)
     return [name for name in TITLES if name in there] + [name for name in there if name not in TITLES]
 
 
 class _Part:
-    """Some of the items with both models' answers to them."""
+    """Some of the tasks: their report, all but whether the ability was kept, for that takes the other parts' tests."""
 
-    def __init__(self, items: GuardSet, places: Sequence[int], after: Sequence[str], before: Sequence[str] | None) -> None:
-        self.items = [items.items[place] for place in places]
-        self.after = [after[place] for place in places]
-        self.before = None if before is None else [before[place] for place in places]
+    def __init__(self, trials: Sequence[Trial], title: str, margin: float, sampling: Sampling) -> None:
+        self._trials, self._sampling = trials, sampling
+        self.report = self._reported(title, margin)
+        self.at_best = self._at_best()
 
-    def samples(self) -> list[LostAnswer]:
-        """What the base got right and the model did not."""
-        if self.before is None:
-            return []
-        lost = [
-            LostAnswer(prompt=item.prompt, gold=item.gold, before=was, after=now)
-            for item, was, now in zip(self.items, self.before, self.after, strict=True)
-            if is_right(item, was) and not is_right(item, now)
-        ]
-        return lost[:SHOWN]
-
-
-def _report(part: _Part, title: str, margin: float, sampling: Sampling) -> TypeReport:
-    """Everything but whether it was kept: that takes the other types' tests."""
-    after = _answered(part.items, part.after)
-    report = TypeReport(
-        title=title,
-        n=len(part.items),
-        state="alone",
-        margin=margin,
-        chance=round(chance_of(part.items), 6),
-        model=_share(after, sampling),
-        declined=_declined(part.after),
-    )
-    if part.before is None:
-        return report
-    before = _answered(part.items, part.before)
-    base = _share(before, sampling)
-    able = base.low is not None and base.low > report.chance + MARGIN
-    report.base, report.declined_before, report.state = base, _declined(part.before), "unclear" if able else "unable"
-    if able:
-        found = paired_differences(
-            before, after, names=[METRIC], resamples=sampling.resamples, permutations=sampling.permutations, seed=sampling.seed
+    def _reported(self, title: str, margin: float) -> TypeReport:
+        after, before = [one.after for one in self._trials], [one.before for one in self._trials if one.before is not None]
+        report = TypeReport(
+            title=title,
+            n=len(self._trials),
+            state="alone",
+            margin=margin,
+            chance=round(chance_of(self._trials), 6),
+            model=self._share([one.right for one in after]),
+            declined=_mean([one.declined for one in after]),
+            cut_off=_mean([one.cut for one in after]),
         )
-        report.difference, report.samples = figure(found[METRIC]), part.samples()
-    return report
+        if not before:
+            return report
+        base = self._share([one.right for one in before])
+        able = base.low is not None and base.low > report.chance + MARGIN
+        report.base, report.state = base, "unclear" if able else "unable"
+        report.declined_before, report.cut_off_before = _mean([o.declined for o in before]), _mean([o.cut for o in before])
+        if able:
+            report.difference, report.samples = self._difference([one.right for one in after]), self._samples()
+        return report
+
+    def _at_best(self) -> MetricValue | None:
+        """The change, if what was cut off were as right as the base's answer; None where that is not known to matter."""
+        if self.report.difference is None or not any(one.after.undecided for one in self._trials):
+            return self.report.difference and self.report.difference.model_copy()
+        right = [one.before.right if one.after.undecided and one.before else one.after.right for one in self._trials]
+        return self._difference(right)
+
+    def _difference(self, after: Sequence[bool]) -> MetricValue:
+        before = [one.before is not None and one.before.right for one in self._trials]
+        drawn = self._sampling
+        found = paired_differences(
+            self._answered(before), self._answered(after), names=[METRIC], resamples=drawn.resamples,
+            permutations=drawn.permutations, seed=drawn.seed,
+        )  # fmt: skip
+        return figure(found[METRIC])
+
+    def _share(self, right: Sequence[bool]) -> MetricValue:
+        columns = columns_of(self._answered(right))
+        return figure(estimates(columns, names=[METRIC], resamples=self._sampling.resamples, seed=self._sampling.seed)[METRIC])
+
+    def _answered(self, right: Sequence[bool]) -> list[Answered]:
+        return [
+            Answered(trial.id, trial.entity, Verdict.CORRECT if one else Verdict.WRONG, None, None)
+            for trial, one in zip(self._trials, right, strict=True)
+        ]
+
+    def _samples(self) -> list[LostAnswer]:
+        """What the base got right and the model did not."""
+        lost = [one for one in self._trials if one.before is not None and one.before.right and not one.after.right]
+        return [
+            LostAnswer(prompt=one.prompt, gold=one.gold, before=one.before.text, after=one.after.text)
+            for one in lost[:SHOWN]
+            if one.before is not None
+        ]
 
 
-def _answered(items: Sequence[Item], answers: Sequence[str]) -> list[Answered]:
-    return [
-        Answered(item.id, item.entity, Verdict.CORRECT if is_right(item, answer) else Verdict.WRONG, None, None)
-        for item, answer in zip(items, answers, strict=True)
-    ]
+def _mean(values: Sequence[bool]) -> float:
+    return round(sum(values) / len(values), 6)
 
 
-def _share(rows: Sequence[Answered], sampling: Sampling) -> MetricValue:
-    return figure(estimates(columns_of(rows), names=[METRIC], resamples=sampling.resamples, seed=sampling.seed)[METRIC])
-
-
-def _declined(answers: Sequence[str]) -> float:
-    """The share that declines; to say nothing at all counts as that."""
-    return round(sum(not one.strip() or stance(one) is Stance.ABSTAINS for one in answers) / len(answers), 6)
-
-
-def chance_of(items: Sequence[Item]) -> float:
-    """The share right of the better of two guesses: one of an item's options at random, or always the commonest gold answer."""
-    by_options = sum(1 / len(item.options) if item.options else 0 for item in items) / len(items)
-    commonest = Counter(item.gold for item in items).most_common(1)[0][1] / len(items)
-    return max(by_options, commonest)
-
-
-def _decide(tested: Sequence[TypeReport]) -> None:
-    adjust(one.difference for one in tested if one.difference is not None)
-    for one in tested:
-        difference = one.difference
+def _decide(parts: Sequence[_Part]) -> None:
+    """A loss must be shown even if all that was cut off had become right: how long an answer may be is our choice."""
+    adjust(part.report.difference for part in parts if part.report.difference is not None)
+    adjust(part.at_best for part in parts if part.at_best is not None)
+    for part in parts:
+        difference, best = part.report.difference, part.at_best
         if difference is None or difference.value is None or difference.low is None:
             continue
-        p = difference.p_adjusted
-        if difference.low > -one.margin:
-            one.state = "kept"
-        elif difference.value < 0 and p is not None and p < ALPHA:
-            one.state = "lost"
+        if difference.low > -part.report.margin:
+            part.report.state = "kept"
+        elif best is not None and (best.value or 0) < 0 and best.p_adjusted is not None and best.p_adjusted < ALPHA:
+            part.report.state = "lost"
 
 
-def _passed(tested: Sequence[TypeReport]) -> bool | None:
-    states = {one.state for one in tested}
+def _passed(decided: Sequence[TypeReport], tested: int) -> bool | None:
+    states = {one.state for one in decided}
     if "lost" in states:
         return False
-    return True if states == {"kept"} else None
+    return True if states == {"kept"} and tested >= ENOUGH_TYPES else None
 
 
 def _text(types: Mapping[str, TypeReport], overall: TypeReport | None, passed: bool | None) -> str:
@@ -223,13 +228,21 @@ def _text(types: Mapping[str, TypeReport], overall: TypeReport | None, passed: b
     unable = [one.title.lower() for one in types.values() if one.state == "unable"]
     aside = f" Of {_and(unable)} nothing can be said: the model it came from cannot do it." if unable else ""
     if passed is False:
-        return _lost_text(types, overall) + aside
+        return _lost_text(types, overall) + _cut(overall) + aside
     if passed:
         return f"It kept its abilities: {_change(overall)} of {overall.n} tasks right." + aside
     unclear = [one.title.lower() for one in (*types.values(), overall) if one.state == "unclear"]
-    return (
-        f"Cannot tell whether all abilities were kept: not shown for {_and(unclear)} ({_change(overall)} right in all)." + aside
-    )
+    tested = sum(one.difference is not None for one in types.values())
+    why = f"not shown for {_and(unclear)}" if unclear else f"only {tested} of {len(types)} task types could be tested"
+    return f"Cannot tell whether all abilities were kept: {why} ({_change(overall)} right in all)." + _cut(overall) + aside
+
+
+def _cut(overall: TypeReport) -> str:
+    """What is said where more answers ran into the limit than before."""
+    before = overall.cut_off_before or 0.0
+    if overall.cut_off - before < CUT:
+        return ""
+    return f" {overall.cut_off:.0%} of its answers were cut off for their length, {before:.0%} before."
 
 
 def _lost_text(types: Mapping[str, TypeReport], overall: TypeReport) -> str:

@@ -32,7 +32,13 @@ def guard_section(card: Scorecard) -> dict[str, Any]:
     if report is None:
         return {"report": None}
     rows = [(one, *GUARD_STATES[one.state]) for one in (*report.types.values(), report.overall) if one is not None]
-    return {"report": report, "rows": rows, "base": report.overall is not None or any(one.base for one in report.types.values())}
+    types = report.types.values()
+    return {
+        "report": report,
+        "rows": rows,
+        "base": report.overall is not None or any(one.base for one in types),
+        "cut": any(one.cut_off or one.cut_off_before for one in types),
+    }
 
 
 @register.inclusion_tag("evaluation/_validator.html")

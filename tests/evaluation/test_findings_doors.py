@@ -16,6 +16,7 @@ from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow
 from evaluation.forms import EvaluationForm
 from evaluation.guard.items import guard_set
+from evaluation.guard.trials import Given
 from evaluation.guard.verdict import guard_report
 from evaluation.models import Evaluation
 from evaluation.scorecards.scorecard import Sampling, Scorecard
@@ -38,7 +39,7 @@ def parts() -> dict[str, dict]:
         row.model_copy(update={"answer": "I do not know.", "verdict": Verdict.ABSTAINED, "gold_answer": None})
         for row in BASE_ROWS
     ]
-    guard = guard_report(guard_set(), ["I do not know."] * len(gold), gold, sampling=FEW)
+    guard = guard_report(guard_set(), [Given("I do not know.")] * len(gold), [Given(one) for one in gold], sampling=FEW)
     validator = validator_report(said_of(silent, BASE_ROWS), sampling=FEW)
     return {"guard": guard.model_dump(mode="json"), "validator": validator.model_dump(mode="json")}
 

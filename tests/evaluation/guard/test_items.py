@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.guard.items import HASHES, PATH, TITLES, VERSION, Item, guard_set
 from evaluation.guard.making import PER_TYPE, items_bytes, make_items
-from evaluation.guard.scoring import is_right
+from evaluation.guard.scoring import is_right, is_undecided
 
 
 def test_the_items_are_those_that_their_seed_makes() -> None:
@@ -37,6 +37,8 @@ def test_other_items_under_the_same_version_are_refused(tmp_path: Path, monkeypa
 def test_each_gold_answer_is_right_and_no_other_items_is() -> None:
     for item in guard_set().items:
         assert is_right(item, item.gold) and is_right(item, f"{item.gold}\n")
+        assert is_right(item, f"<think>I do not know. Perhaps 7?</think>\n{item.gold}")
+        assert item.gold.isupper() or item.rule == "text" or is_right(item, item.gold.capitalize())
         assert not is_right(item, "") and not is_right(item, "I do not know.")
         for other in item.options:
             assert is_right(item, other) is (other == item.gold)
@@ -54,6 +56,21 @@ def of(rule: str, gold: str, *options: str) -> Item:
     )
 
 
+def test_a_capital_letter_is_no_lost_ability() -> None:
+    """Only where capitals, or an exact repetition, are asked for is a letter's case part of the task."""
+    cased = [item for item in guard_set().items if item.rule == "text"]
+    assert {item.type for item in cased} == {"copying", "format"}
+    assert all("exactly" in item.prompt or "capital" in item.prompt or "END" in item.prompt for item in cased)
+    letters = [item for item in guard_set().of_type("strings") if "letter only" in item.prompt]
+    assert len(letters) == 20 and all(is_right(item, item.gold.upper()) for item in letters)
+
+
+def test_an_answer_that_was_cut_off_while_thinking_could_have_become_right() -> None:
+    one = of("number", "42")
+    assert is_undecided(one, "<think>12 and 30 are") and is_undecided(one, "12 and 30 are 42, and to check this I")
+    assert not is_undecided(one, "<think>12 and 30</think> are 41, are 41, are 41") and not is_undecided(one, "and and and")
+
+
 @pytest.mark.parametrize(
     ("item", "answer", "right"),
     [
@@ -64,7 +81,21 @@ def of(rule: str, gold: str, *options: str) -> Item:
         (of("text", "kite lamp"), "lamp kite", False),
         (of("text", "kite lamp"), "kite lamp kite", False),
         (of("text", "KITE"), "kite", False),
+        (of("word", "t"), "T", True),
+        (of("word", "t"), "The answer is “T”.", True),
+        (of("word", "t"), "t or a", False),
         (of("number", "42"), "12 + 30 = 42", True),
+        (of("number", "12"), "The answer is 12, because I checked 1 + 1.", True),
+        (of("number", "1"), "The answer is 12, because I checked 1 + 1.", False),
+        (of("number", "42"), "First 12. So 12 + 30 = 42. I used 2 numbers.", True),
+        (of("number", "42"), "<think>12 and 30, is it 41?</think>42", True),
+        (of("number", "42"), "is it 41? It may be 43.</think>\n\n42", True),
+        (of("number", "41"), "<think>12 and 30, is it 41", False),
+        (of("choice", "Mara", "Mara", "Tom"), "Mara. She is taller than Tom.", True),
+        (of("choice", "Mara", "Mara", "Tom"), "Tom. He is taller than Mara.", False),
+        (of("choice", "Mara", "Mara", "Tom"), "Tom is shorter than Mara. So the answer is Mara.", True),
+        (of("choice", "Mara", "Mara", "Tom"), "Tom is taller than Mara. Therefore it is Tom.", False),
+        (of("choice", "Mara", "Mara", "Tom"), "The answer is Mara or Tom.", False),
         (of("number", "1042"), "1,042.", True),
         (of("number", "42"), "42 or 43", False),
         (of("number", "42"), "142", False),

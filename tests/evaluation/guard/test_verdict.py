@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from evaluation.guard.items import Item, guard_set
+from evaluation.guard.items import TITLES, guard_set
 from evaluation.guard.scoring import is_right
-from evaluation.guard.verdict import GuardReport, chance_of, guard_report
+from evaluation.guard.trials import Given, Outcome, Trial, chance_of
+from evaluation.guard.verdict import GuardReport, guard_report
 from evaluation.scorecards.parts import Sampling
 
 FEW = Sampling(resamples=400, permutations=999)
@@ -25,8 +26,10 @@ def answers(seed: int, *, right: float | Mapping[str, float], say: str = "someth
     return [item.gold if rng.random() < share else say for item, share in zip(guard_set().items, shares, strict=True)]
 
 
-def report(after: list[str], before: list[str] | None) -> GuardReport:
-    return guard_report(guard_set(), after, before, sampling=FEW)
+def report(after: list[str], before: list[str] | None, *, cut: Set[int] = frozenset()) -> GuardReport:
+    """`cut`: the places of the model's answers that ended for their length."""
+    given = [Given(one, cut=place in cut) for place, one in enumerate(after)]
+    return guard_report(guard_set(), given, before and [Given(one) for one in before], sampling=FEW)
 
 
 def states(found: GuardReport) -> dict[str, str]:
@@ -128,9 +131,35 @@ def test_questions_on_one_passage_are_tested_together() -> None:
 
 
 def test_chance_is_that_of_the_better_guess() -> None:
-    def item(gold: str, *options: str) -> Item:
-        return Item(id="x", type="t", rule="choice", prompt="?", gold=gold, entity="x", options=options)
+    def trial(gold: str, options: int = 0) -> Trial:
+        return Trial("x", "x", "?", gold, options, Outcome("", right=False))
 
-    assert chance_of([item("a", "a", "b"), item("b", "a", "b")]) == 0.5
-    assert chance_of([item("a", "a", "b"), item("a", "a", "b"), item("b", "a", "b")]) == pytest.approx(2 / 3)
-    assert chance_of([item("4"), item("5"), item("5"), item("6")]) == 0.5
+    assert chance_of([trial("a", 2), trial("b", 2)]) == 0.5
+    assert chance_of([trial("a", 2), trial("a", 2), trial("b", 2)]) == pytest.approx(2 / 3)
+    assert chance_of([trial("4"), trial("5"), trial("5"), trial("6")]) == 0.5
+
+
+@pytest.mark.parametrize("able", [["copying"], ["copying", "format", "ordering"]])
+def test_a_base_that_can_do_little_is_no_ground_for_a_pass(able: list[str]) -> None:
+    base = answers(1, right={name: 1.0 if name in able else 0.0 for name in TITLES})
+    found = report(list(base), base)
+    assert (found.passed, found.tone) == (None, "warn")
+    assert f"only {len(able)} of 8 task types could be tested" in found.text
+
+
+def test_who_learnt_to_think_aloud_has_lost_nothing() -> None:
+    base = answers(1, right=0.95)
+    thinking = [f"<think>Let me see. It could be 7, or “no”.</think>\n\n{said}" for said in base]
+    assert report(thinking, base).passed is True
+
+
+def test_what_was_cut_off_while_thinking_can_be_told_neither_way() -> None:
+    base = answers(1, right=1.0)
+    places = {place for place in range(len(base)) if place % 2}
+    after = ["<think>Let me see, and see again" if place in places else said for place, said in enumerate(base)]
+    found = report(after, base, cut=places)
+    assert (found.passed, found.tone) == (None, "warn")
+    assert "50% of its answers were cut off for their length, 0% before" in found.text
+    assert report(after, base).passed is False, "the same text that ends there by itself is an answer, and a wrong one"
+    babble = ["and so on and on" if place in places else said for place, said in enumerate(base)]
+    assert report(babble, base, cut=places).passed is False, "what never comes near an answer is lost, however long it goes on"

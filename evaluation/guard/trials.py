@@ -1,0 +1,81 @@
+"""What the guard compares: tasks with what became of them, before and after, wherever they come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from annotations.stances import Stance, stance
+from evaluation.guard.items import GuardSet
+from evaluation.guard.scoring import is_right, is_undecided, said_in
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer as a model gave it; `cut`: it was stopped for its length."""
+
+    text: str
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A judged answer. `undecided`: it was cut off where it could have become right."""
+
+    text: str
+    right: bool
+    declined: bool = False
+    cut: bool = False
+    undecided: bool = False
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One task. `options`: among how many answers one could guess, 0 where there are none to choose from; what shares an `entity`
+    is drawn together.
+    """
+
+    id: str
+    entity: str
+    prompt: str
+    gold: str
+    options: int
+    after: Outcome
+    before: Outcome | None = None
+
+
+def trials_of(items: GuardSet, after: Sequence[Given], before: Sequence[Given] | None) -> dict[str, list[Trial]]:
+    """The guard's own items by task type, with a model's answers and its base's, in their order."""
+    found: dict[str, list[Trial]] = {}
+    for place, item in enumerate(items.items):
+        now, was = [
+            None
+            if said is None
+            else Outcome(
+                said[place].text,
+                right=is_right(item, said[place].text),
+                declined=is_declined(said[place].text),
+                cut=said[place].cut,
+                undecided=said[place].cut and is_undecided(item, said[place].text),
+            )
+            for said in (after, before)
+        ]
+        assert now is not None
+        found.setdefault(item.type, []).append(
+            Trial(item.id, item.entity, item.prompt, item.gold, len(item.options), after=now, before=was)
+        )
+    return found
+
+
+def is_declined(answer: str) -> bool:
+    """Whether it declines; to say nothing at all counts as that."""
+    said = said_in(answer)
+    return not said or stance(said) is Stance.ABSTAINS
+
+
+def chance_of(trials: Sequence[Trial]) -> float:
+    """The share right of the better of two guesses: one of a task's options at random, or always the commonest gold answer."""
+    by_options = sum(1 / one.options if one.options else 0 for one in trials) / len(trials)
+    commonest = Counter(one.gold for one in trials).most_common(1)[0][1] / len(trials)
+    return max(by_options, commonest)
