@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from accounts.chat.answers import Ending
 from annotations.verdicts import Verdict
 from evaluation.metrics import Answered
 from evaluation.question import JudgeName
@@ -89,6 +90,12 @@ class AnswerRow(BaseModel):
     reference_logprob: float | None = None
     """Of the same answer under the model it was trained from. The greedy answer is no draw: KL is estimated from `samples`."""
     tokens: int | None = None
+    ending: Ending | None = None
+    """How the answer ended, where that is known: cut off at the length that was allowed, say."""
+    reason: str | None = None
+    """Why there is no answer, in the words of the service."""
+    drawn: bool = False
+    """It is not the likeliest answer though that was asked for: the service takes no temperature."""
     score: float | None = Field(default=None, ge=-2, le=2)
     """A person's or a teacher's rubric score, where the answer has one."""
     by_words: Verdict | None = None

@@ -18,11 +18,15 @@ from training.trainers.sequences import Tokens, tokens_of
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer's text, its tokens, and the natural logarithm of its probability: that of its tokens, end of text included."""
+    """An answer's text, its tokens, and the natural logarithm of its probability: that of its tokens, end of text included.
+
+    One that was cut off at the length that was allowed has not `ended`.
+    """
 
     text: str
     logprob: float
     ids: tuple[int, ...]
+    ended: bool = True
 
     @property
     def confidence(self) -> float:
@@ -79,19 +83,19 @@ class _Tally(StoppingCriteria):  # type: ignore[misc]
         self._ends = ends
         self.total = torch.zeros(batch, dtype=torch.float64)
         self.lengths = torch.zeros(batch, dtype=torch.int64)
-        self._running = torch.ones(batch, dtype=torch.bool)
+        self.running = torch.ones(batch, dtype=torch.bool)
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
         chosen = input_ids[:, -1]
         assert self._scores.log_probabilities is not None
         gained = self._scores.log_probabilities.gather(1, chosen[:, None])[:, 0].double().cpu()
-        self.total += torch.where(self._running, gained, 0.0)
-        self.lengths += self._running
-        self._running &= ~torch.isin(chosen, self._ends).cpu()
+        self.total += torch.where(self.running, gained, 0.0)
+        self.lengths += self.running
+        self.running &= ~torch.isin(chosen, self._ends).cpu()
         if self._heard is None:
             return torch.zeros(len(chosen), dtype=torch.bool, device=chosen.device)
         ended = self._heard(chosen, self._scores.log_probabilities)
-        self._running &= ~ended.cpu()
+        self.running &= ~ended.cpu()
         return ended.to(chosen.device)
 
 
@@ -177,6 +181,8 @@ class Sampler:
         new = output[:, batch["input_ids"].shape[1] :]
         texts = self._tokenizer.batch_decode(new, skip_special_tokens=True)
         return [
-            Answer(text.strip(), logprob, tuple(ids[:length]))
-            for text, logprob, ids, length in zip(texts, tally.total.tolist(), new.tolist(), tally.lengths.tolist(), strict=True)
+            Answer(text.strip(), logprob, tuple(ids[:length]), not running)
+            for text, logprob, ids, length, running in zip(
+                texts, tally.total.tolist(), new.tolist(), tally.lengths.tolist(), tally.running.tolist(), strict=True
+            )
         ]

@@ -17,8 +17,10 @@ import orjson
 
 from evaluation.asking.replies import How, Model, Reply
 
-FORMAT = 1
+FORMAT = 2
 """Part of every file's name: a change in how models are asked makes what was kept another thing."""
+
+_FIELDS = ("logprob", "tokens", "ids", "ending", "reason", "drawn")
 
 
 class KeptReplies:
@@ -40,7 +42,7 @@ class KeptReplies:
         return self._replies.get(key)
 
     def add(self, replies: Iterable[tuple[str, Reply]]) -> None:
-        """Keep replies; on disk when this returns. Raises OSError."""
+        """Keep replies; written, and there for other processes, when this returns. Raises OSError."""
         new = list(replies)
         lines = b"".join(orjson.dumps(_line(key, reply)) + b"\n" for key, reply in new)
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,8 +63,8 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _line(key: str, reply: Reply) -> Mapping[str, Any]:
-    told = {"logprob": reply.logprob, "tokens": reply.tokens, "ids": reply.ids}
-    return {"key": key, "text": reply.text, **{name: value for name, value in told.items() if value is not None}}
+    told = {name: value for name in _FIELDS if (value := getattr(reply, name)) not in (None, "", False)}
+    return {"key": key, "text": reply.text, **told}
 
 
 def _read(path: Path) -> Iterable[tuple[str, Reply]]:
@@ -74,5 +76,7 @@ def _read(path: Path) -> Iterable[tuple[str, Reply]]:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError:
                 continue  # half a line
-            ids = row.get("ids")
-            yield row["key"], Reply(row["text"], row.get("logprob"), row.get("tokens"), None if ids is None else tuple(ids))
+            told = {name: row[name] for name in _FIELDS if name in row}
+            if "ids" in told:
+                told["ids"] = tuple(told["ids"])
+            yield row["key"], Reply(row["text"], **told)

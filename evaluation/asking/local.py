@@ -56,7 +56,10 @@ class LocalModel:
 
         def answer(batch: Sequence[int]) -> None:
             answers = sampler.answer([tokens[i] for i in batch], numbers=_numbers([wanted[i] for i in batch], how))
-            replies = [Reply(one.text, round(one.logprob, 6), len(one.ids), one.ids) for one in answers]
+            replies = [
+                Reply(one.text, round(one.logprob, 6), len(one.ids), one.ids, "stop" if one.ended else "length")
+                for one in answers
+            ]
             keep(list(zip(batch, replies, strict=True)))
 
         self._in_batches([len(one) for one in tokens], answer, stop)
@@ -72,7 +75,7 @@ class LocalModel:
         from training.scoring import logprobs_of  # noqa: PLC0415 (weight)
 
         sampler, loaded = self._sampler(How(max_new_tokens=1)), self._loaded
-        rows = [sampler.read(prompt, reply.text, reply.ids) for prompt, reply in given]
+        rows = [sampler.read(prompt, reply.text, reply.ids, ended=reply.ending != "length") for prompt, reply in given]
 
         def read(batch: Sequence[int]) -> None:
             with torch.inference_mode():
@@ -176,7 +179,7 @@ def _found(cache: KeptReplies, keys: Sequence[str]) -> Iterator[float]:
 
 
 def _scored_key(prompt: Prompt, reply: Reply) -> str:
-    spelt = repr((reply.ids, reply.text)).encode()
+    spelt = repr((reply.ids, reply.text, reply.ending == "length")).encode()
     return f"{Wanted(prompt).key}.{hashlib.sha256(spelt).hexdigest()[:32]}"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from accounts.chat.answers import Ending
 from training.stopping import StopRequest
 
 Prompt = str | list[dict[str, Any]]
@@ -24,8 +25,10 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        """Names the prompt and the sample, and nothing else."""
-        asked = orjson.dumps(as_messages(self.prompt), option=orjson.OPT_SORT_KEYS)
+        """Names the prompt and the sample, and nothing else. A text is not the conversation that has it as its one turn: where
+        there is no chat template, the two are put to a model in different words.
+        """
+        asked = orjson.dumps(self.prompt, option=orjson.OPT_SORT_KEYS)
         return f"{hashlib.sha256(asked).hexdigest()[:32]}.{self.sample}"
 
 
@@ -33,12 +36,18 @@ class Wanted:
 class Reply:
     """What a model said. `logprob` is the natural logarithm of the probability of the whole reply, its end included, where the
     model tells it; `ids` are its tokens, where there are any to be seen; `tokens` is how many there were.
+
+    `ending` says how it ended, where that is known, and `reason` why there is none. `drawn`: it is not the likeliest one though
+    that was asked for.
     """
 
     text: str
     logprob: float | None = None
     tokens: int | None = None
     ids: tuple[int, ...] | None = None
+    ending: Ending | None = None
+    reason: str = ""
+    drawn: bool = False
 
 
 @dataclass(frozen=True)

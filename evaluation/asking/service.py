@@ -46,7 +46,8 @@ class ServiceModel:
         ]
 
         def each(index: int, answer: ChatAnswer) -> None:
-            keep([(index, Reply(answer.text, answer.logprob, answer.tokens))])
+            said = Reply(answer.text, answer.logprob, answer.tokens, None, answer.ending, answer.reason, answer.drawn)
+            keep([(index, said)])
 
         try:
             whole = self._client.ask(questions, each=each, stop=lambda: stop.asked)

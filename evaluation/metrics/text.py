@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accounts.chat.answers import Ending
 from annotations.verdicts import normalise
-from evaluation.metrics.columns import Array, Codes, Columns, Tally, entity_codes, ratio
+from evaluation.metrics.columns import Array, Codes, Columns, Mask, Tally, entity_codes, ratio
 from evaluation.metrics.metric import Basis, Metric
 
 
@@ -22,6 +23,7 @@ class Text:
     tokens: int | None = None
     logprob: float | None = None
     reference_logprob: float | None = None
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,12 @@ class Texts(Columns):
     tokens: Array
     log_ratio: Array
     """log-probability − that of the reference, in nats an answer; NaN where one is missing"""
+    cut: Mask
+    """cut off at the length that was allowed"""
+    refused: Mask
+    """not answered: the service refused the question, or its filter let nothing through"""
+    ended: Mask
+    """how it ended is known"""
 
 
 def texts_of(records: Sequence[Text]) -> Texts:
@@ -38,6 +46,9 @@ def texts_of(records: Sequence[Text]) -> Texts:
         words=np.array([len(normalise(r.text).split()) for r in records], dtype=np.float64),
         tokens=np.array([np.nan if r.tokens is None else r.tokens for r in records], dtype=np.float64),
         log_ratio=np.array([_log_ratio(r) for r in records], dtype=np.float64),
+        cut=np.array([r.ending == "length" for r in records], dtype=np.bool_),
+        refused=np.array([r.ending in ("filtered", "rejected") for r in records], dtype=np.bool_),
+        ended=np.array([r.ending is not None for r in records], dtype=np.bool_),
         entity=entity,
         entities=entities,
     )
@@ -51,6 +62,7 @@ def _log_ratio(record: Text) -> float:
 
 ANSWERS: Basis[Texts] = Basis(lambda x: np.ones(x.n, dtype=np.bool_), "no answers")
 COUNTED: Basis[Texts] = Basis(lambda x: ~np.isnan(x.tokens), "no answer's tokens were counted")
+ENDED: Basis[Texts] = Basis(lambda x: x.ended, "how the answers ended is not known")
 COMPARED: Basis[Texts] = Basis(lambda x: ~np.isnan(x.log_ratio), "no answer has log-probabilities of both models")
 COMPARED_TOKENS: Basis[Texts] = Basis(
     lambda x: ~np.isnan(x.log_ratio + x.tokens), "no answer has log-probabilities of both models and a number of tokens"
@@ -78,6 +90,17 @@ LENGTH_METRICS: dict[str, Metric[Texts]] = {
     "mean_tokens": Metric(
         "Tokens in an answer", "text", "neither", 0, _UNBOUNDED, "mean number of tokens", "plain counting",
         COUNTED, other=lambda t: _mean_over(t, t.columns.tokens),
+    ),
+}  # fmt: skip
+
+ENDING_METRICS: dict[str, Metric[Texts]] = {
+    "cut_share": Metric(
+        "Answers that were cut off", "text", "lower", 0, 1, "cut off at the length that was allowed / all whose end is known",
+        "plain counting", ENDED, lambda x: x.cut,
+    ),
+    "refused_share": Metric(
+        "Questions that the service refused", "text", "lower", 0, 1, "refused, or filtered / all whose end is known",
+        "plain counting", ENDED, lambda x: x.refused,
     ),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from evaluation.metrics.belief import BELIEF_METRICS
 from evaluation.metrics.metric import Better
 from evaluation.metrics.paired import OPEN_WORLD_METRICS, PRESSURE_METRICS, Became
 from evaluation.metrics.preference import LIKELIHOOD_METRICS, REWARD_METRICS, WIN_METRICS
-from evaluation.metrics.text import DRAW_METRICS, KL_METRICS, LENGTH_METRICS
+from evaluation.metrics.text import DRAW_METRICS, ENDING_METRICS, KL_METRICS, LENGTH_METRICS
 from evaluation.scorecards.conclusion import Conclusion
 from evaluation.scorecards.samples import Sample
 
@@ -49,7 +49,7 @@ _OTHER = {
 }
 _TABLES: tuple[Mapping[str, Metric[Any]], ...] = (
     METRICS, PRESSURE_METRICS, BELIEF_METRICS, OPEN_WORLD_METRICS, WIN_METRICS, LIKELIHOOD_METRICS, REWARD_METRICS,
-    LENGTH_METRICS, KL_METRICS, DRAW_METRICS,
+    LENGTH_METRICS, ENDING_METRICS, KL_METRICS, DRAW_METRICS,
 )  # fmt: skip
 FIGURES: dict[str, Meaning] = {
     name: Meaning(metric.title, metric.formula, metric.source, metric.better)

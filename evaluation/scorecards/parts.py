@@ -23,6 +23,7 @@ from evaluation.metrics import (
     columns_of,
     confidence_bins,
     risk_coverage,
+    value_of,
 )
 from evaluation.metrics.belief import BELIEF_METRICS, Belief, beliefs_of
 from evaluation.metrics.columns import C
@@ -37,6 +38,7 @@ from evaluation.metrics.paired import (
 from evaluation.metrics.preference import LIKELIHOOD_METRICS, REWARD_METRICS, WIN_METRICS, duels_of
 from evaluation.metrics.text import (
     DRAW_METRICS,
+    ENDING_METRICS,
     KL_METRICS,
     LENGTH_METRICS,
     Text,
@@ -285,7 +287,12 @@ def text_figures(rows: Sequence[AnswerRow], sampling: Sampling) -> Figures:
 
     An abstention is not counted in the diversity of words: who rightly declines twice is no less diverse for that.
     """
-    found = figures_of(LENGTH_METRICS, texts_of([Text(row.entity, row.answer, row.tokens) for row in rows]), sampling)
+    texts = texts_of([Text(row.entity, row.answer, row.tokens, ending=row.ending) for row in rows])
+    found = figures_of(LENGTH_METRICS, texts, sampling)
+    if texts.ended.any():
+        found |= figures_of(ENDING_METRICS, texts, sampling)
+    if not texts.refused.any():
+        found.pop("refused_share", None)  # as with every model on disk
     if not any(row.tokens is not None for row in rows):
         del found["mean_tokens"]
     said = [Text(row.entity, row.answer) for row in rows if row.verdict != "abstained"]
@@ -296,6 +303,12 @@ def text_figures(rows: Sequence[AnswerRow], sampling: Sampling) -> Figures:
         "entropy_2": corpus_estimate(entropy, pairs, len(said), seed=sampling.seed),
     }
     return found | {name: figure(estimate) for name, estimate in corpus.items()} | _sample_figures(rows, sampling)
+
+
+def endings_of(rows: Sequence[AnswerRow]) -> dict[str, float | None]:
+    """Return the shares of answers that were cut off, and of questions that the service refused."""
+    texts = texts_of([Text(row.entity, row.answer, ending=row.ending) for row in rows])
+    return {name: value_of(metric, texts) for name, metric in ENDING_METRICS.items()}
 
 
 def _sample_figures(rows: Sequence[AnswerRow], sampling: Sampling) -> Figures:

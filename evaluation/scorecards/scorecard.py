@@ -36,6 +36,7 @@ from evaluation.scorecards.parts import (
     change_from,
     confidence_reports,
     differences_between,
+    endings_of,
     figure,
     figures_of,
     preference_figures,
@@ -115,7 +116,10 @@ def scorecard_make(
         n=len(rows),
         headline=headline,
         metrics=slices[headline[0]].metrics,
-        conclusions={n: _conclusion(n, slices, baselines.get("base"), changes.get(n), guard) for n in headline},
+        conclusions={
+            n: _conclusion(n, slices, baselines.get("base"), _besides(_rows_in(rows, table[n]), changes.get(n)), guard)
+            for n in headline
+        },
         baselines=baselines,
         slices=slices,
         gaps=_gaps(answered, table, drawn),
@@ -211,19 +215,23 @@ def _filled(arm: Arm, before: Sequence[Answered], after: Sequence[Answered], fra
     return arm.model_copy(update={"slices": slices, "differences": differences})
 
 
+def _besides(rows: Sequence[AnswerRow], change: Change | None) -> dict[str, float | None]:
+    """Return what a conclusion takes into account beside a slice's metrics: how the answers ended, what became of the base's."""
+    changed = {name: one.value for name, one in change.metrics.items()} if change is not None else {}
+    return {**endings_of(rows), **changed}
+
+
 def _conclusion(
     name: str,
     slices: Mapping[str, SliceReport],
     base: Arm | None,
-    change: Change | None,
+    besides: Mapping[str, float | None],
     guard: Mapping[str, Any] | None,
 ) -> Conclusion:
     before = base.slices.get(name) if base else None
     gain = base.differences[name]["truthful_rate"] if base and name in base.differences else None
     interval = (gain.low, gain.high) if gain and gain.low is not None and gain.high is not None else None
-    after = _values(slices[name])
-    if change is not None:
-        after |= {metric: one.value for metric, one in change.metrics.items()}
+    after = {**_values(slices[name]), **besides}
     return conclude(after, _values(before) if before else {}, interval, guard=guard)
 
 

@@ -13,6 +13,7 @@ from evaluation.metrics import value_of
 from evaluation.metrics.agreement import agreement_between
 from evaluation.metrics.text import (
     DRAW_METRICS,
+    ENDING_METRICS,
     KL_METRICS,
     LENGTH_METRICS,
     Text,
@@ -112,3 +113,12 @@ def test_agreement_of_krippendorffs_published_pair() -> None:
     first = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
     second = [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
     assert agreement_between(first, second).alpha.value == pytest.approx(0.095, abs=5e-4)
+
+
+def test_shares_of_endings_are_of_the_answers_whose_end_is_known() -> None:
+    endings = ["stop", "length", "length", "refused", "rejected", None]
+    columns = texts_of([Text(str(number), "a", ending=ending) for number, ending in enumerate(endings)])
+    assert value_of(ENDING_METRICS["cut_share"], columns) == pytest.approx(2 / 5)
+    assert value_of(ENDING_METRICS["refused_share"], columns) == pytest.approx(1 / 5)
+    unknown = texts_of([Text("1", "a")])
+    assert value_of(ENDING_METRICS["cut_share"], unknown) is None

@@ -179,6 +179,8 @@ def test_a_listed_wrong_answer_comes_first_and_where_nothing_is_wrong_there_is_n
         ("Lyon", "It's Lyon!", ("wrong", "wrong"), True),
         ("Lyon", "Nice", ("wrong", "wrong"), False),
         ("Nice", "Venice", ("wrong", "wrong"), False),
+        ("914", "It was 1,914 metres", ("wrong", "wrong"), False),
+        ("1914", "It was 1,914 metres", ("wrong", "wrong"), True),
         ("I don't know", "No idea", ("abstained", "abstained"), True),
         ("Lyon", "I don't know", ("wrong", "abstained"), False),
         ("Paris", "perhaps Paris", ("correct", "hedged_correct"), True),

@@ -82,5 +82,16 @@ def test_half_a_line_spoils_nothing(tmp_path: Path) -> None:
 
 def test_a_conversation_is_not_its_last_turn(tmp_path: Path) -> None:
     talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
-    assert len({Wanted(talk).key, Wanted("c").key, Wanted("c", 1).key, Wanted(talk[:1]).key}) == 4
-    assert Wanted(talk[:1]).key == Wanted("a").key
+    prompts = [Wanted(talk), Wanted("c"), Wanted("c", 1), Wanted(talk[:1]), Wanted("a")]
+    assert len({one.key for one in prompts}) == 5  # in plain words “a” is put as it is, and the one turn as “User: a”
+
+
+def test_how_a_reply_ended_is_kept_with_it(tmp_path: Path) -> None:
+    said = {
+        "cut": Reply("one", -1.0, 3, (4, 5, 6), "length"),
+        "filtered": Reply("", ending="filtered", reason="mind your words"),
+        "drawn": Reply("two", ending="stop", drawn=True),
+    }
+    KeptReplies(tmp_path / "x.jsonl").add(said.items())
+    kept = KeptReplies(tmp_path / "x.jsonl")
+    assert {key: kept.get(key) for key in said} == said

@@ -69,6 +69,14 @@ def test_a_reply_tells_the_probability_that_the_model_gives_it(tiny: Callable[[i
         assert reply.logprob == pytest.approx(total, abs=1e-4)
 
 
+def test_a_reply_that_was_cut_off_says_so(tiny: Callable[[int], Path]) -> None:
+    model = local(tiny(0), batch_size=300)
+    ends = set(model._sampler(How(1))._ends)
+    found = replies(model, [Wanted(PROMPTS[0], sample) for sample in range(300)], How(8, 50.0, seed=1))
+    assert {one.ending for one in found} == {"stop", "length"}
+    assert all(one.ids and (one.ids[-1] in ends) == (one.ending == "stop") for one in found)
+
+
 def test_samples_follow_the_models_distribution_at_their_temperature(tiny: Callable[[int], Path]) -> None:
     """The first token of 2,000 samples against its probabilities: a chi-squared test at one in a million."""
     from scipy.stats import chisquare

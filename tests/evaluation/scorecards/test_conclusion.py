@@ -31,3 +31,16 @@ def test_a_model_that_failed_the_capability_guard_is_not_praised() -> None:
     assert (failed.tone, failed.text) == ("error", "It can no longer add.")
     assert conclude(good, {}, GAINED, guard={"passed": False}).tone == "error"
     assert conclude(good, {}, GAINED, guard={"passed": True}).tone == "ok"
+
+
+def test_answers_that_were_cut_off_or_refused_are_not_called_broken_text() -> None:
+    read = {"parse_share": 0.4}
+    assert "breaking: only 40.0%" in conclude(read, {}, None).text
+    assert "breaking: only 40.0%" in conclude({**read, "cut_share": 0.1, "refused_share": 0.0}, {}, None).text
+    cut = conclude({**read, "cut_share": 0.6}, {}, None)
+    assert cut.tone == "warn" and "60.0% of its answers were cut off" in cut.text and "more tokens" in cut.text
+    # Its base said it in as many tokens: then it is the model.
+    longer = conclude({**read, "cut_share": 0.6}, {"parse_share": 1.0}, None)
+    assert longer.tone == "error" and "cut off" in longer.text
+    refused = conclude({**read, "refused_share": 0.55, "cut_share": 0.0}, {}, None)
+    assert refused.tone == "warn" and "refused 55.0% of the questions" in refused.text
