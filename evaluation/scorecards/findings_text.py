@@ -14,8 +14,8 @@ def guard_lines(report: GuardReport) -> Iterator[str]:
     yield f"  {'':<22}{'right':<24}{'base':<24}{'change':<28}{'may lose':<10}"
     for one in (*report.types.values(), report.overall):
         if one is not None:
-            cut = f", {one.cut_off:.0%} cut off" if one.cut_off else ""
-            yield f"  {one.title:<22}{_value(one.model):<24}{_value(one.base):<24}{_change(one):<28}{one.margin:<10}{one.state}{cut}"
+            state = one.state + (f", {one.cut_off:.0%} cut off" if one.cut_off else "")
+            yield f"  {one.title:<22}{_value(one.model):<24}{_value(one.base):<24}{_change(one):<28}{one.margin:<10}{state}"
 
 
 def validator_lines(report: ValidatorReport) -> Iterator[str]:
