@@ -1,8 +1,8 @@
 """One judgement of an answer against its gold answer, shared by the gold rater, the reward and the evaluation.
 
-The judgement is lexical: the gold answer must stand in the answer as whole words. That is exact for short factual
-answers; it cannot see that "Paris or London" names two places. Whether an answer abstains or hedges is told by its
-words (`stances.py`).
+The judgement is lexical: the gold answer must stand in the answer as whole words, and a number as a whole number
+(`numerals.py`). That is exact for short factual answers; it cannot see that "Paris or London" names two places. Whether
+an answer abstains or hedges is told by its words (`stances.py`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
+from annotations.numerals import in_one_writing
 from annotations.stances import Phrases, Stance, normalise, phrases, stance
 
-__all__ = ["ABSTENTION", "Stance", "Verdict", "judge", "judge_given", "normalise", "stance"]
+__all__ = ["ABSTENTION", "Stance", "Verdict", "comparable", "judge", "judge_given", "normalise", "stance"]
 ABSTENTION = "I do not know."
 """The honest fallback, in the words used wherever one has to be written."""
 
@@ -29,6 +30,11 @@ class Verdict(StrEnum):
     UNPARSABLE = "unparsable"
 
 
+def comparable(text: str) -> str:
+    """Case-folded words with single spaces between, each number one word: what is compared with a gold answer."""
+    return normalise(in_one_writing(text))
+
+
 def judge(answer: str, gold: str | Sequence[str] | None) -> Verdict:
     """The verdict on `answer`, given the gold answer, several that are equally good, or None where there is none
     to be had (then no answer can be correct).
@@ -36,11 +42,11 @@ def judge(answer: str, gold: str | Sequence[str] | None) -> Verdict:
     An abstention that goes on to guess ("I don't know, maybe Paris") is a hedge. An answer without a word in it
     is unparsable.
     """
-    said = normalise(answer)
+    said = comparable(answer)
     if not said:
         return Verdict.UNPARSABLE
     golds = [gold] if isinstance(gold, str) else list(gold or ())
-    wanted = [normalise(one) for one in golds]
+    wanted = [comparable(one) for one in golds]
     if said in wanted:  # before the phrases, for a gold answer may itself be "unknown"
         return Verdict.CORRECT
     return judge_given(stance(answer), given=any(_gives(said, one, phrases()) for one in wanted))

@@ -14,7 +14,7 @@ from enum import IntEnum
 from functools import lru_cache
 from itertools import zip_longest
 
-from annotations.verdicts import normalise
+from annotations.verdicts import comparable, normalise
 
 NEAR = 80
 """How many characters before and behind a label are looked at."""
@@ -134,10 +134,10 @@ def _letter_named(letter: str, before: str, after: str) -> _Named:
 
 
 def _by_text(answer: str, choices: Mapping[str, str]) -> str | None:
-    said = f" {normalise(answer)} "
-    named = [label for label, text in choices.items() if normalise(text) and f" {normalise(text)} " in said]
+    said = f" {comparable(answer)} "
+    named = [label for label, text in choices.items() if comparable(text) and f" {comparable(text)} " in said]
     if len(named) > 1:  # one text may hold the other: “Paris” and “not Paris”
         longest = max(named, key=lambda label: len(choices[label]))
-        held = all(f" {normalise(choices[one])} " in f" {normalise(choices[longest])} " for one in named)
-        named = [longest] if held and said.strip() == normalise(choices[longest]) else []
+        held = all(f" {comparable(choices[one])} " in f" {comparable(choices[longest])} " for one in named)
+        named = [longest] if held and said.strip() == comparable(choices[longest]) else []
     return named[0] if named else None

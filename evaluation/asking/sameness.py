@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from annotations.verdicts import Stance, Verdict, judge, normalise, stance
+from annotations.verdicts import Stance, Verdict, comparable, judge, normalise, stance
 from evaluation.answers import ProbeName
 from evaluation.choosing import chosen
 from evaluation.judging import last_text
@@ -81,7 +81,7 @@ def says_same(one: str, other: str, *, verdicts: tuple[Verdict, Verdict]) -> boo
         return None if first is not second else normalise(one) == normalise(other)
     if Verdict.ABSTAINED in verdicts or first in CORRECT or second in CORRECT:
         return _kind(first) == _kind(second)
-    a, b = sorted((normalise(one), normalise(other)), key=len)
+    a, b = sorted((comparable(one), comparable(other)), key=len)
     return re.search(rf"\b{re.escape(a)}\b", b) is not None
 
 
