@@ -118,8 +118,6 @@ class EvaluateSpec(BaseModel):
             raise ValueError("A harness only asks: divergence and preferences need no harness.")
         if self.tasks and (self.harness is None or not HARNESSES[self.harness].has_tasks):
             raise ValueError("Tasks are lm-eval's: choose it as the harness.")
-        if self.harness is not None and self.model.endpoint is not None and self.model.endpoint.requests_per_minute:
-            raise ValueError("A harness keeps no pace, and this endpoint allows so many requests a minute only.")
         if self.kl and self.temperature != 1:
             raise ValueError("Divergence is measured on samples of the model's own distribution: leave their temperature at 1.")
         return self
@@ -313,7 +311,7 @@ def _score(spec: EvaluateSpec, benchmark: BenchmarkFolder, asked: list[Asked], p
 
 
 def _result(scorecard: Scorecard, asked: list[Asked], progress: _Progress, *, seconds: float) -> dict[str, Any]:
-    services = [one.model.usage() for one in asked if isinstance(one.model, ServiceModel)]
+    services = [used for one in asked if not isinstance(one.model, LocalModel) and (used := one.model.usage())]
     return {
         "n": scorecard.n,
         "headline": {name: metric.value for name, metric in scorecard.metrics.items()},

@@ -124,7 +124,7 @@ def _check_model(
     if (artifact is None) == (endpoint is None):
         raise EvaluationRefused("artifact", "Choose one model to ask: one of the site's, or an endpoint.")
     if endpoint is not None:
-        _check_endpoint(endpoint, base, settings)
+        _check_endpoint(endpoint, base)
         return
     if hardware_tag not in COMPUTE_TAGS:
         problem = f"“{hardware_tag}” is no hardware tag for models; there are {', '.join(COMPUTE_TAGS)}."
@@ -138,10 +138,7 @@ def _check_model(
         raise EvaluationRefused("base", "A model cannot be its own baseline.")
 
 
-def _check_endpoint(endpoint: Endpoint, base: Artifact | None, settings: Mapping[str, Any]) -> None:
-    if settings.get("harness") and endpoint.requests_per_minute:
-        limit = endpoint.requests_per_minute
-        raise EvaluationRefused("harness", f"A harness keeps no pace, and this endpoint allows {limit} requests a minute.")
+def _check_endpoint(endpoint: Endpoint, base: Artifact | None) -> None:
     if base is not None:
         # The site's machine calls the service and need not be one that computes models.
         raise EvaluationRefused("base", "An endpoint has no baseline: compare its scorecard with another model's.")
@@ -201,8 +198,8 @@ def scorecard_store(*, evaluation: Evaluation, folder: Path) -> Evaluation:
 
 
 def headline_of(card: Scorecard) -> dict[str, Any]:
-    """What lists and charts over models show of a scorecard: the main held-out slice only, with every metric, and each one's
-    paired difference from the base model.
+    """What lists and charts over models show of a scorecard: the main held-out slice only, with every metric, each one's
+    paired difference from the base model, and what the guard and the validator found.
     """
     main = card.headline[0]
     base = card.baselines.get("base")
@@ -210,9 +207,16 @@ def headline_of(card: Scorecard) -> dict[str, Any]:
         "slice": main,
         "n": card.slices[main].n,
         "conclusion": card.conclusions[main].model_dump(),
+        "guard": _word(card.guard),
+        "validator": _word(card.validator),
         "metrics": _brief(card.metrics),
         "differences": _brief(base.differences.get(main, {})) if base else {},
     }
+
+
+def _word(report: Mapping[str, Any] | None) -> str | None:
+    """What a report with a verdict of its own says, in a word; None: it was not asked for."""
+    return None if report is None else {True: "passed", False: "failed"}.get(report.get("passed"), "unclear")  # type: ignore[arg-type]
 
 
 def _brief(figures: Figures) -> dict[str, dict[str, Any]]:

@@ -13,14 +13,14 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from accounts.chat.service import KEY_VARIABLE, ChatService
+from accounts.chat.service import ChatService, Usage
 from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Keep, Reply, Wanted
 from evaluation.asking.service import ServiceModel
@@ -35,7 +35,7 @@ from training.stopping import StopRequest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOOK_EVERY_S: Final = 0.2
-STOP_GRACE_S: Final = 20.0
+STOP_GRACE_S: Final = 10.0
 LOG: Final = "harness.log"
 QUESTIONS: Final = "questions"
 PASSED: Final = frozenset({
@@ -91,6 +91,8 @@ class HarnessModel:
     prompt_format: str = "auto"
     batch_size: int = 32
     tell: Progress = lambda done, total, note: None  # noqa: ARG005 (nobody listens)
+    used: Usage = field(default_factory=Usage)
+    """What of a service was used through the harness; what `inner` asked, it counts itself."""
 
     @property
     def digest(self) -> str:
@@ -103,6 +105,14 @@ class HarnessModel:
     def unload(self) -> None:
         if isinstance(self.inner, LocalModel):
             self.inner.unload()
+
+    def usage(self) -> dict[str, Any]:
+        """What was used of a service, by the harness and past it; nothing for a model of this machine."""
+        if self.service is None or not isinstance(self.inner, ServiceModel):
+            return {}
+        past = self.inner.usage()
+        counts = {name: past[name] + value for name, value in asdict(self.used).items() if name in past}
+        return {**counts, "cost": Usage(**counts).cost(self.service)}
 
     def asks(self, wanted: Wanted, how: How) -> bool:
         """Whether the harness asks this: one of the benchmark's questions, to be answered by the likeliest tokens."""
@@ -203,7 +213,7 @@ class HarnessModel:
         wanted = set(ids)
         return [one for one in self.benchmark.questions if one.id in wanted]
 
-    def _run(self, place: Path, request: AskOf, stop: StopRequest, look: Any) -> None:
+    def _run(self, place: Path, request: AskOf, stop: StopRequest, look: Callable[[], None]) -> None:
         """Serve the model, run the driver, and `look` at what it has written meanwhile."""
         harness = HARNESSES[self.name]
         place.mkdir(parents=True, exist_ok=True)
@@ -236,15 +246,20 @@ class HarnessModel:
 
     @contextmanager
     def _served(self, place: Path) -> Iterator[Served]:
+        """Whom the harness asks: an address of this machine, with a key that is made for it."""
+        key = secrets.token_urlsafe(24)
         if self.service is not None:
+            # openai's client takes a second to import, torch and transformers several: only where something is to be asked
+            from accounts.chat.client import ChatClient  # noqa: PLC0415 (weight)
+            from evaluation.harnesses.forwarding import forwarding, patience_s  # noqa: PLC0415 (weight)
+
             service = self.service
-            yield Served(service.base_url, service.model, os.environ.get(KEY_VARIABLE, ""), service.at_once, service.timeout_s)
+            with forwarding(ChatClient(service, usage=self.used), key=key) as address:
+                yield Served(address, service.model, key, service.at_once, patience_s(service))
             return
-        # torch and transformers take seconds to import: only where something is to be asked
         from evaluation.serving.engine import Engine  # noqa: PLC0415 (weight)
         from evaluation.serving.service import serving  # noqa: PLC0415 (weight)
 
-        key = secrets.token_urlsafe(24)
         self.unload()
         engine = Engine("local", self.path, hardware=self.hardware, prompt_format=self.prompt_format, batch_size=self.batch_size)
         engine.tokenizer.save_pretrained(place / "tokenizer")
@@ -252,14 +267,15 @@ class HarnessModel:
             yield Served(address, "local", key, self.batch_size, 600.0, place / "tokenizer", engine.longest)
 
 
-def _follow(child: subprocess.Popen[bytes], stop: StopRequest, look: Any) -> None:
+def _follow(child: subprocess.Popen[bytes], stop: StopRequest, look: Callable[[], None]) -> None:
+    """Look at what it writes until it ends. Raises Stopped: also where the signal that asks to stop has ended it already."""
     stop.defer()
-    while child.poll() is None:
-        if stop.asked:
-            raise Stopped
+    while child.poll() is None and not stop.asked:
         look()
         time.sleep(LOOK_EVERY_S)
     look()
+    if stop.asked:
+        raise Stopped
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -282,7 +298,7 @@ def _environment(place: Path, key: str) -> dict[str, str]:
     passed = PASSED if offline == "1" else PASSED | PASSED_ONLINE
     kept = {name: value for name, value in os.environ.items() if name in passed or name.startswith("LC_")}
     return kept | {
-        "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OPENAI_API_KEY": key or "none",
+        "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OPENAI_API_KEY": key,
         "HF_HUB_OFFLINE": offline, "HF_DATASETS_OFFLINE": offline, "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "CUDA_VISIBLE_DEVICES": "", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost",

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import openai
 import orjson
 import pytest
 from django.core.management import call_command
 from django.test import Client
 from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from accounts.chat.service import KEY_VARIABLE
+from accounts.chat.client import ChatClient
+from accounts.chat.service import KEY_VARIABLE, ChatService
 from accounts.endpoints import endpoint_save
 from accounts.hosts import host_allow
 from annotations.verdicts import Verdict
@@ -27,15 +37,18 @@ from evaluation.benchmarks.folder import benchmark_read
 from evaluation.execute import EvaluateSpec, evaluate
 from evaluation.forms import EvaluationForm
 from evaluation.harnesses.asker import HarnessAsker
-from evaluation.harnesses.model import AskOf, Disbelieved, HarnessModel, _environment
+from evaluation.harnesses.forwarding import forwarding
+from evaluation.harnesses.model import AskOf, Disbelieved, HarnessModel, _environment, _follow
 from evaluation.harnesses.request import REPORT, REQUEST, Line, Report
 from evaluation.harnesses.table import HARNESSES
 from evaluation.jobs import ScorecardEvaluation
 from evaluation.models import Benchmark, Evaluation
 from evaluation.scorecards.scorecard import Scorecard
-from evaluation.services import EvaluationRefused, benchmark_register, evaluation_queue, scorecard_store
+from evaluation.services import benchmark_register, evaluation_queue, scorecard_store
 from evaluation.serving.engine import Engine
+from evaluation.serving.listening import listening
 from evaluation.serving.service import serving
+from jobs.child import STOPPED_EXIT_CODE
 from tests.evaluation.taught import teach
 from training.backends.swift.environment import FOLDER_VARIABLE
 from training.exceptions import Stopped
@@ -300,6 +313,113 @@ def test_what_no_harness_asks_is_kept_with_everybodys(taught: Path, questions: P
     assert straight.asked == 0
 
 
+class Provider:
+    """A service that knows no log-probabilities, and whose filter minds one word; it remembers who asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+        self.app = Starlette(routes=[Route("/v1/chat/completions", self.chat, methods=["POST"])])
+
+    async def chat(self, request: Request) -> Response:
+        asked = await request.json()
+        self.seen.append({"at": time.monotonic(), **asked, **{name: request.headers[name] for name in ("host", "authorization")}})
+        if "logprobs" in asked:
+            return JSONResponse({"error": {"message": "Unsupported parameter: logprobs", "param": "logprobs"}}, status_code=400)
+        if "murder" in asked["messages"][0]["content"]:
+            return JSONResponse({"error": {"message": "flagged", "code": "content_filter"}}, status_code=400)
+        message = {"role": "assistant", "content": "In London."}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+        body = {"id": "1", "object": "chat.completion", "created": 1, "model": asked["model"], "choices": [choice]}
+        return JSONResponse(body | {"usage": usage})
+
+
+def test_an_endpoint_is_passed_on_at_its_pace_to_its_own_addresses_and_without_its_key() -> None:
+    provider = Provider()
+    with listening(provider.app) as address:
+        port = address.split(":")[2].removesuffix("/v1")
+        # A name that no name server knows: what was looked up before is called, and nothing is looked up now.
+        service = ChatService(
+            base_url=f"http://models.invalid:{port}/v1", model="big", addresses=["127.0.0.1"], requests_per_minute=240,
+        )  # fmt: skip
+        client = ChatClient(service, key="sk-endpoint")
+        with forwarding(client, key="made") as near, openai.OpenAI(base_url=near, api_key="made", max_retries=0) as harness:
+            messages = [{"role": "user", "content": "Where was Ada born?"}]
+            said = [
+                harness.chat.completions.create(model="whatever", messages=messages, max_tokens=9, temperature=0, logprobs=True)
+                for _ in range(3)
+            ]
+            bad = [{"role": "user", "content": "murder?"}]
+            filtered = harness.chat.completions.create(model="whatever", messages=bad, temperature=0)
+            with pytest.raises(openai.AuthenticationError):
+                harness.with_options(api_key="sk-endpoint").chat.completions.create(model="x", messages=messages)
+            with pytest.raises(openai.BadRequestError, match="One answer"):
+                harness.chat.completions.create(model="x", messages=messages, n=2)
+    assert [one.choices[0].message.content for one in said] == ["In London."] * 3
+    assert (filtered.choices[0].message.content, filtered.choices[0].finish_reason) == ("", "content_filter")
+    assert {(one["host"], one["authorization"], one["model"]) for one in provider.seen} == {
+        (f"models.invalid:{port}", "Bearer sk-endpoint", "big")
+    }
+    assert ["logprobs" in one for one in provider.seen] == [True, False, False, False, False], "not asked for again"
+    assert provider.seen[-1]["at"] - provider.seen[0]["at"] > 0.9, "five requests, four a second"
+    assert (client.usage.requests, client.usage.tokens_in, client.usage.tokens_out) == (3, 15, 9)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("harness", HARNESSES)
+def test_a_harness_asks_an_endpoint(spec: Spec, served: str, harness: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "sk-served")
+    endpoint = {"base_url": served, "model": "taught", "requests_per_minute": 600, "addresses": ["127.0.0.1"]}
+    folder = spec(harness=harness, model={"name": "far", "endpoint": endpoint})
+    evaluate(folder, StopRequest())
+    assert [row.verdict.value for row in answers_read(folder / "answers.jsonl")] == VERDICTS
+    assert not any(b"sk-served" in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_harness_that_the_stop_itself_has_ended_is_no_failure() -> None:
+    """A worker signals the whole group of processes: the driver may be gone before anybody here has looked."""
+    stop, looked = StopRequest(), []
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    threading.Timer(0.5, lambda: (setattr(stop, "asked", True), child.terminate())).start()
+    with pytest.raises(Stopped):
+        _follow(child, stop, lambda: looked.append(1))
+    child.wait()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with pytest.raises(Stopped):
+        _follow(gone, stop, lambda: looked.append(2))
+    assert 2 in looked, "what it has written is read all the same"
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_a_real_signal_to_the_whole_group_ends_it_in_order_and_soon(spec: Spec) -> None:
+    """As a worker stops it, and gone on with by the next attempt."""
+    folder = spec(harness="inspect", batch_size=1)
+    command = [sys.executable, "-m", "evaluation.execute", str(folder)]
+    kept = folder / "harness" / "taught" / "replies"
+
+    def lines() -> int:
+        return sum(len(path.read_bytes().splitlines()) for path in kept.rglob("*.jsonl"))
+
+    child = subprocess.Popen(command, start_new_session=True, env=os.environ | {"PYTHONPATH": "."})
+    try:
+        until = time.monotonic() + 300
+        while not lines() and time.monotonic() < until:
+            time.sleep(0.05)
+        began = time.monotonic()
+        os.killpg(child.pid, signal.SIGTERM)
+        assert child.wait(60) == STOPPED_EXIT_CODE
+        assert time.monotonic() - began < 20
+    finally:
+        child.kill()
+    before = lines()
+    assert 0 < before < 6
+    assert evaluate(folder, StopRequest())["asked"] == [6 - before]
+    assert [row.verdict.value for row in answers_read(folder / "answers.jsonl")] == VERDICTS
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -336,8 +456,8 @@ def test_page_command_and_api_choose_a_harness_alike(
         assert {name: evaluation.settings[name] for name in chosen} == chosen
     host_allow(host="127.0.0.1", is_private=True, actor=None)
     slow = endpoint_save(name="slow", base_url="http://127.0.0.1:9/v1", model="x", requests_per_minute=5, actor=None)
-    with pytest.raises(EvaluationRefused, match="keeps no pace"):
-        evaluation_queue(endpoint=slow, benchmark=benchmark, settings={"harness": "inspect"}, actor=None)
+    queued = evaluation_queue(endpoint=slow, benchmark=benchmark, settings={"harness": "inspect"}, actor=None)
+    assert queued.settings["harness"] == "inspect", "its pace is kept for the harness"
 
 
 @pytest.mark.django_db
