@@ -110,25 +110,34 @@ def dashboard_data(request: HttpRequest, project: str = "") -> Json:
 
 
 @router.get("/dashboard/drift", response=Json, auth=ApiAuth("member"))
-def dashboard_drift(request: HttpRequest, project: str = "", model: str | None = None) -> Json:
-    """Mean scores by week, of all answers or of a model's, and the models trained on a reward: what paid them, what is said of
-    them and of the model each was trained from.
+def dashboard_drift(request: HttpRequest, project: str = "", model: str | None = None, benchmark: str = "") -> Json:
+    """Mean scores by week, of all answers or of a model's, and the models trained on a reward: what paid them over their runs,
+    what is said of them and of the model each was trained from. Scorecards are those on `benchmark` (its hash; none: that which
+    most of the models were asked). `lower_scores_by`: of other questions perhaps; `drifted`: on the same ones.
     """
     number = _project(project) if project else None
+    chosen = Benchmark.objects.filter(hash=benchmark).values_list("pk", flat=True).first() if benchmark else None
+    if benchmark and chosen is None:
+        raise HttpError(404, "There is no such benchmark.")
+    found = drift.rewarded(project=number, benchmark=chosen)
     return {
         "weeks": [asdict(one) for one in drift.weekly(project=number, source_model=model)],
+        "benchmark": found.benchmark.hash if found.benchmark else None,
+        "scorecards": [{"model": name, "made_at": at, **asdict(score)} for name, (at, score) in found.made.items()],
         "models": [
             {
                 "model": one.run.artifact.name,
                 "run": one.run.name,
                 "from": one.run.base.name if one.run.base else None,
-                "policy_reward": asdict(one.policy),
-                "reward_model": asdict(one.reward_model),
+                "policy_reward": asdict(one.paid.policy) | {"course": [asdict(at) for at in one.paid.policy_course]},
+                "reward_model": asdict(one.paid.reward_model) | {"course": [asdict(at) for at in one.paid.reward_model_course]},
                 "now": {who: asdict(value) for who, value in one.now.items()},
                 "before": {who: asdict(value) for who, value in one.before.items()},
+                "difference": one.difference.model_dump() if one.difference else None,
                 "drifted": one.drifted,
+                "lower_scores_by": one.lower,
             }
-            for one in drift.rewarded(project=number)
+            for one in found.models
         ],
     }
 

@@ -1,7 +1,7 @@
 """What the training page reads: the last runs, and the courses of those that are overlaid."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from jobs.costs.selectors import Used, used_each
 from jobs.monitoring.histories import stream_history
 from training.completions import FILE as COMPLETIONS
 from training.models import Run
-from training.reward_parts import Part
+from training.reward_parts import Part, RewardReport
 from training.selectors import reward_report, run_list
 
 # As many as there are colours that can be told apart.
@@ -57,18 +57,24 @@ def _course(run: Run) -> Course:
 
 def parts_of(run: Run) -> tuple[Part, ...]:
     """The parts of a run's reward, as far as it has come; none where it has no reward, or nothing is written down yet."""
+    report = reward_of(run)
+    return tuple(report.parts) if report else ()
+
+
+def reward_of(run: Run) -> RewardReport | None:
+    """What a run's completions say of its reward, without the completions themselves; None where there is nothing to say."""
     if not run.job.folder or not run.spec.get("reward"):
-        return ()
+        return None
     try:
         size = Path(run.job.folder, COMPLETIONS).stat().st_size
     except OSError:
-        return ()
-    return _parts(run.name, size)
+        return None
+    return _reward(run.name, size)
 
 
 @lru_cache(maxsize=64)
-def _parts(name: str, size: int) -> tuple[Part, ...]:  # noqa: ARG001 - remembered by it
-    return tuple(reward_report(run_list().get(name=name)).parts)
+def _reward(name: str, size: int) -> RewardReport:  # noqa: ARG001 - remembered by it
+    return replace(reward_report(run_list().get(name=name)), samples=[])
 
 
 @shared

@@ -1,84 +1,123 @@
 """What the drift page reads: is what is rewarded still what people and gold answers call honest?"""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import sqrt
-
-import numpy as np
+from statistics import NormalDist
+from typing import Any
 
 from annotations.models import Rater
 from annotations.selectors.rollups import SCORES, Counted, Spread, counted_by_kind, counted_by_model_and_kind
-from dashboards.courses import parts_of
+from dashboards.paid import Paid, paid_by
 from dashboards.recent import shared
-from evaluation.models import Evaluation
+from evaluation.comparing.comparison import verdict_of
+from evaluation.models import Benchmark, Evaluation
+from evaluation.scorecards.document import MetricValue
 from jobs.figures import Measured
 from jobs.models import State
-from jobs.monitoring.histories import stream_history
 from training.models import Run
-from training.reward_parts import Part
 from training.selectors import run_list
 from training.trainers import METHODS
 
 MODELS_SHOWN = 25
-FIFTH = 5
-REWARD = "reward"
-# Two standard errors and a bit: a normal's 95 %.
-Z = 1.959964
-REWARD_MODEL = "reward_model"
+# Of fewer scores a mean has no interval: how far they lie apart is not known.
+SCORES_NEEDED = 10
+LEVEL = 0.95
+METRIC = "mean_rubric_score"
+WHO = {"people": Rater.Kind.PERSON, "gold": Rater.Kind.GOLD, "teachers": Rater.Kind.TEACHER}
+BENCHMARK = "benchmark"
 
 
 @dataclass(frozen=True)
-class Reward:
-    """A reward over a run: its means in the first and the last fifth of the steps; None where it was not logged."""
+class Carded:
+    """What a model's newest scorecard on a benchmark says: its mean rubric score, and the paired difference from its base's."""
 
-    first: float | None
-    last: float | None
-
-    @property
-    def change(self) -> float | None:
-        return None if self.first is None or self.last is None else self.last - self.first
+    evaluation: int
+    model: int
+    base: int | None
+    benchmark: int
+    at: datetime
+    score: Measured
+    difference: MetricValue | None
 
 
 @dataclass(frozen=True)
 class Rewarded:
     """A model that was trained on a reward, with what paid it and what others say of its answers.
 
-    `now` by who says it: `people`, `gold`, `teachers` are mean scores of its answers, `benchmark` is the mean rubric score of its
-    newest scorecard; `before`: the same of the model it was trained from.
+    `now` by who says it: `people`, `gold`, `teachers` are mean scores of its answers, whatever they were; `benchmark` is the mean
+    rubric score of its scorecard. `before`: the same of the model it was trained from. `difference` is the scorecard's, paired by
+    question, None where it was made beside no base model.
     """
 
     run: Run
-    policy: Reward
-    reward_model: Reward
-    now: dict[str, Measured]
-    before: dict[str, Measured]
+    paid: Paid
+    now: Mapping[str, Measured]
+    before: Mapping[str, Measured]
+    difference: MetricValue | None = None
 
     @property
-    def drifted(self) -> list[str]:
-        """By whom it got less honest, beyond chance, while its reward rose."""
-        if (self.policy.change or 0) <= 0:
-            return []
-        return [name for name in self.now if _is_below(self.now[name], self.before[name])]
+    def drifted(self) -> bool:
+        """Whether its reward rose while it got less honest on the same questions, both beyond chance."""
+        if not self.paid.policy.rose:
+            return False
+        if self.difference is not None:
+            return verdict_of(METRIC, self.difference) == "worse"
+        return _is_below(self.now[BENCHMARK], self.before[BENCHMARK])
+
+    @property
+    def lower(self) -> list[str]:
+        """Who gave it less than they gave the model it was trained from while its reward rose: of other answers, to other
+        questions perhaps, so it is a hint and no proof.
+        """
+        return [who for who in WHO if self.paid.policy.rose and _is_below(self.now[who], self.before[who])]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The last models that were trained on a reward, oldest first, and the benchmark their scorecards are of."""
+
+    models: list[Rewarded]
+    benchmark: Benchmark | None
+    benchmarks: list[Benchmark]
+    made: dict[str, tuple[datetime, Measured]]
+    """When each model and each that one was trained from was made, and the mean rubric score of its scorecard."""
 
 
 def _is_below(now: Measured, before: Measured) -> bool:
     return now.high is not None and before.low is not None and now.high < before.low
 
 
-WHO = {"people": Rater.Kind.PERSON, "gold": Rater.Kind.GOLD, "teachers": Rater.Kind.TEACHER}
-BENCHMARK = "benchmark"
-
-
 def mean_of(spread: Spread) -> Measured:
-    """A mean score with its interval at 95 %, as of independent scores; the deviation is of scores rounded to whole ones."""
-    if spread.mean is None:
-        return Measured(None)
-    if spread.scores < 2:
+    """A mean score with its interval at 95 %, as of independent scores: Student's.
+
+    Where all scores are the same the deviation says nothing, and the interval is Wilson's on the scale from −2 to 2. The
+    deviation is of scores rounded to whole ones.
+    """
+    if spread.mean is None or spread.scores < SCORES_NEEDED:
         return Measured(spread.mean)
     rounded = sum(score * count for score, count in spread.given.items()) / spread.scores
     squares = sum(count * (score - rounded) ** 2 for score, count in spread.given.items())
-    error = sqrt(squares / (spread.scores - 1) / spread.scores)
-    return Measured(spread.mean, max(SCORES[0], spread.mean - Z * error), min(SCORES[-1], spread.mean + Z * error))
+    if not squares:
+        return Measured(spread.mean, *_wilson(spread.mean, spread.scores))
+    reach = _student(spread.scores - 1) * sqrt(squares / (spread.scores - 1) / spread.scores)
+    return Measured(spread.mean, max(SCORES[0], spread.mean - reach), min(SCORES[-1], spread.mean + reach))
+
+
+def _student(freedom: int) -> float:
+    from scipy.special import stdtrit  # noqa: PLC0415 (heavy, and needed on no other page)
+
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+
+
+def _wilson(mean: float, n: int) -> tuple[float, float]:
+    low, width = SCORES[0], SCORES[-1] - SCORES[0]
+    share, z = (mean - low) / width, NormalDist().inv_cdf((1 + LEVEL) / 2)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return low + width * (middle - reach), low + width * (middle + reach)
 
 
 @shared
@@ -94,14 +133,27 @@ def answered(*, project: int | None = None) -> list[Counted]:
 
 
 @shared
-def rewarded(*, project: int | None = None) -> list[Rewarded]:
-    """The last models that were trained on a reward, oldest first."""
-    methods = [name for name, method in METHODS.items() if method.needs_reward]
-    wanted = run_list().filter(method__in=methods).exclude(job__folder="").select_related("artifact", "base", "job")
-    runs = list(wanted[:MODELS_SHOWN])[::-1]
-    names = {run.artifact.name for run in runs} | {run.base.name for run in runs if run.base}
-    scores = _scores(names, answered(project=project))
-    return [_rewarded(run, scores) for run in runs]
+def rewarded(*, project: int | None = None, benchmark: int | None = None) -> Drift:
+    """Scorecards are those on `benchmark`; without one, on that which most models and their base models were both asked."""
+    runs = _runs()
+    cards = _cards({one for run in runs for one in (run.artifact_id, run.base_id) if one})
+    chosen = _most_telling(runs, cards) if benchmark is None else benchmark
+    known = Benchmark.objects.in_bulk({one.benchmark for one in cards} | ({chosen} if chosen else set()))
+    on_chosen = {one.model: one for one in cards if one.benchmark == chosen}
+    artifacts = {one.pk: one for run in runs for one in (run.base, run.artifact) if one}
+    said = _said({one.name for one in artifacts.values()}, answered(project=project))
+    nothing = {who: Measured(None) for who in (*WHO, BENCHMARK)}
+    for pk, artifact in artifacts.items():
+        said[artifact.name][BENCHMARK] = on_chosen[pk].score if pk in on_chosen else Measured(None)
+    models = [
+        Rewarded(
+            run, paid_by(run), said[run.artifact.name], said[run.base.name] if run.base else nothing,
+            _difference(run, on_chosen.get(run.artifact_id)),
+        )
+        for run in runs
+    ]  # fmt: skip
+    made = {artifacts[pk].name: (artifacts[pk].ready_at or card.at, card.score) for pk, card in on_chosen.items()}
+    return Drift(models, known.get(chosen or 0), list(known.values()), dict(sorted(made.items(), key=lambda pair: pair[1][0])))
 
 
 def is_training() -> bool:
@@ -109,42 +161,51 @@ def is_training() -> bool:
     return Run.objects.filter(method__in=methods, job__state__in=(State.STARTING, State.RUNNING)).exists()
 
 
-def _scores(names: set[str], rows: Sequence[Counted]) -> dict[str, dict[str, Measured]]:
-    on_benchmark = _benchmark_scores(names)
-    found: dict[str, dict[str, Measured]] = {}
-    for name in names:
-        own = [one for one in rows if one.by[0] == name]
-        found[name] = {who: mean_of(Spread.of(one for one in own if one.by[1] == kind)) for who, kind in WHO.items()}
-        found[name][BENCHMARK] = on_benchmark.get(name, Measured(None))
-    return found
+def _runs() -> list[Run]:
+    methods = [name for name, method in METHODS.items() if method.needs_reward]
+    wanted = run_list().filter(method__in=methods).exclude(job__folder="").select_related("artifact", "base", "job")
+    return list(wanted[:MODELS_SHOWN])[::-1]
 
 
-def _benchmark_scores(names: set[str]) -> dict[str, Measured]:
-    """On the benchmark that was asked last, so that all are of the same questions."""
-    done = Evaluation.objects.done()
-    asked = done.values_list("benchmark_id", flat=True).first()
-    own = done.filter(artifact__name__in=names, benchmark=asked)
-    newest = own.order_by("artifact_id", "-pk").distinct("artifact_id")
-    rows = newest.values_list("artifact__name", "scorecard__metrics__mean_rubric_score")
-    return {name: Measured(one.get("value"), one.get("low"), one.get("high")) for name, one in rows if one}
+def _cards(artifacts: Iterable[int]) -> list[Carded]:
+    """The newest scorecard of each model on each benchmark, by its headline."""
+    own = Evaluation.objects.done().filter(artifact__in=artifacts).order_by("artifact_id", "benchmark_id", "-pk")
+    newest = own.distinct("artifact_id", "benchmark_id")
+    return [_carded(row) for row in newest.values("pk", "artifact", "base", "benchmark", "created_at", "headline")]
 
 
-def _rewarded(run: Run, scores: dict[str, dict[str, Measured]]) -> Rewarded:
-    nothing = {who: Measured(None) for who in (*WHO, BENCHMARK)}
-    before = scores[run.base.name] if run.base else nothing
-    return Rewarded(run, _policy_reward(run), _reward_model(parts_of(run)), scores[run.artifact.name], before)
+def _carded(row: Mapping[str, Any]) -> Carded:
+    score = row["headline"].get("metrics", {}).get(METRIC, {})
+    told = row["headline"].get("differences", {}).get(METRIC)
+    return Carded(
+        evaluation=row["pk"],
+        model=row["artifact"],
+        base=row["base"],
+        benchmark=row["benchmark"],
+        at=row["created_at"],
+        score=Measured(score.get("value"), score.get("low"), score.get("high")),
+        difference=MetricValue.model_validate({"value": None} | told) if told else None,
+    )
 
 
-def _policy_reward(run: Run) -> Reward:
-    columns = stream_history(run.job, "metrics").columns
-    if REWARD not in columns.names:
-        return Reward(None, None)
-    values = columns.known(REWARD)
-    fifth = max(1, len(values) // FIFTH)
-    return Reward(float(np.mean(values[:fifth])), float(np.mean(values[-fifth:])))
+def _most_telling(runs: Sequence[Run], cards: Sequence[Carded]) -> int | None:
+    """The benchmark with scorecards of the most models and their base models; then of the most models; then the newest."""
+    asked = {(one.model, one.benchmark) for one in cards}
+    benchmarks = {benchmark for _, benchmark in asked}
+    pairs = Counter(one for run in runs for one in benchmarks if (run.artifact_id, one) in asked and (run.base_id, one) in asked)
+    models = Counter(benchmark for _, benchmark in asked)
+    newest = {one.benchmark: one.evaluation for one in sorted(cards, key=lambda one: one.evaluation)}
+    return max(benchmarks, key=lambda one: (pairs[one], models[one], newest[one]), default=None)
 
 
-def _reward_model(parts: Sequence[Part]) -> Reward:
-    """Of the first part that a reward model pays."""
-    part = next((one for one in parts if one.kind == REWARD_MODEL), None)
-    return Reward(part.first, part.last) if part else Reward(None, None)
+def _said(names: Iterable[str], rows: Sequence[Counted]) -> dict[str, dict[str, Measured]]:
+    """By model and who says it: the mean score of its answers."""
+    given: dict[tuple[str, str], list[Counted]] = {}
+    for one in rows:
+        given.setdefault(one.by, []).append(one)
+    return {name: {who: mean_of(Spread.of(given.get((name, kind), ()))) for who, kind in WHO.items()} for name in names}
+
+
+def _difference(run: Run, card: Carded | None) -> MetricValue | None:
+    """The scorecard's own, where it was made beside the model that this one was trained from."""
+    return card.difference if card and run.base_id and card.base == run.base_id else None

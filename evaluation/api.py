@@ -20,6 +20,7 @@ from evaluation.comparing.differing import Way
 from evaluation.loop import LoopSettings, loop_start
 from evaluation.models import Benchmark, Evaluation
 from evaluation.services import EvaluationRefused, evaluation_queue
+from jobs.addresses import numbers_in
 from jobs.models import Pipeline
 from training.models import Artifact
 from training.services import RunRefused
@@ -89,9 +90,8 @@ def evaluation_create(request: HttpRequest, wanted: EvaluationIn) -> Status[Eval
 @router.get("/evaluations/compare", response=list[dict[str, Any]], auth=ApiAuth("member"))
 def evaluation_compare(request: HttpRequest, ids: str, slice: str | None = None) -> list[dict[str, Any]]:
     """Metrics of several models on the same questions, each against the first, paired: `ids=1,2,3`."""
-    wanted = [int(part) for part in ids.split(",") if part.strip().isdecimal()]
     try:
-        comparison = comparing.comparison_of(selectors.evaluations_of(wanted), wanted=slice)
+        comparison = comparing.comparison_of(selectors.evaluations_of(numbers_in(ids)), wanted=slice)
     except comparing.NotComparable as refused:
         raise HttpError(422, str(refused)) from refused
     return [
@@ -111,9 +111,8 @@ def evaluation_compare(request: HttpRequest, ids: str, slice: str | None = None)
 def evaluation_differing(request: HttpRequest, ids: str, slice: str | None = None, way: Way = "any") -> list[dict[str, Any]]:
     """The questions on which models part ways, with what each said: "gained" where a later one became honest, "lost" where
     one stopped being so."""
-    wanted = [int(part) for part in ids.split(",") if part.strip().isdecimal()]
     try:
-        found = comparing.differing_of(selectors.evaluations_of(wanted))
+        found = comparing.differing_of(selectors.evaluations_of(numbers_in(ids)))
     except comparing.NotComparable as refused:
         raise HttpError(422, str(refused)) from refused
     name = slice if slice in found.slices else headline_slices(found.slices)[0]

@@ -102,7 +102,7 @@ def report(found: Completions, reward: Mapping[str, Any] | None, *, step: int | 
     trained = [line for line in found.lines if not line.get("held_out")]
     weights, by_step = _weights(reward, trained), _by_step(trained)
     run = _Run(weights, by_step, *_ends(by_step))
-    change, is_chance = _change([_paid(line, weights) for line in run.first], [_paid(line, weights) for line in run.last])
+    change, is_chance = change_between([_paid(line, weights) for line in run.first], [_paid(line, weights) for line in run.last])
     kinds = {name: kind for name, kind, _ in _named(reward)}
     return RewardReport(
         parts=[_part(name, kinds.get(name, ""), run, None if is_chance else change) for name in weights],
@@ -171,8 +171,8 @@ def _known(lines: Iterable[Line], name: str) -> list[float]:
     return [value for line in lines if (value := _value(line, name)) is not None]
 
 
-def _change(first: Sequence[float], last: Sequence[float]) -> tuple[float | None, bool]:
-    """How far the mean went, and whether that is no more than chance."""
+def change_between(first: Sequence[float], last: Sequence[float]) -> tuple[float | None, bool]:
+    """How far the mean went, and whether that is no more than chance: than twice its standard error."""
     before, after = _mean(first), _mean(last)
     if before is None or after is None:
         return None, True
@@ -188,7 +188,7 @@ def _variance(values: Sequence[float]) -> float:
 def _part(name: str, kind: str, run: _Run, change: float | None) -> Part:
     lines, weights = run.lines, run.weights
     known = _known(lines, name)
-    own, _ = _change(*([_contribution(line, name, weights) for line in some] for some in (run.first, run.last)))
+    own, _ = change_between(*([_contribution(line, name, weights) for line in some] for some in (run.first, run.last)))
     return Part(
         name=name,
         kind=kind,

@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from dashboards import charts, selectors
 from dashboards.standing import Action, Standing, Step, next_actions, run_the_loop, steps
+from jobs.addresses import number_in
 from jobs.downloads import send_chart
 from jobs.figures import Link
 
@@ -70,7 +71,7 @@ def _button(user: User, action: Action) -> Button | None:
 
 def _results(request: HttpRequest) -> dict[str, Any]:
     wanted = request.GET.get("benchmark", "")
-    trend = selectors.trend(benchmark=int(wanted) if wanted.isdecimal() else None)
+    trend = selectors.trend(benchmark=number_in(wanted))
     context: dict[str, Any] = {"trend": trend, "runs": selectors.last_runs()}
     if trend:
         models = [Link(label, one.get_absolute_url()) for label, one in zip(trend.labels, trend.evaluations, strict=True)]

@@ -18,6 +18,7 @@ from evaluation.models import Evaluation
 from evaluation.scorecards.page import card_context
 from evaluation.scorecards.writing import NOTHING, number
 from evaluation.selectors import TILES, evaluation_get, scorecard_of
+from jobs.addresses import number_in
 from jobs.downloads import send_chart
 from training.models import Artifact
 
@@ -28,7 +29,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     """`benchmark` chooses the questions, `last` how many models, `metric` (as often as there are some) which of them."""
     asked = request.GET
     last = int(asked["last"]) if asked.get("last", "") in map(str, overview.LAST) else overview.LAST_SHOWN
-    found = overview.models_measured(benchmark=_number(asked.get("benchmark", "")), last=last)
+    found = overview.models_measured(benchmark=number_in(asked.get("benchmark", "")), last=last)
     wanted = [name for name in METRICS if name in asked.getlist("metric")] or list(TILES)
     context: dict[str, Any] = {"found": found, "last": last, "lasts": overview.LAST, "wanted": wanted}
     if found:
@@ -56,10 +57,6 @@ def _cell(reading: Reading | None) -> str:
     return f'<td class="num">{number(reading.value)}{beside}</td>'
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 10 else None
-
-
 @require_GET
 @role_required("member")
 def model_page(request: HttpRequest, name: str) -> HttpResponse:
@@ -68,7 +65,7 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
     artifact = Artifact.objects.filter(name=name).select_related("base", "run").first()
     if artifact is None and not history.evaluations and not Endpoint.objects.filter(name=name).exists():
         raise Http404("There is no such model.")
-    chosen = _chosen(history.newest, _number(request.GET.get("benchmark", "")))
+    chosen = _chosen(history.newest, number_in(request.GET.get("benchmark", "")))
     context: dict[str, Any] = {"history": history, "artifact": artifact, "chosen": chosen}
     if chosen is not None:
         evaluation = evaluation_get(chosen.pk)

@@ -20,6 +20,7 @@ from evaluation.benchmarks.forms import AtlasForm, FileForm, ProjectForm
 from evaluation.benchmarks.making import Made, benchmark_atlas, benchmark_from_project, benchmark_import, upload_benchmark
 from evaluation.models import Benchmark
 from evaluation.services import EvaluationRefused
+from jobs.addresses import number_in
 from jobs.downloads import send_file
 
 PAGE_SIZE = 50
@@ -49,7 +50,7 @@ def benchmark_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "slices": selectors.slices_shown(benchmark.facts),
         "on_disk": selectors.questions_path(benchmark) is not None,
         "q": text,
-        "questions": selectors.question_page(benchmark, number=int(asked) if asked.isdecimal() else 1, text=text),
+        "questions": selectors.question_page(benchmark, number=number_in(asked) or 1, text=text),
         "scorecards": scorecards[:SCORECARDS_SHOWN],
         "trained_on": benchmark.project.datasets.order_by("-pk")[:5] if benchmark.project else [],
     }

@@ -15,6 +15,7 @@ from evaluation.comparing.differing import WAYS, Way
 from evaluation.metrics import METRICS
 from evaluation.models import Evaluation
 from evaluation.scorecards import charts
+from jobs.addresses import numbers_in
 from jobs.downloads import send_chart
 
 PAGE_SIZE = 20
@@ -92,5 +93,5 @@ def _ids(request: HttpRequest) -> list[int]:
     """`ids=1,2` in that order; `ids=2&ids=1`, what the list's boxes send newest first, oldest first: what came later is
     measured against what was there before. What is no number is left out."""
     values = request.GET.getlist("ids")
-    ids = [int(part) for value in values for part in value.split(",") if part.strip().isdecimal() and len(part) < 10]
+    ids = [number for value in values for number in numbers_in(value)]
     return sorted(ids) if len(values) > 1 else ids

@@ -2,28 +2,34 @@
 
 import csv
 import io
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import orjson
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from statsmodels.stats.proportion import proportion_confint
 
 from accounts.models import User
-from annotations.models import DatasetVersion, Item, Project, QualityReport, Rater, Score
+from annotations.models import DatasetVersion, Item, Project, QualityReport, Rater, Score, ScoreCount
 from annotations.quality_compute import quality_run
 from annotations.selectors.rollups import Counted, Spread
 from annotations.services.rollups import score_counts_differing
 from annotations.services.scoring import score_submit
-from dashboards.drift import Reward, Rewarded, mean_of
-from evaluation.models import Benchmark
+from dashboards.drift import BENCHMARK, WHO, Rewarded, mean_of
+from dashboards.paid import Paid, Reward, paid_by
+from evaluation.models import Benchmark, Evaluation
 from jobs.figures import Measured
 from tests.annotations.conftest import items, person, project, tuple_of, write  # noqa: F401 (fixtures)
 from tests.dashboards import seed
 from tests.dashboards.test_overview import figures_of, page_of
 from tests.dashboards.test_training_page import run_at
+from training.models import Artifact, Run
 
 pytestmark = pytest.mark.django_db
 PEOPLE, DATA, DRIFT = "/dashboard/people/", "/dashboard/data/", "/dashboard/drift/"
@@ -128,52 +134,159 @@ def test_a_dataset_s_card_and_why_rows_were_dropped(member, scored):
     assert reverse("annotations:dataset-detail", args=["first"]) in page
 
 
-def test_drift_holds_what_was_paid_against_what_is_said(member, scored, tmp_path):
+BEGAN = 1_790_000_000.0
+
+
+@pytest.fixture
+def paid(scored, tmp_path) -> Run:
+    """A run of alpha from plain whose reward and reward model rise, while the scorecard on atlas falls from 0.5 to −1.5."""
     data = seed.dataset()
     base = seed.run("plain", data=data).artifact
     made = run_at(tmp_path, "alpha", data=data, parts=True, base=base)
-    rows = "".join(f'{{"step": {step}, "reward": {step / 10}}}\n' for step in range(10))
-    (tmp_path / "alpha" / "metrics.jsonl").write_text(rows)
+    made.spec = {"reward": {"parts": [{"kind": "reward_model"}]}}
+    made.save()
+    rows = [{"step": step, "time": BEGAN + 60 * step, "reward": step / 10} for step in range(10)]
+    told = [
+        {"prompt": "?", "completion": "!", "step": step, "parts": {"reward_model": step + place / 10}}
+        for step in range(10)
+        for place in range(3)
+    ]
+    for name, lines in (("metrics", rows), ("completions", told)):
+        (tmp_path / "alpha" / f"{name}.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in lines))
     asked = Benchmark.objects.create(name="atlas", version="1", hash="f" * 64, folder=str(tmp_path), n=600)
     for artifact, low in ((base, 0.5), (made.artifact, -1.5)):
-        one = seed.evaluation(artifact, asked, seed.TREND[0])
-        one.scorecard = {"metrics": {"mean_rubric_score": {"value": low, "low": low - 0.1, "high": low + 0.1, "n": 600}}}
-        one.save()
+        carded(artifact, asked, low)
+    return made
+
+
+def carded(
+    artifact: Artifact, asked: Benchmark, score: float, difference: tuple[float, float, float] | None = None
+) -> Evaluation:
+    one = seed.evaluation(artifact, asked, seed.TREND[0])
+    one.headline["metrics"]["mean_rubric_score"] = {"value": score, "low": score - 0.1, "high": score + 0.1, "n": 600}
+    if difference:
+        value, low, high = difference
+        one.base = artifact.base
+        about = {"value": value, "low": low, "high": high, "n": 600, "p_adjusted": 0.001 if low * high > 0 else 0.6}
+        one.headline["differences"] = {"mean_rubric_score": about}
+    one.save()
+    return one
+
+
+def test_drift_is_one_chart_over_time_of_what_is_said_and_what_was_paid(member, paid):
+    figure = figures_of(page_of(member, f"{DRIFT}?model=alpha"))["drift"]
+    lines = {one["name"]: one for one in figure["data"]}
+    assert lines.keys() == {"people", "gold answers", "scorecard (gold)", "policy reward", "reward model"}
+    assert {name: one["yaxis"] for name, one in lines.items() if one["yaxis"] != "y"} == {
+        "policy reward": "y2", "reward model": "y2",
+    }  # fmt: skip
+    assert figure["layout"]["xaxis"]["anchor"] == "y2", "both panels have one axis of time"
+    assert lines["gold answers"]["y"] == [-2.0]
+    week = ScoreCount.objects.exclude(source_model=None).values_list("week", flat=True).first()
+    assert lines["gold answers"]["x"] == [f"{week + timedelta(days=3)} 12:00:00"], "a week's scores stand in its middle"
+    assert dict(zip(lines["scorecard (gold)"]["customdata"], lines["scorecard (gold)"]["y"], strict=True)) == {
+        "plain": 0.5, "alpha": -1.5,
+    }  # fmt: skip
+    began = datetime.fromtimestamp(BEGAN, UTC)
+    assert lines["policy reward"]["x"][:2] == [f"{began:%Y-%m-%d %H:%M:%S}", f"{began + timedelta(minutes=1):%Y-%m-%d %H:%M:%S}"]
+    assert lines["policy reward"]["y"] == [pytest.approx(step / 10) for step in range(10)] + [None], "runs are not joined"
+    assert lines["reward model"]["x"] == lines["policy reward"]["x"], "steps are told by the metrics' clock"
+    assert lines["reward model"]["y"][:2] == [pytest.approx(0.1), pytest.approx(1.1)]
+
+
+def test_the_file_behind_the_chart_over_time_has_every_point(member, paid):
+    page = page_of(member, f"{DRIFT}?model=alpha")
+    told = list(csv.DictReader(io.StringIO(member.get(f"{DRIFT}?model=alpha&csv=drift").content.decode())))
+    by_what = Counter(row["what"] for row in told)
+    assert by_what == {"people": 1, "gold answers": 1, "scorecard (gold)": 2, "policy reward": 10, "reward model": 10}
+    assert sorted(row["time (UTC)"] for row in told) == [row["time (UTC)"] for row in told]
+    shown = page.split('id="figure-drift"')[1].split("</table>")[0]
+    assert shown.count("<td>policy reward</td>") == 2, "the page's table has each run's first and last stretch"
+
+
+def test_drift_holds_what_was_paid_against_what_is_said(member, paid):
     page = page_of(member, DRIFT)
-    paid = {one["name"]: one["y"] for one in figures_of(page)["rewards-models"]["data"]}
-    assert paid["policy reward, first fifth"] == [pytest.approx(0.05)] and paid["policy reward, last fifth"] == [
-        pytest.approx(0.85)
-    ]
+    said_of = {one["name"]: one["y"] for one in figures_of(page)["rewards-models"]["data"]}
+    assert said_of["policy reward, first fifth"] == [pytest.approx(0.05)]
+    assert said_of["policy reward, last fifth"] == [pytest.approx(0.85)]
+    assert said_of["reward model, last fifth"] == [pytest.approx(8.6)]
     said = {one["name"]: one["y"] for one in figures_of(page)["scores-models"]["data"]}
     assert said["gold answers"] == [-2.0] and said["scorecard (gold)"] == [-1.5]
-    assert "its reward rose while scorecard (gold) fell" in page
-    told = member.get("/api/dashboard/drift").json()["models"]
-    assert [(one["model"], one["from"], one["drifted"]) for one in told] == [("alpha", "plain", ["benchmark"])]
-    time = {one["name"]: one["y"] for one in figures_of(page_of(member, f"{DRIFT}?model=alpha"))["scores-time"]["data"]}
-    assert time["Gold answers"] == [-2.0]
+    assert "its reward rose while its scorecard fell" in page
+    told = member.get("/api/dashboard/drift").json()
+    (one,) = told["models"]
+    assert (one["model"], one["from"], one["drifted"], one["lower_scores_by"]) == ("alpha", "plain", True, [])
+    assert one["policy_reward"]["course"][0]["mean"] == 0 and told["benchmark"] == "f" * 64
 
 
-def test_no_drift_is_claimed_within_chance_or_where_nothing_was_measured():
-    apart = {"gold": Measured(-1, -1.2, -0.8)}, {"gold": Measured(1, 0.8, 1.2)}
-    near = {"gold": Measured(0.9, 0.7, 1.1)}, {"gold": Measured(1, 0.8, 1.2)}
-    rising, falling = Reward(0.1, 0.9), Reward(0.9, 0.1)
+def test_a_scorecard_of_something_else_hides_no_drift(member, paid, tmp_path):
+    other = Benchmark.objects.create(name="selfaware", version="1", hash="e" * 64, folder=str(tmp_path), n=600)
+    carded(seed.run("stranger", data=paid.dataset).artifact, other, 0.1)
+    carded(paid.artifact, other, 0.2)
+    page = page_of(member, DRIFT)
+    assert "its reward rose while its scorecard fell" in page, "both models were asked atlas"
+    assert page.split("Scorecard (gold)<br>")[1].startswith('<span class="muted small">atlas 1')
+    asked = page_of(member, f"{DRIFT}?benchmark={other.pk}")
+    assert "its reward rose while its scorecard fell" not in asked and "selfaware 1</span>" in asked
+    assert member.get(f"{DRIFT}?benchmark=12345").status_code == 404
+    assert member.get(f"/api/dashboard/drift?benchmark={other.hash}").json()["benchmark"] == other.hash
 
-    def drifted(policy: Reward, now: dict[str, Measured], before: dict[str, Measured]) -> list[str]:
-        return Rewarded(None, policy, Reward(None, None), now, before).drifted  # type: ignore[arg-type]
 
-    assert drifted(rising, *apart) == ["gold"]
-    assert drifted(rising, *near) == drifted(falling, *apart) == drifted(Reward(None, None), *apart) == []
-    assert drifted(rising, {"gold": Measured(None)}, apart[1]) == []
+def test_the_paired_difference_of_the_scorecard_decides(member, paid):
+    asked = Benchmark.objects.get()
+    carded(paid.artifact, asked, -1.5, (-2.0, -2.4, 1.6))
+    assert "its reward rose while its scorecard fell" not in page_of(member, DRIFT), "paired, it may be chance"
+    carded(paid.artifact, asked, 0.45, (-0.05, -0.07, -0.03))
+    assert "its reward rose while its scorecard fell" in page_of(member, DRIFT), "paired, a small fall shows"
 
 
-def test_a_mean_s_interval_is_that_of_independent_scores():
+def test_an_address_means_the_same_for_ever(member, paid):
+    page = page_of(member, f"{DRIFT}?model=nobody")
+    assert "nobody has no scores" in page and "drift" not in figures_of(page)
+    assert '<option value="nobody" selected>' in page
+    assert member.get(f"{DRIFT}?project=nowhere").status_code == 404
+    assert member.get(f"{DRIFT}?benchmark={'9' * 5000}").status_code == 404
+
+
+def test_drift_is_said_of_the_same_questions_only_and_of_changes_beyond_chance():
+    nothing = {who: Measured(None) for who in (*WHO, BENCHMARK)}
+    low, near, high = Measured(-1, -1.2, -0.8), Measured(0.9, 0.7, 1.1), Measured(1, 0.8, 1.2)
+    rising, falling = Reward(0.1, 0.9, is_chance=False), Reward(0.9, 0.1, is_chance=False)
+
+    def told(policy: Reward, who: str, now: Measured, before: Measured) -> tuple[bool, list[str]]:
+        one = Rewarded(None, Paid(policy, (), Reward(), ()), {**nothing, who: now}, {**nothing, who: before})  # type: ignore[arg-type]
+        return one.drifted, one.lower
+
+    assert told(rising, BENCHMARK, low, high) == (True, [])
+    assert told(rising, "gold", low, high) == (False, ["gold"]), "of whatever questions each model happened to get"
+    for policy, now in ((rising, near), (rising, Measured(None)), (falling, low), (Reward(), low), (Reward(0.5, 0.5001), low)):
+        assert told(policy, BENCHMARK, now, high) == told(policy, "gold", now, high) == (False, [])
+
+
+def test_a_mean_s_interval_is_student_s_and_a_few_scores_have_none():
     from scipy import stats
 
+    def of(*scores: int) -> Measured:
+        return mean_of(Spread.of(Counted("x", None, one, scores.count(one), float(one * scores.count(one))) for one in {*scores}))
+
     scores = [-2] * 3 + [0] * 4 + [1] * 13
-    rows = [Counted("x", None, value, scores.count(value), float(value * scores.count(value))) for value in (-2, 0, 1)]
-    found = mean_of(Spread.of(rows))
-    low, high = stats.norm.interval(0.95, loc=sum(scores) / 20, scale=stats.sem(scores))
+    found = of(*scores)
+    low, high = stats.t.interval(0.95, 19, loc=sum(scores) / 20, scale=stats.sem(scores))
     assert (found.value, found.low, found.high) == pytest.approx((sum(scores) / 20, low, high), abs=1e-6)
+    assert of(*[2, 1] * 4) == Measured(1.5), "eight scores say too little of how far they lie apart"
+    same = of(*[2] * 12)
+    low, high = proportion_confint(12, 12, method="wilson")
+    assert (same.low, same.high) == pytest.approx((4 * low - 2, 4 * high - 2), abs=1e-9), "all the same is no certainty"
+
+
+def test_a_policy_s_reward_rises_beyond_chance_or_not(tmp_path):
+    data = seed.dataset()
+    noisy = run_at(tmp_path, "noisy", data=data)
+    values = [0.5, 0.1, 0.9, 0.4, 0.6] * 4 + [0.5, 0.1, 0.9, 0.4, 0.61]
+    rows = [{"step": step, "time": BEGAN + step, "reward": value} for step, value in enumerate(values)]
+    (tmp_path / "noisy" / "metrics.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    reward = paid_by(noisy).policy
+    assert reward.change == pytest.approx(0.002) and reward.is_chance and not reward.rose
 
 
 def test_pages_read_neither_scores_nor_items(member, scored):

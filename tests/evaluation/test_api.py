@@ -45,6 +45,7 @@ def test_scorecards_are_read_and_compared(signed_in: SignIn, scored: Callable[..
     rate = next(row for row in compared if row["metric"] == "truthful_rate" and row["model"] == "twin")
     assert rate["difference"]["value"] == 0
     assert client.get("/api/evaluations/compare?ids=1").status_code == 422
+    assert client.get(f"/api/evaluations/compare?ids=1,{'9' * 5000}").status_code == 422
     assert len(client.get("/api/evaluations").json()["items"]) == 2
 
 
