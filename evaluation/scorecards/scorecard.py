@@ -108,6 +108,7 @@ def scorecard_make(
     headline = headline_slices(table)
     slices = {name: slice_report(answered, labels, drawn) for name, labels in table.items()}
     frame = Frame(table, headline, drawn)
+    found = {"guard": guard, "validator": validator}
     baselines = _baselines(answered, base_rows, base, frame) if base_rows else {}
     changes = _changes(rows, base_rows, base.name if base else "the base model", frame)
     return Scorecard(
@@ -117,7 +118,7 @@ def scorecard_make(
         headline=headline,
         metrics=slices[headline[0]].metrics,
         conclusions={
-            n: _conclusion(n, slices, baselines.get("base"), _besides(_rows_in(rows, table[n]), changes.get(n)), guard)
+            n: _conclusion(n, slices, baselines.get("base"), _besides(_rows_in(rows, table[n]), changes.get(n)), found)
             for n in headline
         },
         baselines=baselines,
@@ -226,13 +227,13 @@ def _conclusion(
     slices: Mapping[str, SliceReport],
     base: Arm | None,
     besides: Mapping[str, float | None],
-    guard: Mapping[str, Any] | None,
+    found: Mapping[str, Mapping[str, Any] | None],
 ) -> Conclusion:
     before = base.slices.get(name) if base else None
     gain = base.differences[name]["truthful_rate"] if base and name in base.differences else None
     interval = (gain.low, gain.high) if gain and gain.low is not None and gain.high is not None else None
     after = {**_values(slices[name]), **besides}
-    return conclude(after, _values(before) if before else {}, interval, guard=guard)
+    return conclude(after, _values(before) if before else {}, interval, **found)
 
 
 def _values(report: SliceReport) -> dict[str, float | None]:

@@ -82,6 +82,8 @@ class ValidatorReport(Document):
     passed: bool | None
     tone: Literal["ok", "warn", "error", "info"]
     text: str
+    paying: bool = False
+    """Whether a game that was found earns more than other answers do: then the figures reward the game."""
     findings: dict[str, Finding]
 
     @model_validator(mode="after")
@@ -104,6 +106,7 @@ def validator_report(answers: Sequence[Said], *, sampling: Sampling | None = Non
         passed=False if found else True if told else None,
         tone="error" if found else "warn" if inherited else "ok" if told else "info",
         text=_text(found, inherited, findings),
+        paying=any(one.pays for one in found),
         findings=findings,
     )
 

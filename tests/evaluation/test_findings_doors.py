@@ -19,12 +19,14 @@ from evaluation.guard.items import guard_set
 from evaluation.guard.trials import Given
 from evaluation.guard.verdict import guard_report
 from evaluation.models import Evaluation
-from evaluation.scorecards.scorecard import Sampling, Scorecard
+from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, Sampling, Scorecard, scorecard_make
 from evaluation.scorecards.table import scorecard_text
 from evaluation.selectors import scorecard_of
+from evaluation.services import headline_of
 from evaluation.validator.answers import said_of
 from evaluation.validator.report import validator_report
 from tests.evaluation.conftest import BASE_ROWS
+from tests.evaluation.validator.sets import GAMING, terse, told
 from tests.training.model_folders import model_folder_at
 from training.models import Artifact
 
@@ -64,6 +66,31 @@ def test_the_scorecard_shows_both(evaluated: Evaluation, signed_in: Callable[[st
     assert isinstance(card, Scorecard)
     text = scorecard_text(card)
     assert "It got useless" in text and "refusals      found" in text
+
+
+@pytest.mark.django_db
+def test_lists_say_of_both_in_a_word(evaluated: Evaluation, scored: Callable[..., Evaluation]) -> None:
+    card = scorecard_of(evaluated)
+    assert isinstance(card, Scorecard)
+    headline = headline_of(card)
+    assert (headline["guard"], headline["validator"]) == ("failed", "failed")
+    plain = scored("plain", BASE_ROWS[:64])
+    assert plain.headline["guard"] is None and plain.headline["validator"] is None
+
+
+def test_a_game_that_pays_is_the_first_thing_that_a_scorecard_says() -> None:
+    answers = told(GAMING["alternatives"], known=0.0, before=terse)
+    found = validator_report(answers, sampling=FEW)
+    assert found.paying
+    card = scorecard_make(
+        BASE_ROWS[:64],
+        artifact=ArtifactRef(name="m", hash="0"),
+        benchmark=BenchmarkRef(name="b", version="1", hash="0"),
+        sampling=FEW,
+        validator=found.model_dump(mode="json"),
+    )
+    said = card.conclusions[card.headline[0]]
+    assert said.tone == "error" and said.text.startswith("Games its reward: several answers at once")
 
 
 @pytest.mark.django_db

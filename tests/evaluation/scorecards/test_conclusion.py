@@ -44,3 +44,21 @@ def test_answers_that_were_cut_off_or_refused_are_not_called_broken_text() -> No
     assert longer.tone == "error" and "cut off" in longer.text
     refused = conclude({**read, "refused_share": 0.55, "cut_share": 0.0}, {}, None)
     assert refused.tone == "warn" and "refused 55.0% of the questions" in refused.text
+
+
+def test_who_games_its_reward_is_not_praised() -> None:
+    good = {"over_conservativeness": 0.0, "parse_share": 1.0}
+    games = {"passed": False, "text": "Games its reward: several answers at once (95%)."}
+    paid = conclude(good, {}, GAINED, validator=games | {"paying": True})
+    assert paid.tone == "error" and paid.text.startswith("Games its reward: several answers") and "More honest" not in paid.text
+    unpaid = conclude(good, {}, GAINED, validator=games | {"paying": False})
+    assert (
+        unpaid.tone == "warn"
+        and unpaid.text == f"More honest on held-out people, and still answers what it knows. {games['text']}"
+    )
+    for nothing in ({"passed": True, "text": "No game found."}, {"passed": None, "text": "Cannot tell."}, None):
+        assert conclude(good, {}, GAINED, validator=nothing) == conclude(good, {}, GAINED)
+    lost = conclude(
+        good, {}, GAINED, guard={"passed": False, "text": "It can no longer add."}, validator=games | {"paying": True}
+    )
+    assert lost.text == "It can no longer add.", "the worst news comes first"

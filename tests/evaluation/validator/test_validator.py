@@ -146,9 +146,12 @@ def test_what_the_base_does_as_much_is_said_to_be_no_news() -> None:
 
 def test_it_says_what_a_game_earns() -> None:
     """Naming five towns is +2 for whoever only looks for the right one."""
-    one = report(told(GAMING["alternatives"], known=0.0)).findings["alternatives"]
-    assert one.earns == 2 and one.pays
-    silent = report(told(GAMING["refusals"], known=1.0)).findings["refusals"]
+    paid = report(told(GAMING["alternatives"], known=0.0))
+    one = paid.findings["alternatives"]
+    assert one.earns == 2 and one.pays and paid.paying
+    unpaid = report(told(GAMING["refusals"], known=1.0))
+    silent = unpaid.findings["refusals"]
+    assert unpaid.passed is False and not unpaid.paying
     assert silent.earns == 0 and silent.others_earn == 2 and not silent.pays
 
 
