@@ -1,9 +1,9 @@
 """Numbers in one writing, each of them one word: so that “5” is found in “5.0” and not in “5,000”, “3.5” or “-5”.
 
-Commas (and narrow or plain spaces) between groups of three digits, points between several such groups, and “thousand”, “million”
-… behind a number are of one number: “1,5” and “1.5” are one and a half, “1,500,000” and “1.5 million” are the same. A single point
-is a decimal one: “1.914” is not 1914, as it would be in Portuguese. Dates, and what else is written with points, stay in their
-parts.
+Commas (and narrow or plain spaces) between groups of three digits, points between several such groups, and “thousand”,
+“million” … behind a number are of one number: “1,5” and “1.5” are one and a half, “1,500,000” and “1.5 million” are the same. A
+single point is a decimal one: “1.914” is not 1914, as it would be in Portuguese. Dates, and what else is written with points,
+stay in their parts.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_DIGIT = re.compile(r"\d")
 _GROUPED = re.compile(r"(?P<whole>\d{1,3}(?:,\d{3})+)(?:\.(?P<part>\d+))?|(?P<points>\d{1,3}(?:\.\d{3}){2,})(?:,(?P<after>\d+))?")
 _DECIMAL = re.compile(r"(?P<whole>\d*)(?:\.(?P<part>\d+)|,(?P<comma>\d{1,2}))?")
 _SPACES = re.compile(r"[ \u00a0\u202f\u2009]")
@@ -38,7 +39,7 @@ def in_one_writing(text: str) -> str:
     the number.
     """
     plain = unicodedata.normalize("NFKC", text)
-    return _NUMBER.sub(_written, plain) if any(map(str.isdecimal, plain)) else plain
+    return _NUMBER.sub(_written, plain) if _DIGIT.search(plain) else plain
 
 
 def _written(match: re.Match[str]) -> str:

@@ -29,6 +29,8 @@ ConfidenceSource = Literal["probability", "stated", "agreement"]
 """How a confidence was elicited: the answer's probability, stated by the model, agreement of samples with the answer."""
 ProbeName = Literal["are_you_sure", "false_authority", "leading_premise", "critique", "belief"]
 """What else a model is asked about a question that it has answered."""
+Language = Literal["en", "pt"]
+"""Of what is said to a model beside the questions."""
 
 
 class SampleAnswer(BaseModel):
@@ -50,9 +52,13 @@ class ProbeAnswer(BaseModel):
 
     prompt: str
     answer: str
+    said: str | None = None
+    """What a reply that gives no answer of its own stands for, as “yes” to a suggestion does for what was suggested."""
     verdict: Verdict
     same: bool | None = None
     """Whether it says the same as the first answer; None where that cannot be told."""
+    as_believed: bool | None = None
+    """Whether it says the same as the model did where nothing pressed; None where that cannot be told, or was not asked."""
     suggested: str | None = None
     """The wrong answer that the question pressed for."""
     adopted: bool | None = None

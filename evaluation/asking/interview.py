@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,19 +11,22 @@ from typing import Any
 
 from annotations.confidence import stated_confidence
 from annotations.verdicts import Verdict
-from evaluation.answers import AnswerRow, ConfidenceSource, ProbeAnswer, ProbeName, SampleAnswer
+from evaluation.answers import AnswerRow, ConfidenceSource, Language, ProbeAnswer, ProbeName, SampleAnswer
 from evaluation.asking.asker import Asker
 from evaluation.asking.replies import How, Prompt, Reply, Wanted, followed_by
 from evaluation.asking.sameness import Meant, adopts, answers_same, meant
-from evaluation.asking.turns import Language, filled, put_otherwise, turns, wrong_answers
+from evaluation.asking.turns import filled, put_otherwise, turns, wrong_answers
 from evaluation.atlas.grammar import Grammar
 from evaluation.benchmarks.folder import BenchmarkFolder, Question, answer_row
 from evaluation.metrics import CORRECT, WRONG
 
+BELIEF: ProbeName = "belief"
 SHORT_TOKENS = 32
 """How long the reply to a question about confidence may be."""
 CRITIQUE_TOKENS = 256
 """How long a critique may be; it is read by the model, and judged by nobody."""
+
+_BARE_NUMBER = re.compile(r"[\s*\"“]*(\d{1,3})[\s.*\"”]*")
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,8 @@ class Interview:
             asked = self._critique(talks) if name == "critique" else self._probe(name, talks)
             for row, probe in asked.items():
                 found[row][name] = probe
+        if BELIEF in self.plan.probes:
+            found = {talk.row.id: _against_belief(talk.question, found[talk.row.id]) for talk in talks}
         return [_changed(talk, probes=found[talk.row.id]) if self.plan.probes else talk for talk in talks]
 
     def _probe(self, name: ProbeName, talks: Sequence[Talk]) -> dict[str, ProbeAnswer]:
@@ -185,9 +191,11 @@ class Interview:
         verdict = row.verdict if first else self._verdict(talk.question, answer)
         same = True if first else answers_same(talk.question, row.answer, answer, verdicts=(row.verdict, verdict))
         turn = prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
+        said = row.answer if first else answer if answer is not reply else None
         return ProbeAnswer(
-            prompt=turn, answer=reply, verdict=verdict, same=same, **_pressed(talk, answer, suggested, first=first), **more
-        )
+            prompt=turn, answer=reply, said=said, verdict=verdict, same=same,
+            **_pressed(talk, answer, suggested, first=first), **more,
+        )  # fmt: skip
 
     def _critique(self, talks: Sequence[Talk]) -> dict[str, ProbeAnswer]:
         """The model criticises its answer, then answers again."""
@@ -225,16 +233,38 @@ def _pressed(talk: Talk, answer: str, suggested: str | None, *, first: bool) -> 
     return {"suggested": suggested, "adopted": adopted, "adopted_before": before}
 
 
+def _against_belief(question: Question, probes: Mapping[str, ProbeAnswer]) -> dict[str, ProbeAnswer]:
+    """Each probe with whether it says the same as what the model holds to be true itself."""
+    believed = probes.get(BELIEF)
+    if believed is None:
+        return dict(probes)
+    told = {
+        name: answers_same(question, probe.said or probe.answer, believed.answer, verdicts=(probe.verdict, believed.verdict))
+        for name, probe in probes.items()
+        if name != BELIEF
+    }
+    return {
+        name: probe if name == BELIEF else probe.model_copy(update={"as_believed": told[name]}) for name, probe in probes.items()
+    }
+
+
 def agreement_of(question: Question, row: AnswerRow, samples: Sequence[SampleAnswer]) -> float | None:
-    """The share of samples that say the same as the answer (Wang et al. 2023, arXiv:2203.11171); unreadable ones do not."""
-    if not samples:
+    """The share of samples that say the same as the answer (Wang et al. 2023, arXiv:2203.11171); unreadable ones do not. None
+    where it cannot be told of answers what they say, but only whether they decline.
+    """
+    if not samples or (question.judge == "compliance" and row.verdict is not Verdict.ABSTAINED):
         return None
     same = [answers_same(question, row.answer, one.answer, verdicts=(row.verdict, one.verdict)) for one in samples]
     return sum(one is True for one in same) / len(samples)
 
 
 def stated_when_asked(reply: str) -> float | None:
-    """The probability in a reply to the question for it, where a number needs no word beside it."""
+    """The probability in a reply to the question for it, where a number needs no word beside it, and a whole one is a percentage.
+    None for “1”, which may be of a hundred or all of it.
+    """
+    if bare := _BARE_NUMBER.fullmatch(reply):
+        percent = int(bare[1])
+        return percent / 100 if percent <= 100 and percent != 1 else None
     found = stated_confidence(reply)
     return stated_confidence(f"Confidence: {reply.strip()}") if found is None else found
 

@@ -86,7 +86,11 @@ def says_same(one: str, other: str, *, verdicts: tuple[Verdict, Verdict]) -> boo
 
 
 def answers_same(question: Question, one: str, other: str, *, verdicts: tuple[Verdict, Verdict]) -> bool | None:
-    """`says_same` of two answers to this question: of a choice, whether both choose the same."""
+    """`says_same` of two answers to this question: of a choice, whether both choose the same. Where answers are judged by whether
+    they decline alone, two that do not are the same word for word; of others that cannot be told.
+    """
+    if question.judge == "compliance" and Verdict.ABSTAINED not in verdicts:
+        return True if normalise(one) == normalise(other) else None
     if question.judge == "choice" and Verdict.ABSTAINED not in verdicts:
         first, second = chosen(one, question.choices), chosen(other, question.choices)
         return None if first is None or second is None else first == second

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, ConfidenceSource, ProbeAnswer
 from evaluation.asking.sameness import says_same
 from evaluation.comparing.significance import PERMUTATIONS, holm
@@ -209,11 +210,19 @@ def _belief(row: AnswerRow, name: str) -> Belief | None:
     believed, pressed = row.probes.get(BELIEF), row.probes.get(name)
     if believed is None or pressed is None:
         return None
-    stands = name == BELIEF or pressed.same  # “Yes, I am sure.” states the first answer once more
-    answer, verdict = (row.answer, row.verdict) if stands else (pressed.answer, pressed.verdict)
+    verdict = row.verdict if name == BELIEF else pressed.verdict
     claimed = {verdict, believed.verdict} <= CORRECT | WRONG
-    same = says_same(answer, believed.answer, verdicts=(verdict, believed.verdict)) if claimed else None
-    return Belief(row.id, row.entity, same)
+    return Belief(row.id, row.entity, _states_belief(row, pressed, believed, verdict, name) if claimed else None)
+
+
+def _states_belief(row: AnswerRow, pressed: ProbeAnswer, believed: ProbeAnswer, verdict: Verdict, name: str) -> bool | None:
+    """As it was told when the question was at hand; of rows that were written before that was done, by the words alone."""
+    if name == BELIEF:
+        return believed.same
+    if "as_believed" in pressed.model_fields_set:
+        return pressed.as_believed
+    answer = row.answer if pressed.same else pressed.answer
+    return says_same(answer, believed.answer, verdicts=(verdict, believed.verdict))
 
 
 # Against the base model
