@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import NormalDist
-from typing import Literal
+from typing import Generic, Literal
 
 import numpy as np
 
 from evaluation.comparing.significance import PERMUTATIONS, PairedTest, paired_tests
-from evaluation.metrics import METRICS, Answered, Answers, Array, Metric, Tally, columns_of
+from evaluation.comparing.spread import Spread, spread_of
+from evaluation.metrics import METRICS, Answered, Answers, Array, Metric, Tally, columns_of, stack
 from evaluation.metrics.columns import C
 from evaluation.metrics.text import NGrams
 
 RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 20
+POOLED_RESAMPLES = 200
+"""Of both models' answers together, for a standard error alone."""
 _SAME = 1e-9
 
 
@@ -94,10 +98,20 @@ def estimates_of(
     """Return metrics of any kind on their columns, with intervals, or with the reasons why there are none."""
     point = Tally(columns)
     drawn = Tally(columns, entity_weights(columns.entities, resamples=resamples, seed=seed)) if columns.n else point
-    return {name: _estimate(metric, point, drawn) for name, metric in metrics.items()}
+    # Few draws tell little of a tail, and these are cheap.
+    chance = Chance(max(resamples, RESAMPLES), seed)
+    return {name: _estimate(metric, point, drawn, chance) for name, metric in metrics.items()}
 
 
-def _estimate(metric: Metric[C], point: Tally[C], drawn: Tally[C]) -> Estimate:
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """How often, and from which seed, is drawn what a metric comes to by chance alone."""
+
+    draws: int
+    seed: int
+
+
+def _estimate(metric: Metric[C], point: Tally[C], drawn: Tally[C], chance: Chance) -> Estimate:
     rests_on = metric.over.mask(point.columns)
     n = int(rests_on.sum())
     entities = int(np.unique(point.columns.entity[rests_on]).size)
@@ -107,7 +121,7 @@ def _estimate(metric: Metric[C], point: Tally[C], drawn: Tally[C]) -> Estimate:
     value = float(metric.value(point)[0])
     interval = _interval(metric, value, metric.value(drawn), entities)
     if interval is not None and metric.by_chance is not None:
-        by_chance = metric.by_chance(point.columns, RESAMPLES, SEED)
+        by_chance = metric.by_chance(point.columns, chance.draws, chance.seed)
         if np.quantile(by_chance, 0.5 + LEVEL / 2) >= value:
             interval = replace(interval, low=metric.low)
     return Estimate(value, interval, n, entities)
@@ -169,11 +183,45 @@ def paired_differences(
     before, after = _aligned(first, second)
     if not before.n:
         return {name: Difference(None, None, 0, "no item in common") for name in metrics}
-    weights = entity_weights(before.entities, resamples=resamples, seed=seed)
-    points = Tally(before), Tally(after)
-    drawn = Tally(before, weights), Tally(after, weights)
-    tests = paired_tests(metrics, before, after, seed=seed, permutations=permutations)
-    return {name: _difference(metric, points, drawn, before.entities, tests.get(name)) for name, metric in metrics.items()}
+    comparable = {name: metric for name, metric in metrics.items() if metric.comparable}
+    tests = paired_tests(comparable, before, after, seed=seed, permutations=permutations)
+    pair = _Pair(before, after, resamples=resamples, seed=seed)
+    return {name: _paired(metric, pair, tests.get(name)) for name, metric in metrics.items()}
+
+
+class _Pair(Generic[C]):
+    """Two models' answers to the same questions, as they are and resampled alike."""
+
+    def __init__(self, before: C, after: C, *, resamples: int, seed: int) -> None:
+        weights = entity_weights(before.entities, resamples=resamples, seed=seed)
+        self.sides = before, after
+        self.points = Tally(before), Tally(after)
+        self.drawn = Tally(before, weights), Tally(after, weights)
+        self._resamples, self._seed = min(resamples, POOLED_RESAMPLES), seed
+
+    @cached_property
+    def pooled(self) -> Tally[C]:
+        """Both models' answers as if they were one's, resampled."""
+        together = stack(*self.sides)
+        return Tally(together, entity_weights(together.entities, resamples=self._resamples, seed=self._seed))
+
+
+def _paired(metric: Metric[C], pair: _Pair[C], test: PairedTest | None) -> Difference:
+    found = _difference(metric, pair.points, pair.drawn, pair.sides[0].entities)
+    if found.value is None:
+        return found
+    if not metric.comparable:
+        return replace(found, interval=None)
+    spread = spread_of(metric, pair.sides, pair.drawn, lambda: pair.pooled)
+    interval = found.interval if spread.alike else _widened(metric, found.value, found.interval, spread)
+    return replace(found, interval=interval, test=test.and_by(spread, found.value) if test else None)
+
+
+def _widened(metric: Metric[C], value: float, interval: Interval | None, spread: Spread) -> Interval:
+    """Return the interval, nowhere nearer to the value than the spread says: few answers vary in few resamples."""
+    width, half = metric.high - metric.low, spread.half(LEVEL)
+    low, high = (interval.low, interval.high) if interval and interval.method == "bootstrap" else (value, value)
+    return Interval(max(-width, min(low, value - half)), min(width, max(high, value + half)), "bootstrap")
 
 
 def _aligned(first: Sequence[Answered], second: Sequence[Answered]) -> tuple[Answers, Answers]:
@@ -200,7 +248,6 @@ def _difference(
     points: tuple[Tally[C], Tally[C]],
     drawn: tuple[Tally[C], Tally[C]],
     entities: int,
-    test: PairedTest | None = None,
 ) -> Difference:
     sides = [point.columns for point in points]
     n = min(int(metric.over.mask(side).sum()) for side in sides)
@@ -211,8 +258,8 @@ def _difference(
     low, high = _percentiles(metric.value(drawn[1]) - metric.value(drawn[0]))
     value = second - first
     if high - low < _SAME:
-        return Difference(value, _no_spread_of_difference(metric, value, entities), n, test=test)
-    return Difference(value, Interval(min(low, value), max(high, value), "bootstrap"), n, test=test)
+        return Difference(value, _no_spread_of_difference(metric, value, entities), n)
+    return Difference(value, Interval(min(low, value), max(high, value), "bootstrap"), n)
 
 
 def _no_spread_of_difference(metric: Metric[C], value: float, entities: int) -> Interval:

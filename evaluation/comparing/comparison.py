@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from evaluation.answers import AnswerRow, headline_slices, slice_of, slice_table
 from evaluation.metrics import METRICS, Answered, Answers, Metric
-from evaluation.scorecards.parts import adjust
+from evaluation.scorecards.parts import adjust_tables
 from evaluation.scorecards.scorecard import MetricValue, Sampling, SliceReport, differences_between, slice_report
 
 ALPHA = 0.05
-"""Better or worse is said where a difference's adjusted p-value is below this."""
+"""Better or worse is said where a difference's adjusted p-value is below this, and its interval excludes 0."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def compare(contenders: Sequence[Contender], *, wanted: str | None = None, sampl
     inside = [slice_of(rows, table[chosen]) for rows in answered]
     reports = [slice_report(rows, {}, drawn) for rows in inside]
     differences = [_against_first(inside[0], rows, drawn) for rows in inside]
-    adjust(one for found in differences if found for one in found.values())
+    adjust_tables(found for found in differences if found)
     names = [one.name for one in contenders]
     rows = [
         Row(name, METRICS[name], [_cell(name, *column) for column in zip(names, reports, differences, strict=True)])
@@ -92,13 +92,13 @@ def _cell(name: str, model: str, report: SliceReport, differences: dict[str, Met
 def verdict_of(name: str, difference: MetricValue | None) -> str:
     """Say what a difference means for this metric.
 
-    "Better" and "worse" only where its adjusted p-value is below `ALPHA`; of an older scorecard, which has none, where its
-    interval excludes 0.
+    "Better" and "worse" only where its adjusted p-value is below `ALPHA` and its interval excludes 0; of an older scorecard,
+    which has no p-values, by the interval alone. Where there is no interval the difference was not tested.
     """
     if difference is None or difference.value is None or difference.low is None or difference.high is None:
         return ""
-    by_interval = difference.low <= 0 <= difference.high
-    chance = by_interval if difference.p_adjusted is None else difference.p_adjusted >= ALPHA
+    by_test = difference.p_adjusted is not None and difference.p_adjusted >= ALPHA
+    chance = by_test or difference.low <= 0 <= difference.high
     if chance or difference.value == 0:
         return "no difference shown"
     return "better" if (difference.value > 0) == (METRICS[name].better == "higher") else "worse"

@@ -3,6 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -24,6 +25,10 @@ COMPARED_AT_MOST = 6
 # Kept comparisons on disk, for all processes, and in this one's memory; those looked at longest ago go first.
 KEPT_AT_MOST = 200
 AT_HAND_AT_MOST = 12
+_HERE = Path(__file__).parent
+RECKONERS = (_HERE.parent / "statistics.py", _HERE.parent / "answers.py", _HERE.parent / "scorecards" / "parts.py")
+RECKONER_FOLDERS = (_HERE, _HERE.parent / "metrics")
+"""What a comparison's figures come from."""
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -108,7 +113,14 @@ def _stamps(evaluations: Sequence[Evaluation], paths: Sequence[Path]) -> list[st
     """What a kept result holds for: these answers, reckoned as this version of the code does."""
     found = [(one.pk, path.stat()) for one, path in zip(evaluations, paths, strict=True)]
     told = [f"{pk}:{stat.st_size}:{stat.st_mtime_ns}" for pk, stat in found]
-    return [str(SCORECARD_VERSION), *METRICS, *told]
+    return [str(SCORECARD_VERSION), _code(), *told]
+
+
+@cache
+def _code() -> str:
+    """A hash of the code that reckons: a formula or a test that was mended must not leave old figures standing."""
+    files = [*RECKONERS, *(path for folder in RECKONER_FOLDERS for path in sorted(folder.glob("*.py")))]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _name(about: Sequence[str]) -> str:

@@ -5,6 +5,8 @@
   entity and not by answer, for answers about one entity stand or fall together.
 - Where each entity has one question and the metric is a share of questions, that test has a closed form: McNemar's, exact
   (McNemar 1947; Edwards 1948).
+- Where models attempt different questions, swapping alone errs: there a difference has to stand against its own standard error
+  too (`spread`).
 - Drawing stops once enough swaps were as far apart as what was seen (Besag & Clifford 1991, Biometrika 78:301), so that only
   small p-values cost many draws.
 - Holm 1979, Scandinavian Journal of Statistics 6:65: adjusted p-values that hold the chance of a single false alarm in the whole
@@ -19,6 +21,7 @@ from typing import Literal
 
 import numpy as np
 
+from evaluation.comparing.spread import Spread
 from evaluation.metrics import Array, Metric, SwappedTally, stack
 from evaluation.metrics.columns import C
 
@@ -39,7 +42,16 @@ class PairedTest:
     """A two-sided p-value, and the test that it comes from."""
 
     p: float
-    method: Literal["permutation", "mcnemar"]
+    method: Literal["permutation", "mcnemar", "bootstrap"]
+
+    def and_by(self, spread: Spread, difference: float) -> PairedTest:
+        """Return the weaker of this test and that of the difference against its own standard error.
+
+        Swapping sides holds what it says where it does not matter which model answered, however few the questions; the standard
+        error where only the figure is the same, but the answers it rests on are not. Who asks for both errs in neither case.
+        """
+        by_spread = 0.0 if self.method == "mcnemar" else spread.p(difference)
+        return PairedTest(by_spread, "bootstrap") if by_spread > self.p else self
 
 
 def paired_tests(

@@ -43,6 +43,15 @@ class Metric(Generic[C]):
     is 0, drawn so many times (second) with a seed (third)."""
     ranks: bool = False
     """It ranks answers, so a resample costs a weight for each answer and not only for each entity."""
+    same_as: str | None = None
+    """The metric of the same table that is the same figure by another name: one test, not two."""
+
+    @property
+    def comparable(self) -> bool:
+        """Whether a difference between two models can be tested. What is too high in small samples is higher for who answers
+        less, by that alone.
+        """
+        return self.by_chance is None
 
     def value(self, tally: Tally[C]) -> Array:
         """Return the metric under each of the tally's weightings: shape (R,), NaN where undefined."""

@@ -83,7 +83,7 @@ class MetricValue(Document):
     method: Literal["bootstrap", "wilson", "jackknife", "t"] | None = None
     p: float | None = None
     p_adjusted: float | None = None
-    test: Literal["permutation", "mcnemar"] | None = None
+    test: Literal["permutation", "mcnemar", "bootstrap"] | None = None
 
 
 class ReliabilityBin(Document):

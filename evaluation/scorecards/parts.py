@@ -117,12 +117,22 @@ def adjust(figures: Iterable[MetricValue]) -> None:
         one.p_adjusted = rounded(p)
 
 
+def adjust_tables(tables: Iterable[Figures]) -> None:
+    """Adjust the metrics of some tables as one family. A figure that stands in a table under two names is one test of it."""
+    shown = list(tables)
+    adjust(one for table in shown for name, one in table.items() if METRICS[name].same_as not in table)
+    for table in shown:
+        for name, one in table.items():
+            if (same := METRICS[name].same_as) in table:
+                one.p_adjusted = table[same].p_adjusted
+
+
 def differences_between(before: Sequence[Answered], after: Sequence[Answered], sampling: Sampling | None = None) -> Figures:
     """Return after − before for every metric, on the items both answered; all of them are one family of tests."""
     drawn = sampling or Sampling()
     found = paired_differences(before, after, resamples=drawn.resamples, permutations=drawn.permutations, seed=drawn.seed)
     figures = {name: figure(difference) for name, difference in found.items()}
-    adjust(figures.values())
+    adjust_tables([figures])
     return figures
 
 

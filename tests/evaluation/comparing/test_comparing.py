@@ -57,6 +57,22 @@ def test_it_is_reckoned_once_and_again_when_the_answers_are_others(
     assert comparing.comparison_of(two).items < first.items and len(reckoned) == 3
 
 
+def test_figures_that_were_kept_do_not_outlive_the_code_that_made_them(
+    two: list[Evaluation], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparing.comparison_of(two)
+    reckoned: list[str] = []
+    whole = comparing.compare
+    monkeypatch.setattr(comparing, "compare", lambda *a, **k: reckoned.append("again") or whole(*a, **k))
+    mended = tmp_path / "statistics.py"
+    mended.write_text("RESAMPLES = 7\n")
+    monkeypatch.setattr(comparing, "RECKONERS", (mended,))
+    comparing._code.cache_clear()
+    comparing.comparison_of(two)
+    comparing._code.cache_clear()
+    assert reckoned == ["again"]
+
+
 def test_a_broken_file_is_reckoned_anew_and_the_oldest_go(
     two: list[Evaluation], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
