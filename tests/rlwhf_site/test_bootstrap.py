@@ -9,8 +9,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from _pytest.assertion import rewrite
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests import compiled
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = {name: (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8") for name in ("site", "test")}
@@ -149,3 +152,37 @@ def test_no_machine_of_ours_is_named_in_the_installation():
     for path in [*(ROOT / "requirements").iterdir(), *(ROOT / "scripts").glob("*.py"), ROOT / "Makefile", ROOT / ".ci" / "run"]:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"index-url|find-links|file://|/root/|/opt/", text), path
+
+
+def test_what_is_compiled_ahead_is_what_pytest_reads(tmp_path):
+    file = tmp_path / "test_one.py"
+    file.write_text("def test_one():\n    assert [1] == [2]\n")
+    compiled.rewritten_all([file])
+    code = rewrite._read_pyc(file, rewrite.get_cache_dir(file) / f"test_one{rewrite.PYC_TAIL}")
+    assert code is not None
+    names: dict = {}
+    exec(code, names)
+    with pytest.raises(AssertionError, match="At index 0 diff"):
+        names["test_one"]()
+
+
+def test_the_linters_run_beside_the_tests_and_either_fails_the_whole(monkeypatch, capfd):
+    ran: list[list[str]] = []
+    status = {"pytest": 0, "linters": "import sys; print('F401'); sys.exit(1)"}
+
+    def run(command, **how):
+        ran.append([command[2], "PYTHONDONTWRITEBYTECODE" in how["env"]])
+        return subprocess.CompletedProcess(command, status["pytest"] if command[2] == "pytest" else 0)
+
+    real = subprocess.Popen
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(environment.subprocess, "run", run)
+    monkeypatch.setattr(environment.subprocess, "Popen", lambda _, **how: real([sys.executable, "-c", status["linters"]], **how))
+    assert environment.run_tests([], full=False) == 1
+    assert ran == [["tests.compiled", False], ["pytest", False]]
+    said = capfd.readouterr().out
+    assert said.index("== pytest") < said.index("F401") < said.index("The linters found something")
+    status["linters"] = "pass"
+    assert environment.run_tests([], full=False) == 0
+    status["pytest"] = 2
+    assert environment.run_tests([], full=False) == 2
