@@ -39,12 +39,12 @@ from evaluation.statistics import RESAMPLES, SEED
 from evaluation.validator.answers import said_of
 from evaluation.validator.report import validator_report
 from jobs.child import report_progress, report_result
-from training.backends.swift.environment import Progress
 from training.child_main import child_main
 from training.environment import describe_environment
 from training.exceptions import BadSpec, Stopped
 from training.specs import HardwareSpec
 from training.stopping import StopRequest
+from training.virtual_environments import Progress
 
 SPEC = "evaluate.json"
 ANSWERS = "answers.jsonl"

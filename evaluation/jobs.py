@@ -9,15 +9,16 @@ from django.urls import reverse
 from accounts.endpoints import endpoint_environment
 from accounts.hosts import HostRefused
 from accounts.secrets import SecretLost
-from evaluation.execute import ANSWERS, SPEC
 from evaluation.models import Evaluation
+from evaluation.promotion.services import evaluation_watched
 from evaluation.services import evaluate_spec, scorecard_store
+from evaluation.specs import ANSWERS, SPEC
 from jobs.kinds import CannotStart, JobKind, Launch, Outcome, django_child
 from jobs.models import Job
 from jobs.storage.folders import here
 from jobs.storage.places import local_path
-from training.backends.swift.environment import FOLDER_VARIABLE, home
 from training.jobs import CHILD_ENVIRONMENT
+from training.virtual_environments import FOLDER_VARIABLE, home
 
 
 class ScorecardEvaluation(JobKind):
@@ -42,7 +43,7 @@ class ScorecardEvaluation(JobKind):
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         if outcome.succeeded:
-            scorecard_store(evaluation=_evaluation(job), folder=local_path(job.folder))
+            evaluation_watched(evaluation=scorecard_store(evaluation=_evaluation(job), folder=local_path(job.folder)))
 
     def url(self, job: Job) -> str:
         return _evaluation(job).get_absolute_url()

@@ -17,10 +17,11 @@ from accounts.models import User
 from jobs.kinds import JobKind, Launch
 from jobs.models import ENDED, Job
 from jobs.services import job_queue
-from training.backends.swift.environment import FOLDER_VARIABLE, Environment, environment, home
+from training.backends.swift.environment import Environment, environment
 from training.backends.swift.options import Refused
 from training.backends.swift.validation import validate
 from training.specs import RunSpec
+from training.virtual_environments import FOLDER_VARIABLE, home
 
 KIND = "training.environment"
 SITE_TAG = "site"

@@ -25,13 +25,13 @@ from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Keep, Reply, Wanted
 from evaluation.asking.service import ServiceModel
 from evaluation.benchmarks.folder import BenchmarkFolder, Question
-from evaluation.harnesses.environment import HarnessFailed, ensure
+from evaluation.harnesses.environment import HarnessFailed, python_of
 from evaluation.harnesses.request import ANSWERS, MEASURES, REPORT, REQUEST, Line, Report, Request, mean, measures_of
 from evaluation.harnesses.table import HARNESSES, HarnessName
-from training.backends.swift.environment import Progress
 from training.exceptions import Stopped
 from training.specs import HardwareSpec
 from training.stopping import StopRequest
+from training.virtual_environments import Progress
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOOK_EVERY_S: Final = 0.2
@@ -217,7 +217,7 @@ class HarnessModel:
         """Serve the model, run the driver, and `look` at what it has written meanwhile."""
         harness = HARNESSES[self.name]
         place.mkdir(parents=True, exist_ok=True)
-        python = ensure(harness, self.tell)
+        python = python_of(harness, self.tell)
         with self._served(place) as served:
             told = request(
                 base_url=served.base_url, model=served.model, at_once=min(served.at_once, MOST_AT_ONCE),

@@ -15,17 +15,13 @@ TaskName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]
 
 @dataclass(frozen=True)
 class Harness:
-    """One harness at the version that its driver is written for. `environment` names the packages that it needs, and where they
-    go; `on_top`: upon the site's own packages.
-    """
+    """One harness at the version that its driver is written for. `environment` is the name of what it runs in."""
 
     title: str
     package: str
     version: str
     driver: str
     environment: str
-    on_top: bool
-    probe: str
     takes_conversations: bool = True
     has_tasks: bool = False
     rounding: float = 1e-6
@@ -34,14 +30,14 @@ class Harness:
 
 HARNESSES: Mapping[HarnessName, Harness] = {
     "inspect": Harness(
-        "Inspect", "inspect-ai", "0.3.285", "evaluation.harnesses.inspect_driver", "harness", on_top=True, probe="inspect_ai"
+        "Inspect", "inspect-ai", "0.3.285", "evaluation.harnesses.inspect_driver", "harness"
     ),
     "lm-eval": Harness(
-        "lm-eval", "lm-eval", "0.4.13", "evaluation.harnesses.lm_eval_driver", "harness", on_top=True, probe="lm_eval",
+        "lm-eval", "lm-eval", "0.4.13", "evaluation.harnesses.lm_eval_driver", "harness",
         takes_conversations=False, has_tasks=True,
     ),
     "evalscope": Harness(
-        "EvalScope", "evalscope", "1.14.1", "evaluation.harnesses.evalscope_driver", "evalscope", on_top=False, probe="evalscope",
+        "EvalScope", "evalscope", "1.14.1", "evaluation.harnesses.evalscope_driver", "evalscope",
         rounding=6e-5,
     ),
 }  # fmt: skip

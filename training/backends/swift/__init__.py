@@ -12,9 +12,9 @@ from typing import Final
 
 from training.backends.bundle import Bundle, Start
 from training.backends.swift import megatron, options
-from training.backends.swift.environment import FOLDER_VARIABLE, home
 from training.backends.swift.packing import bundle_of
 from training.specs import RunSpec
+from training.virtual_environments import FOLDER_VARIABLE, home
 
 TITLE = "ms-swift"
 MODULE: Final = "training.backends.swift.execute"

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from training.backends.swift.environment import EnvironmentFailed, ensure, environment
+from training.backends.swift.environment import ensure, environment
+from training.virtual_environments import EnvironmentFailed
 
 PART = 0.05
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from training.backends.swift import validation
-from training.backends.swift.environment import FOLDER_VARIABLE, PYTHON_VARIABLE, Environment, ensure
+from training.backends.swift.environment import PYTHON_VARIABLE, Environment, ensure
+from training.virtual_environments import FOLDER_VARIABLE
 
 
 @pytest.fixture

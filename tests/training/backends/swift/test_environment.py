@@ -8,7 +8,8 @@ import time
 import pytest
 
 from training.backends.swift import environment as swift_environment
-from training.backends.swift.environment import EnvironmentFailed, ensure, environment, make, packages, version_wanted
+from training.backends.swift.environment import ensure, environment, packages, version_wanted
+from training.virtual_environments import EnvironmentFailed
 
 PROJECT = """
 [project]
@@ -21,13 +22,16 @@ backend-path = ["."]
 """
 # The least that pip takes for a build: a wheel with a module named swift.
 BACKEND = """
-import zipfile
+import os, zipfile
 def build_wheel(where, config_settings=None, metadata_directory=None):
+    with open("environment.txt", "w") as file:
+        file.write(repr(dict(os.environ)))
     name = "ms_swift-9.9.9-py3-none-any.whl"
     about = "ms_swift-9.9.9.dist-info/"
     with zipfile.ZipFile(f"{where}/{name}", "w") as file:
-        file.writestr("swift/__init__.py", "__version__ = '9.9.9'")
+        file.writestr("swift/__init__.py", "import sys; __version__ = '9.9.9'\\ndef main(): print(sys.prefix)")
         file.writestr(about + "METADATA", "Metadata-Version: 2.1\\nName: ms_swift\\nVersion: 9.9.9\\n")
+        file.writestr(about + "entry_points.txt", "[console_scripts]\\nswift = swift:main\\n")
         file.writestr(about + "WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         file.writestr(about + "RECORD", "")
     return name
@@ -61,8 +65,10 @@ def test_the_requirements_are_exact():
 
 
 @pytest.mark.full
-def test_an_environment_is_made_once_with_progress_and_found_again(place):
+def test_an_environment_is_made_once_with_progress_and_found_again(place, tmp_path, monkeypatch):
     told = []
+    monkeypatch.setenv("RLWHF_ENDPOINT_KEY", "sk-endpoint")
+    monkeypatch.setenv("HF_TOKEN", "hf-worker")
     found = environment()
     assert found.managed and not found.is_ready and found.folder.parent == place
     (place / ".building-gone").mkdir(parents=True)
@@ -77,6 +83,10 @@ def test_an_environment_is_made_once_with_progress_and_found_again(place):
         check=False,
     )
     assert said.stdout.split() == ["9.9.9", str(made.folder)], "an environment that was moved still works"
+    script = subprocess.run([made.folder / "bin" / "swift"], capture_output=True, text=True, check=False)
+    assert script.stdout.split() == [str(made.folder)], "and so do its scripts"
+    built_in = (tmp_path / "project" / "environment.txt").read_text()
+    assert "PATH" in built_in and "sk-endpoint" not in built_in and "hf-worker" not in built_in, "no keys for strangers' builds"
     assert made.described()["made"]["ms-swift"] == "9.9.9"
     began = time.monotonic()
     ensure(lambda *_: pytest.fail("it is there"))
@@ -105,7 +115,7 @@ def test_what_was_stopped_while_it_was_made_is_removed_later_also_where_another_
 def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(place, monkeypatch):
     monkeypatch.setattr(swift_environment, "SIZE_BYTES", 10**18)
     with pytest.raises(EnvironmentFailed, match="are free"):
-        make(environment().folder, lambda *_: None)
+        ensure(lambda *_: None)
 
 
 def test_an_environment_of_a_persons_own_is_used_as_it_is(monkeypatch):
