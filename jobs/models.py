@@ -213,6 +213,16 @@ class AlertHook(models.Model):
         return self.url
 
 
+class Chore(models.Model):
+    """When something that `settings.CHORES` names was last begun; null: never."""
+
+    name = models.CharField(max_length=200, unique=True)
+    begun_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AlertDelivery(models.Model):
     """One message to one server, written in the transaction that it tells of and sent after it, again until it arrives."""
 

@@ -84,6 +84,17 @@ def job_kinds(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Ch
     return found
 
 
+@register()
+def chores(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for path in settings.CHORES:
+        try:
+            import_string(path)
+        except ImportError as error:
+            found.append(Error(f"CHORES names {path}, which cannot be imported: {error}", id="rlwhf.E008"))
+    return found
+
+
 @register(SETTINGS)
 def job_times(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []

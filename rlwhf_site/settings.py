@@ -246,6 +246,11 @@ JOB_KINDS = {
     "evaluation.scorecard": "evaluation.jobs.ScorecardEvaluation",
     "evaluation.collect": "evaluation.jobs.AnswerCollection",
 }
+# What the reconciler does now and then, by dotted name, and every how many seconds.
+CHORES = {
+    "annotations.services.rollups.score_counts_tend": 30,
+    "annotations.services.rollups.score_counts_check": 86_400,
+}
 # A worker that has not renewed a job's lease for this long has lost it.
 JOB_LEASE_SECONDS = number("RLWHF_JOB_LEASE_SECONDS", 20)
 # How long a stopped job's process may take to write its checkpoint before it is killed.

@@ -9,8 +9,8 @@ class ScoreCount(models.Model):
     """A change in how many live scores there are of one kind; the rows of the same kind add up to how many there are.
 
     Each score is counted twice: once by its rater (`source_model` is null), once by the model whose answer it is of (`rater` is
-    null). The database's own triggers write a row wherever scores come, change or go (migration 0014), so nobody who writes
-    scores waits for anybody else; rows of the same kind are drawn together now and then.
+    null). The database's own triggers write a row wherever scores come, change or go (migrations 0014 and 0016), so nobody who
+    writes scores waits for anybody else; the reconciler draws rows of the same kind together now and then.
     """
 
     # No constraints: what is written here never holds up what happens to projects and raters. After a project is gone its rows
@@ -23,14 +23,19 @@ class ScoreCount(models.Model):
     source_model = models.CharField(max_length=200, null=True)  # noqa: DJ001 (null: counted by rater; "": nobody named a model)
     # The Monday of the week (UTC) in which the scores were given.
     week = models.DateField()
-    # Rounded to a whole one, halves away from 0; null: could not verify.
+    # The nearest whole one, of half a step the lower; null: could not verify.
     score = models.SmallIntegerField(null=True)
     scores = models.IntegerField()
     # Of the scores as they were given, to six decimals.
     total = models.DecimalField(max_digits=20, decimal_places=6)
+    # Whether it is a sum already: of one kind there is one such row, besides the changes since.
+    is_folded = models.BooleanField(default=False, db_default=False)
 
     class Meta:
-        indexes = (models.Index(fields=("project", "week"), name="scorecount_by_week"),)
+        indexes = (
+            models.Index(fields=("project", "week"), name="scorecount_by_week"),
+            models.Index(fields=("project", "week"), name="scorecount_changes", condition=models.Q(is_folded=False)),
+        )
 
     def __str__(self) -> str:
         return f"{self.scores:+d} of {self.score} in the week of {self.week}"

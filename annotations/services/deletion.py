@@ -15,6 +15,7 @@ from accounts import audit
 from accounts.models import User
 from annotations.models import Item, Project
 from annotations.services import comparing
+from annotations.services.alone import alone
 from annotations.services.opening import completed_add
 
 PURGED_TOGETHER = 1000
@@ -95,7 +96,8 @@ def _moment(stamp: datetime | str | None) -> datetime | None:
     return parse_datetime(stamp) if isinstance(stamp, str) else stamp
 
 
-# A project that compares is taken alone: which item of a prompt is open changes with its items.
+PROJECTS = "SELECT DISTINCT project_id FROM annotations_item WHERE id = ANY(%(items)s) ORDER BY project_id"
+# The row of a project that compares is taken too: which item of a prompt is open changes with its items.
 HOLD_PROJECTS = """
 SELECT id, mode FROM annotations_project
 WHERE id IN (SELECT DISTINCT project_id FROM annotations_item WHERE id = ANY(%(items)s)) AND mode {which} 'compare'
@@ -105,6 +107,9 @@ ORDER BY id {lock}
 
 def _projects_held(items: list[int]) -> dict[int, Project]:
     with connection.cursor() as cursor:
+        cursor.execute(PROJECTS, {"items": items})
+        for (project,) in cursor.fetchall():
+            alone(project)
         cursor.execute(HOLD_PROJECTS.format(which="=", lock="FOR UPDATE"), {"items": items})
         held = [row[0] for row in cursor.fetchall()]
         cursor.execute(HOLD_PROJECTS.format(which="<>", lock="FOR KEY SHARE"), {"items": items})

@@ -11,6 +11,7 @@ from accounts import audit
 from accounts.models import User
 from annotations.models import Item, Progress, Project, Rater, Score
 from annotations.rubric import Rubric
+from annotations.services.alone import alone
 from annotations.services.raters import gold_rater
 from annotations.verdicts import Verdict, judge
 
@@ -32,7 +33,8 @@ def gold_score(*, project: Project, items: "QuerySet[Item] | Iterable[Item] | No
     Scoring again changes nothing, unless the rubric or a gold answer has changed: then the new score replaces the old.
     """
     rater, rubric = gold_rater(), project.rubric_version.rubric
-    # One scorer of a project at a time: a second would write the same scores.
+    # One scorer of a project at a time: a second would write the same scores. And no item goes or comes meanwhile.
+    alone(project.pk)
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     wanted = _with_gold(project) if items is None else iter(items)
     added = fresh = 0

@@ -10,9 +10,10 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import User
 from annotations.models import Import, Item, Ranking, Rater, Score
+from annotations.services.alone import alone
 from annotations.services.deletion import items_deleted
 from annotations.services.import_batch import scored_add
-from annotations.services.imports import ImportRefused, Tell, alone
+from annotations.services.imports import ImportRefused, Tell
 from jobs.models import Job
 from jobs.services import job_queue
 

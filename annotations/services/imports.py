@@ -9,12 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings as site
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
 from annotations.models import Import, Project
+from annotations.services.alone import alone
 from annotations.services.comparing import comparisons_open
 from annotations.services.import_batch import Batch
 from annotations.services.import_refusals import Refusals
@@ -263,16 +264,6 @@ def _read_before(record: Import) -> int | None:
     """The import that has read the same bytes into this project, and still stands."""
     same = Import.objects.filter(project=record.project_id, content_hash=record.content_hash, undone_at=None)
     return same.exclude(finished_at=None).exclude(pk=record.pk).values_list("pk", flat=True).first()
-
-
-def alone(project: int) -> Project:
-    """The project, with its settings as they are until this ends, and no other import into it: two that hold the same items would
-    wait for each other crosswise. By a lock of its own, so that whoever scores need not wait to count a revised answer.
-    """
-    with connection.cursor() as run:
-        run.execute("SELECT pg_advisory_xact_lock(hashtext('annotations.import'), %s::bigint::bit(32)::int)", [project])
-        run.execute("SELECT FROM annotations_project WHERE id = %s FOR KEY SHARE", [project])
-    return Project.objects.get(pk=project)
 
 
 def import_folder() -> Path:

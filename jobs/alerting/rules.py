@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import orjson
 
-DIVERGED, REWARD_COLLAPSE, NO_PROGRESS, DISK_LOW, WORKER_GONE = (
+DIVERGED, REWARD_COLLAPSE, NO_PROGRESS, DISK_LOW, WORKER_GONE, COUNTS_DIFFER = (
     "diverged",
     "reward-collapse",
     "no-progress",
     "disk-low",
     "worker-gone",
+    "counts-differ",
 )
 
 
@@ -33,6 +34,7 @@ RULES: dict[str, Rule] = {
     NO_PROGRESS: Rule("No progress", "warning", "a running job has not moved for long"),
     DISK_LOW: Rule("Disk nearly full", "error", "a machine has little room left where runs write"),
     WORKER_GONE: Rule("Worker gone", "error", "a worker has not been heard of, and did not say that it ends"),
+    COUNTS_DIFFER: Rule("Counts differ", "warning", "counts that pages show are not what a full recount comes to"),
 }
 
 # What must be finite, under the names that trainers log.

@@ -2,7 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
-from threading import Thread
+from threading import Event, Thread
 from uuid import uuid4
 
 import pytest
@@ -14,10 +14,18 @@ from django.utils import timezone
 from annotations import services
 from annotations.models import Import, Item, Rater, Score, ScoreCount
 from annotations.selectors.rollups import Spread, counted_by_kind, counted_by_model, counted_by_rater
+from annotations.services import imports, rollups
 from annotations.services.deletion import items_deleted, items_purge, items_restored
-from annotations.services.rollups import score_counts_differing, score_counts_fold, score_counts_rebuild
+from annotations.services.rollups import (
+    score_counts_check,
+    score_counts_differing,
+    score_counts_fold,
+    score_counts_rebuild,
+    score_counts_tend,
+)
 from annotations.services.scoring import score_submit
 from annotations.services.undo import score_undo
+from jobs.models import Alert
 from tests.annotations.conftest import tuple_of
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +41,9 @@ def scored_tuple(chance: random.Random, number: int) -> dict:
 
 def take_one_step(chance: random.Random, people: list, write, project, number: int) -> None:
     items = list(Item.objects.filter(project=project))
-    step = chance.choice(["score", "score", "score", "undo", "delete", "restore", "import", "many", "bulk", "date", "fold"])
+    step = chance.choice(
+        ["score", "score", "score", "undo", "delete", "restore", "import", "many", "bulk", "date", "fold", "name"]
+    )
     if step == "score" and items:
         cannot = chance.random() < 0.2
         given = {"overall": None if cannot else chance.randint(-2, 2), "cannot_verify": cannot}
@@ -55,6 +65,8 @@ def take_one_step(chance: random.Random, people: list, write, project, number: i
         Score.objects.bulk_create(Score(item=item, overall=chance.uniform(-2, 2), **about) for item in items[:20])
     elif step == "date":
         Score.objects.filter(item__in=items[:3]).update(given_at=datetime(2026, 1, chance.randint(1, 28), 23, 59, tzinfo=UTC))
+    elif step == "name":
+        Item.objects.filter(pk__in=[one.pk for one in items[:4]]).update(source_model=chance.choice(["alpha", "gamma"]))
     elif step == "fold":
         score_counts_fold()
 
@@ -78,6 +90,7 @@ def test_after_anything_in_any_order_the_counts_are_a_recount_s(project, items, 
     kept = sorted(ScoreCount.objects.values_list("rater", "source_model", "week", "score", "scores", "total"), key=repr)
     score_counts_rebuild(actor=None)
     assert sorted(ScoreCount.objects.values_list("rater", "source_model", "week", "score", "scores", "total"), key=repr) == kept
+    assert not ScoreCount.objects.filter(is_folded=False).exists()
 
 
 def test_items_that_go_before_their_scores_and_whole_projects_leave_nothing_behind(project, items, person):
@@ -119,6 +132,7 @@ def test_counts_that_were_spoilt_are_found_and_made_anew_by_command_and_api(proj
         call_command("score_counts")
     assert client.post("/api/score-counts/rebuild").json() == {"rows": 2, "scores": 1}
     call_command("score_counts")
+    assert client.post("/api/score-counts/fold").json() == {"sums": 0}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -143,12 +157,84 @@ def test_scores_given_while_it_is_rebuilt_and_folded_are_counted_once(project, i
     assert Spread.of(counted_by_rater()).given[-1] == len(items)
 
 
-def test_the_rows_of_a_week_are_drawn_together_by_themselves_as_scores_change(project, items, person):
-    score_submit(item=items[0], actor=person("ann"), submission=uuid4(), overall=1)
-    changes = 600
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT setseed(0.5)")  # by chance it never happens once in four hundred times
-        for place in range(changes):
-            cursor.execute("UPDATE annotations_score SET overall = %s", [place % 2])
-    assert ScoreCount.objects.count() < 3 * changes, "each change writes four rows"
+def test_a_dated_import_leaves_many_changes_which_the_chore_draws_together_and_does_not_touch_again(project, write, monkeypatch):
+    monkeypatch.setattr(imports, "BATCH_LINES", 20)
+    weeks = [f"2026-{1 + number % 12:02}-{1 + number % 3 * 7:02}T12:00:00Z" for number in range(300)]
+    lines = [
+        tuple_of(number, reward=number % 5 - 2, metadata={"source_ai": "alpha", "update_timestamp": week})
+        for number, week in enumerate(weeks)
+    ]
+    services.item_import(project=project, path=write(lines), actor=None)
+    assert ScoreCount.objects.count() == 2 * 300, "each batch holds a score of a kind once: two rows a score"
+    assert score_counts_tend() == 0, "too few to matter"
+    monkeypatch.setattr(rollups, "CHANGES_LEFT", 500)
+    kinds = 12 * 5
+    assert score_counts_tend() == 2 * kinds == ScoreCount.objects.count()
     assert score_counts_differing() == []
+    was = set(ScoreCount.objects.exclude(week="2025-12-29").values_list("pk", flat=True))
+    Score.objects.filter(given_at__lt=datetime(2026, 1, 5, tzinfo=UTC)).update(given_at=datetime(2026, 1, 5, tzinfo=UTC))
+    Item.objects.filter(scores__given_at__lt=datetime(2026, 1, 10, tzinfo=UTC)).update(source_model="beta")
+    assert score_counts_fold() > 0 and score_counts_fold() == 0
+    kept = set(ScoreCount.objects.values_list("pk", flat=True))
+    assert len(was & kept) >= 110, "weeks in which nothing changed stay as they are"
+    assert ScoreCount.objects.filter(is_folded=False).count() == 0 == len(score_counts_differing())
+
+
+@pytest.mark.parametrize(("given", "whole"), [(-1.5, -2), (-0.5, -1), (0.5, 0), (1.5, 1), (-1.4, -1), (0.6, 1), (-2, -2), (2, 2)])
+def test_a_score_counts_as_the_nearest_whole_one_and_half_a_step_as_the_lower(project, write, given, whole):
+    services.item_import(project=project, path=write([tuple_of(1, reward=given)]), actor=None)
+    assert Spread.of(counted_by_kind(project=project.pk)).given[whole] == 1
+    assert score_counts_differing() == []
+
+
+def test_counts_that_differ_raise_one_alert_that_is_over_when_they_are_right_again(project, items, person):
+    score_submit(item=items[0], actor=person("ann"), submission=uuid4(), overall=1)
+    assert score_counts_check() == 0 and not Alert.objects.exists()
+    ScoreCount.objects.filter(rater__isnull=False).update(scores=2)
+    assert score_counts_check() == score_counts_check() == 1
+    alert = Alert.objects.get()
+    assert (alert.rule, alert.closed_at) == ("counts-differ", None) and "--rebuild" in alert.hint
+    score_counts_rebuild(actor=None)
+    assert Alert.objects.get().closed_because == "All scores were counted anew."
+    ScoreCount.objects.filter(rater__isnull=False).update(scores=2)
+    assert score_counts_check() == 1
+    ScoreCount.objects.filter(rater__isnull=False).update(scores=1)
+    assert score_counts_check() == 0 and not Alert.objects.filter(closed_at=None).exists()
+
+
+def while_uncommitted(first, then) -> None:
+    """Do `first` in a transaction, begin `then` in another one before it is committed, and wait for both."""
+    done, begun = Event(), Event()
+
+    def other() -> None:
+        begun.wait(10)
+        with transaction.atomic():
+            then()
+        done.set()
+        connection.close()
+
+    thread = Thread(target=other)
+    thread.start()
+    with transaction.atomic():
+        first()
+        begun.set()
+        assert not done.wait(0.4), "whoever comes second waits until the first has committed"
+    thread.join(10)
+    assert done.is_set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_scores_that_come_in_thousands_and_items_that_go_at_the_same_time_are_counted_right(project, write):
+    lines = [tuple_of(number, gold_answer=[f"Town {number}"]) for number in range(4)]
+    services.item_import(project=project, path=write(lines), actor=None)
+    items = list(Item.objects.order_by("pk").values_list("pk", flat=True))
+    scored = write([line | {"reward": 1} for line in lines], "scored.jsonl")
+    while_uncommitted(
+        lambda: services.item_import(project=project, path=scored, actor=None), lambda: items_deleted(items=items[:2])
+    )
+    assert score_counts_differing() == []
+    while_uncommitted(lambda: services.gold_score(project=project, actor=None), lambda: items_deleted(items=items[2:3]))
+    assert score_counts_differing() == []
+    while_uncommitted(lambda: items_restored(items=items), lambda: services.gold_score(project=project, actor=None))
+    assert score_counts_differing() == []
+    assert Spread.of(counted_by_kind(project=project.pk)).scores == Score.objects.live().count() == 8

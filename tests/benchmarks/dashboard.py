@@ -1,10 +1,11 @@
 """How fast the dashboard is when the site is full: `python -m tests.benchmarks.dashboard`.
 
 Starts a throw-away PostgreSQL and a granian server on loopback, fills them by bulk SQL (a million scores of 250,000 items by 50
-people, a teacher and the gold answers over a year; 200 scorecards of real answers; a dozen runs with a reward) unless told
-otherwise, and asks for each page, one after another, with what was read last forgotten at once. Prints the time of each page, the
-time that processors worked for it in web server and database, which hardly depends on what else the machine does, and what
-counting costs whoever writes scores. The machine's load is printed, for the first depends on it.
+people, a teacher and the gold answers over a year, a thousand in a statement as dated imports write them; 200 scorecards of real
+answers; a dozen runs with a reward, their models measured too) unless told otherwise, draws the counts together as the reconciler
+does, and asks for each page, one after another, with what was read last forgotten at once. Prints the time of each page, the
+time that processors worked for each request in web server and database, which hardly depends on what else the machine does, and
+what counting costs whoever writes scores. The machine's load is printed, for the first depends on it.
 """
 
 import argparse
@@ -39,7 +40,14 @@ PAGES = {
     "training": "/dashboard/training/",
     "drift": "/dashboard/drift/",
     "drift of one model": "/dashboard/drift/?project=bench-1&model=model-190",
+    "compare six, kept": "/evaluate/compare/?ids={six}",
 }
+# Each order of models is reckoned anew; so few of them that it does not take all day.
+COMPARED = 6
+FIRST_LOOK, FIRST_LOOKS = "compare six, first look", 3
+PAGES_SHOWN = (*PAGES, FIRST_LOOK)
+TOGETHER = 1000
+REPORTS_KEPT = 10
 ITEMS = """
 INSERT INTO annotations_item ({columns}) SELECT {values}
   FROM annotations_item AS one, generate_series(1, %(items)s) AS number WHERE one.id = %(template)s
@@ -51,8 +59,10 @@ SELECT item.id, (%(raters)s)[1 + (item.id * 7 + place * 13) %% array_length(%(ra
        CASE WHEN (item.id + place) %% 31 = 0 THEN NULL ELSE (item.id * 11 + place * place) %% 5 - 2 END,
        '{{}}', '', '[]', '', (item.id + place) %% 31 = 0, '{{}}',
        now() - interval '1 hour' * ((item.id * 97 + place) %% 8760), now()
-  FROM annotations_item AS item, generate_series(1, %(each)s) AS place WHERE item.project_id = %(project)s
+  FROM annotations_item AS item, generate_series(1, %(each)s) AS place
+ WHERE item.project_id = %(project)s AND item.id >= %(first)s AND item.id < %(end)s
 """
+ITEM_IDS = "SELECT min(id), max(id) FROM annotations_item WHERE project_id = %(project)s"
 
 
 def fill(*, items: int, scores: int, scorecards: int, runs: int, home: Path) -> None:
@@ -97,20 +107,32 @@ def _scores(items: int, each: int, people: list[int], others: list[int]) -> None
         about: dict[str, Any] = {"project": project.pk, "template": template, "rubric": project.rubric_version_id}
         with connection.cursor() as cursor:
             cursor.execute(ITEMS.format(columns=", ".join(columns), values=values), about | {"items": items})
-            cursor.execute(SCORES.format(), about | {"raters": people, "each": each - 1})
-            cursor.execute(SCORES.format(), about | {"raters": others, "each": 1})
+            _scored(cursor, about | {"raters": people, "each": each - 1})
+            _scored(cursor, about | {"raters": others, "each": 1})
         Project.objects.filter(pk=project.pk).update(item_count=items)
     sample = Project.objects.create(name="bench-s", slug="bench-s", rubric_version=small.rubric_version)
     with connection.cursor() as cursor:
         about = {"project": sample.pk, "template": template, "rubric": sample.rubric_version_id}
         cursor.execute(ITEMS.format(columns=", ".join(columns), values=values), about | {"items": 4000})
-        cursor.execute(SCORES.format(), about | {"raters": people, "each": 3})
+        _scored(cursor, about | {"raters": people, "each": 3})
     report = quality_run(project=sample, actor=None)
     for project in Project.objects.exclude(pk=sample.pk):
-        QualityReport.objects.create(project=project, data=report.data, ready_at=report.ready_at)
+        for _ in range(REPORTS_KEPT):
+            QualityReport.objects.create(project=project, data=report.data, ready_at=report.ready_at)
+
+
+def _scored(cursor: Any, about: dict[str, Any]) -> None:
+    """Scores of a project's items, some thousand in a statement, which counts them."""
+    cursor.execute(ITEM_IDS, about)
+    first, last = cursor.fetchone()
+    step = max(1, TOGETHER // about["each"])
+    for start in range(first, last + 1, step):
+        cursor.execute(SCORES.format(), about | {"first": start, "end": start + step})
 
 
 def _scorecards(count: int, home: Path) -> None:
+    from evaluation.answers import answers_write
+    from evaluation.execute import ANSWERS
     from evaluation.models import Benchmark, Evaluation
     from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, Sampling, scorecard_make
     from evaluation.services import headline_of
@@ -132,28 +154,38 @@ def _scorecards(count: int, home: Path) -> None:
         Artifact(name=f"model-{number}", ready_at="2026-01-01T00:00:00Z") for number in range(count)
     )
     chance = random.Random(0)
-    for before, artifact in zip([None, *made], made, strict=False):
+    for number, (before, artifact) in enumerate(zip([None, *made], made, strict=False)):
         headline = headline_of(card)
         for metric in headline["metrics"].values():
             metric["value"] = chance.random()
         artifact.base = before
+        folder = home / "work" / artifact.name
         Evaluation.objects.create(
             artifact=artifact, benchmark=asked, base=before, scorecard=document, headline=headline,
-            job=seed.job("evaluation.scorecard", artifact.name),
+            job=seed.job("evaluation.scorecard", artifact.name, folder=folder),
         )  # fmt: skip
+        if number >= count - COMPARED:
+            folder.mkdir(parents=True)
+            answers_write(folder / ANSWERS, atlas_rows(people=250, silent_unknown=0.9 - (number % COMPARED) / 10, seed=number))
     Artifact.objects.bulk_update(made, ["base"])
 
 
 def _runs(count: int, home: Path) -> None:
+    from evaluation.models import Evaluation
     from tests.dashboards import seed
     from training.models import Artifact
 
     data, parent = seed.dataset(), Artifact.objects.get(name="model-190")
+    like = Evaluation.objects.get(artifact=parent)
     for number in range(count):
         folder = home / "artifacts" / "grpo" / f"run-{number}"
         made = seed.run(f"run-{number}", data=data, folder=folder, base=parent)
         made.spec = {"reward": {"parts": [{"kind": "rubric"}, {"kind": "length", "name": "short", "weight": 0.5}]}}
         made.save()
+        Evaluation.objects.create(
+            artifact=made.artifact, benchmark=like.benchmark, base=parent, scorecard=like.scorecard, headline=like.headline,
+            job=seed.job("evaluation.scorecard", made.artifact.name),
+        )  # fmt: skip
         folder.mkdir(parents=True)
         rows = [{"step": step, "time": 1000.0 + step, "loss": 1 / (step + 1), "reward": step / 500} for step in range(500)]
         (folder / "metrics.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
@@ -167,6 +199,18 @@ def _analyse() -> None:
 
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+
+
+def drawn_together() -> None:
+    """How many changes the writing left, and what the reconciler makes of them."""
+    from annotations.models import ScoreCount
+    from annotations.services.rollups import score_counts_tend
+
+    changes, began = ScoreCount.objects.count(), time.monotonic()
+    score_counts_tend()
+    took = time.monotonic() - began
+    print(f"{changes:,} changes of counts were drawn together into {ScoreCount.objects.count():,} sums in {took:.1f} s")
+    _analyse()
 
 
 def counting() -> None:
@@ -218,6 +262,7 @@ def site(options: argparse.Namespace) -> Iterator[tuple[int, psutil.Process, psu
         began = time.monotonic()
         fill(items=options.items, scores=options.scores, scorecards=options.scorecards, runs=options.runs, home=home)
         print(f"filled in {time.monotonic() - began:.0f} s")
+        drawn_together()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -248,28 +293,60 @@ def main() -> None:
     parser.add_argument("--scores", type=int, default=1_000_000)
     parser.add_argument("--scorecards", type=int, default=200)
     parser.add_argument("--runs", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--pages", nargs="*", choices=PAGES_SHOWN, help="these alone")
     parser.add_argument("--keep", type=float, default=0, help="seconds for which what was read may be shared; the site's own: 2")
     options = parser.parse_args()
     with site(options) as (port, web, postgres):
         mia = Person(port, "mia")
         print(f"load average {os.getloadavg()}, {os.cpu_count()} processors")
-        print(f"{'page':28} {'n':>4} {'wall p50':>9} {'p95':>7} {'cpu mean':>9}  ms {'kB':>6}", flush=True)
-        for name, path in PAGES.items():
-            size = len(mia.get(path))
-            mia.get(path)
-            worked, wall = processor_ms((web, postgres)), sorted(_asked(mia, path) for _ in range(options.rounds))
-            cpu = (processor_ms((web, postgres)) - worked) / len(wall)
-            told = f"{statistics.median(wall):>9.0f} {wall[int(len(wall) * 0.95)]:>7.0f} {cpu:>9.1f}"
-            print(f"{name:28} {len(wall):>4} {told}     {size / 1000:>6.0f}", flush=True)
+        print(f"{'page':28} {'n':>4} {'wall p50':>9} {'p95':>7} {'cpu p50':>9} {'p95':>7}  ms {'kB':>6}", flush=True)
+        wanted = options.pages or PAGES_SHOWN
+        for name in (one for one in PAGES_SHOWN if one in wanted):
+            addresses = _addresses(name, options.rounds)
+            size = 0 if name == FIRST_LOOK else max(len(mia.get(addresses[0])) for _ in range(3))
+            asked = [_asked(mia, path, (web, postgres)) for path in addresses]
+            wall, worked = sorted(one[0] for one in asked), sorted(one[1] for one in asked)
+            told = f"{statistics.median(wall):>9.0f} {_p95(wall):>7.0f} {statistics.median(worked):>9.0f} {_p95(worked):>7.0f}"
+            print(f"{name:28} {len(asked):>4} {told}     {size / 1000:>6.0f}", flush=True)
         print(f"load average {os.getloadavg()}; web process {memory_mb(web):.0f} MB")
 
 
-def _asked(mia: Person, path: str) -> float:
-    """Milliseconds until the page is there."""
-    began = time.perf_counter()
+def _addresses(name: str, rounds: int) -> list[str]:
+    """What is asked for, as often as it is; nothing is kept of a comparison in an order that was not asked for before."""
+    from evaluation.models import Evaluation
+
+    newest = Evaluation.objects.filter(artifact__name__startswith="model-").order_by("-pk").values_list("pk", flat=True)
+    six = [str(pk) for pk in newest[:COMPARED]]
+    if name != FIRST_LOOK:
+        return [PAGES[name].format(six=",".join(six))] * rounds
+    orders = [six[place:] + six[:place] for place in range(1, FIRST_LOOKS + 1)]
+    return [PAGES["compare six, kept"].format(six=",".join(one)) for one in orders]
+
+
+def _p95(times: Sequence[float]) -> float:
+    return times[int(len(times) * 0.95)]
+
+
+def _asked(mia: Person, path: str, servers: Sequence[psutil.Process]) -> tuple[float, float]:
+    """Milliseconds until the page is there, and those that processors worked for it."""
+    worked, began = ran_ms(servers), time.perf_counter()
     mia.get(path)
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - began) * 1000, ran_ms(servers) - worked
+
+
+def ran_ms(servers: Sequence[psutil.Process]) -> float:
+    """Processor time of what lives of processes and their children, threads included, by the nanosecond where Linux tells; else
+    in hundredths of a second.
+    """
+    alive = [one for server in servers for one in (server, *server.children(recursive=True))]
+    try:
+        return (
+            sum(int(path.read_text().split()[0]) for one in alive for path in Path(f"/proc/{one.pid}/task").glob("*/schedstat"))
+            / 1e6
+        )
+    except OSError:
+        return processor_ms(servers)
 
 
 def processor_ms(servers: Sequence[psutil.Process]) -> float:

@@ -36,6 +36,12 @@ def test_a_kind_of_job_that_is_not_there_is_told(settings):
     assert ids(checks.job_kinds(None)) == ["rlwhf.E002", "rlwhf.E003"]
 
 
+def test_a_chore_that_is_not_there_is_told(settings):
+    assert checks.chores(None) == []
+    settings.CHORES = {"annotations.services.rollups.nothing": 30}
+    assert ids(checks.chores(None)) == ["rlwhf.E008"]
+
+
 def test_a_lease_too_short_to_renew_is_told(settings):
     settings.JOB_LEASE_SECONDS = 1
     settings.JOB_STOP_GRACE_SECONDS = -1

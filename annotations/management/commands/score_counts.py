@@ -25,7 +25,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{rebuilt.scores:,} scores counted in {rebuilt.rows:,} rows")
             return
         if options["fold"]:
-            score_counts_fold()
+            self.stdout.write(f"{score_counts_fold():,} sums drawn together")
         differing = score_counts_differing()
         for one in differing[:SHOWN]:
             self.stderr.write(f"differs: {one}")

@@ -10,6 +10,7 @@ from django.db import DatabaseError, close_old_connections
 
 from jobs.alerting.lookout import look_out
 from jobs.child import watch_parent
+from jobs.chores import do_chores
 from jobs.reconciler import Reconciler, reconcile
 from jobs.storage.keeper import keeper_for_this_machine
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Requeue jobs whose worker died, send lost messages again, look after alerts; any number of reconcilers may run"
+    help = "Requeue jobs whose worker died, send lost messages again, look after alerts and counts; any number may run"
     # `rlwhf up` checks the settings, and `rlwhf check` everything, for which it imports every page.
     requires_system_checks: list[str] = []
 
@@ -39,6 +40,8 @@ class Command(BaseCommand):
         # A thread of its own: a server that does not answer must not keep lost jobs from being queued again.
         alerts = threading.Thread(target=look_out, args=(ended, send_due), name="alerts", daemon=True)
         alerts.start()
+        # Another, because some of it takes the database minutes.
+        threading.Thread(target=do_chores, args=(ended,), name="chores", daemon=True).start()
         keeper = keeper_for_this_machine()
         reconciler = Reconciler()
         while not ended.wait(options["every"]):
