@@ -3,6 +3,7 @@ from django.urls import path
 from evaluation import views
 from evaluation.benchmarks import views as benchmark_views
 from evaluation.comparing import views as compare_views
+from evaluation.promotion import views as promotion_views
 from evaluation.reports import views as reports
 
 app_name = "evaluation"
@@ -15,6 +16,14 @@ urlpatterns = [
     path("evaluate/benchmarks/new/", benchmark_views.benchmark_create, name="benchmark-create"),
     path("evaluate/benchmarks/<int:pk>/", benchmark_views.benchmark_detail, name="benchmark-detail"),
     path("evaluate/benchmarks/<int:pk>/questions.jsonl", benchmark_views.benchmark_questions, name="benchmark-questions"),
+    path("evaluate/champions/", promotion_views.promotion_list, name="promotion-list"),
+    path("evaluate/champions/<slug:slug>/", promotion_views.promotion_project, name="promotion-project"),
+    path("evaluate/champions/<slug:slug>/rules/", promotion_views.promotion_rules, name="promotion-rules"),
+    path("evaluate/champions/<slug:slug>/judge/", promotion_views.promotion_judge, name="promotion-judge"),
+    path("evaluate/champions/<slug:slug>/roll-back/", promotion_views.promotion_roll_back, name="promotion-roll-back"),
+    path("evaluate/verdicts/<int:pk>/", promotion_views.promotion_verdict, name="promotion-verdict"),
+    path("evaluate/verdicts/<int:pk>/promote/", promotion_views.promotion_promote, name="promotion-promote"),
+    path("evaluate/certificates/<int:pk>.json", promotion_views.promotion_certificate, name="promotion-certificate"),
     path("evaluate/loop/", views.loop_start, name="loop-start"),
     path("evaluate/<int:pk>/", views.scorecard_detail, name="scorecard-detail"),
     path("evaluate/<int:pk>/scorecard.json", views.scorecard_json, name="scorecard-json"),

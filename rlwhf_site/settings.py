@@ -245,6 +245,7 @@ JOB_KINDS = {
     "training.environment": "training.environments.EnvironmentJob",
     "evaluation.scorecard": "evaluation.jobs.ScorecardEvaluation",
     "evaluation.collect": "evaluation.jobs.AnswerCollection",
+    "evaluation.verdict": "evaluation.promotion.jobs.Verdict",
 }
 # What the reconciler does now and then, by dotted name, and every how many seconds.
 CHORES = {

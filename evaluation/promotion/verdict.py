@@ -63,7 +63,7 @@ def verdict_of(
     """Hold the challenger against the champion on the same benchmark; without a champion, against the model it was trained from.
 
     `overlap` is that of training rows and the questions of the rule's slice. To `watch` a model that is champion already turns
-    the burden of proof round: a rule is broken only where all of the interval is beyond its bound, and none need get better again.
+    the burden of proof round: a rule is broken only where all of the interval is beyond its bound; none need get better again.
     Raises ValueError where the two scorecards are of different benchmarks.
     """
     if champion is not None and champion.card.benchmark.hash != challenger.card.benchmark.hash:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-DIVERGED, REWARD_COLLAPSE, NO_PROGRESS, DISK_LOW, WORKER_GONE, COUNTS_DIFFER = (
+DIVERGED, REWARD_COLLAPSE, NO_PROGRESS, DISK_LOW, WORKER_GONE, COUNTS_DIFFER, CHAMPION_ROLLED_BACK = (
     "diverged",
     "reward-collapse",
     "no-progress",
     "disk-low",
     "worker-gone",
     "counts-differ",
+    "champion-rolled-back",
 )
 
 
@@ -34,6 +35,7 @@ RULES: dict[str, Rule] = {
     NO_PROGRESS: Rule("No progress", "warning", "a running job has not moved for long"),
     DISK_LOW: Rule("Disk nearly full", "error", "a machine has little room left where runs write"),
     WORKER_GONE: Rule("Worker gone", "error", "a worker has not been heard of, and did not say that it ends"),
+    CHAMPION_ROLLED_BACK: Rule("Champion taken back", "warning", "a promoted model is no longer champion of its project"),
     COUNTS_DIFFER: Rule("Counts differ", "warning", "counts that pages show are not what a full recount comes to"),
 }
 

@@ -20,6 +20,8 @@ from training.models import Artifact
 from training.services import artifact_register
 
 BASE_ROWS = atlas_rows(silent_unknown=0.25, right=0.98, seed=1)
+CARDS: dict[tuple[str, str, str, bytes], str] = {}
+"""Scorecards by what they are of: many tests want the same ones, and each takes half a second."""
 
 
 @pytest.fixture
@@ -79,16 +81,19 @@ def scored(tmp_path: Path, benchmark: Benchmark, model: Callable[..., Artifact])
         folder = tmp_path / f"evaluation-{evaluation.pk}"
         folder.mkdir()
         answers_write(folder / "answers.jsonl", rows)
-        card = scorecard_make(
-            rows,
-            artifact=ArtifactRef(name=name, hash=name),
-            benchmark=BenchmarkRef(name=benchmark.name, version=benchmark.version, hash=benchmark.hash),
-            base_rows=BASE_ROWS if base else (),
-            base=ArtifactRef(name=base.name, hash=base.name) if base else None,
-            settings={"max_new_tokens": 16},
-            sampling=Sampling(resamples=200, permutations=999),
-        )
-        (folder / "scorecard.json").write_text(card.model_dump_json())
+        key = (name, benchmark.hash, base.name if base else "", (folder / "answers.jsonl").read_bytes())
+        if key not in CARDS:
+            card = scorecard_make(
+                rows,
+                artifact=ArtifactRef(name=name, hash=name),
+                benchmark=BenchmarkRef(name=benchmark.name, version=benchmark.version, hash=benchmark.hash),
+                base_rows=BASE_ROWS if base else (),
+                base=ArtifactRef(name=base.name, hash=base.name) if base else None,
+                settings={"max_new_tokens": 16},
+                sampling=Sampling(resamples=200, permutations=999),
+            )
+            CARDS[key] = card.model_dump_json()
+        (folder / "scorecard.json").write_text(CARDS[key])
         Job.objects.filter(pk=evaluation.job_id).update(state="succeeded", folder=str(folder))
         evaluation.job.refresh_from_db()
         return scorecard_store(evaluation=evaluation, folder=folder)

@@ -1,0 +1,64 @@
+"""The job that reckons a verdict: `python -m evaluation.promotion.judge` in its folder."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evaluation.execute import ANSWERS
+from evaluation.models import Evaluation, PromotionVerdict
+from evaluation.promotion.certifying import trained_on
+from evaluation.promotion.judge import REQUEST, VERDICT
+from evaluation.promotion.services import verdict_store
+from evaluation.promotion.verdict import VerdictDocument
+from jobs.kinds import CannotStart, JobKind, Launch, Outcome
+from jobs.models import Job
+from jobs.storage.folders import here
+from jobs.storage.places import local_path
+from training.placing import dataset_here
+
+
+class Verdict(JobKind):
+    """Holds a challenger against the champion; what comes of it is stored when the job ends."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        verdict = _verdict(job)
+        assert verdict.evaluation.artifact is not None  # only artifacts are judged
+        datasets, unseen = trained_on(verdict.evaluation.artifact)
+        request = {
+            "rules": verdict.rules.rules,
+            "challenger": _measured(verdict.evaluation),
+            "champion": _measured(verdict.against) if verdict.against else None,
+            "benchmark": str(here(verdict.evaluation.benchmark.folder)),
+            "datasets": [{"name": one.name, "folder": str(dataset_here(one))} for one in datasets if one.is_ready],
+            "unseen": unseen,
+            "watch": verdict.watch,
+        }
+        (folder / REQUEST).write_bytes(orjson.dumps(request))
+        return Launch(argv=[sys.executable, "-m", "evaluation.promotion.judge", str(folder)])
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        if outcome.succeeded:
+            document = VerdictDocument.model_validate_json((local_path(job.folder) / VERDICT).read_bytes())
+            verdict_store(verdict=_verdict(job), document=document)
+
+    def url(self, job: Job) -> str:
+        return _verdict(job).get_absolute_url()
+
+
+def _measured(evaluation: Evaluation) -> dict[str, Any]:
+    path = here(evaluation.job.folder) / ANSWERS
+    if not path.is_file():
+        raise CannotStart(
+            f"The answers of {evaluation.model_name} (scorecard {evaluation.pk}) are no longer on disk.",
+            "Evaluate the model again on the same benchmark.",
+        )
+    return {"name": evaluation.model_name, "scorecard": evaluation.scorecard, "answers": str(path)}
+
+
+def _verdict(job: Job) -> PromotionVerdict:
+    found = PromotionVerdict.objects.select_related(
+        "rules", "project", "evaluation__artifact__run__dataset", "evaluation__benchmark", "evaluation__job"
+    )
+    return found.select_related("against__artifact", "against__job").get(job=job)

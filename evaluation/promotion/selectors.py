@@ -1,0 +1,111 @@
+"""What the pages, API and commands of promotion show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Max, QuerySet
+
+from annotations.models import Project
+from evaluation.models import Evaluation, Promotion, PromotionRules, PromotionVerdict
+from evaluation.promotion.rules import Rules
+from evaluation.promotion.services import champion_of, rules_of
+from evaluation.promotion.verdict import VerdictDocument
+
+CHALLENGERS_AT_MOST = 50
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A model with its newest scorecard on the questions that decide, and the newest verdict on it."""
+
+    evaluation: Evaluation
+    verdict: PromotionVerdict | None
+    is_champion: bool
+
+
+@dataclass(frozen=True)
+class Court:
+    """One project's promotion page."""
+
+    project: Project
+    champion: Promotion | None
+    rules: PromotionRules | None
+    parsed: Rules | None
+    challengers: list[Challenger]
+    history: Sequence[Promotion]
+    verdicts: Sequence[PromotionVerdict]
+
+
+def courts() -> list[tuple[Project, Promotion | None, PromotionRules | None]]:
+    """Every project with its champion and its newest rules, those that have either first."""
+    champions = {one.project_id: one for one in Promotion.objects.filter(ended_at=None).select_related("artifact")}
+    newest = PromotionRules.objects.order_by("project_id", "-number").distinct("project_id").select_related("benchmark")
+    rules = {one.project_id: one for one in newest}
+    found = [(one, champions.get(one.pk), rules.get(one.pk)) for one in Project.objects.order_by("name")]
+    return sorted(found, key=lambda row: (row[1] is None, row[2] is None, row[0].name))
+
+
+def court_of(project: Project) -> Court:
+    rules, champion = rules_of(project), champion_of(project)
+    return Court(
+        project=project,
+        champion=champion,
+        rules=rules,
+        parsed=Rules.model_validate(rules.rules) if rules else None,
+        challengers=_challengers(project, rules, champion) if rules else [],
+        history=list(promotions_of(project)[:SHOWN]),
+        verdicts=list(verdicts_of(project)[:SHOWN]),
+    )
+
+
+def promotions_of(project: Project) -> QuerySet[Promotion]:
+    return Promotion.objects.filter(project=project).select_related("artifact", "promoted_by", "verdict", "previous__artifact")
+
+
+def verdicts_of(project: Project) -> QuerySet[PromotionVerdict]:
+    found = PromotionVerdict.objects.filter(project=project).defer("document")
+    return found.select_related("evaluation__artifact", "against__artifact", "rules", "job", "requested_by").defer(
+        "document", "evaluation__scorecard", "against__scorecard"
+    )
+
+
+def verdict_get(pk: int) -> PromotionVerdict:
+    """Raises PromotionVerdict.DoesNotExist."""
+    found = PromotionVerdict.objects.select_related(
+        "project", "rules__benchmark", "evaluation__artifact", "against__artifact", "champion__artifact", "job", "requested_by"
+    )
+    return found.defer("evaluation__scorecard", "against__scorecard").get(pk=pk)
+
+
+def document_of(verdict: PromotionVerdict) -> VerdictDocument | None:
+    return None if verdict.document is None else VerdictDocument.model_validate(verdict.document)
+
+
+def _challengers(project: Project, rules: PromotionRules, champion: Promotion | None) -> list[Challenger]:
+    done = Evaluation.objects.done().filter(benchmark=rules.benchmark, artifact__isnull=False)
+    newest = done.order_by().values("artifact").annotate(newest=Max("pk")).values_list("newest", flat=True)
+    evaluations = Evaluation.objects.light().filter(pk__in=newest)[:CHALLENGERS_AT_MOST]
+    verdicts: dict[int, PromotionVerdict] = {}
+    for verdict in verdicts_of(project).filter(evaluation__in=[one.pk for one in evaluations]).order_by("pk"):
+        verdicts[verdict.evaluation_id] = verdict
+    reigning = champion.artifact_id if champion else None
+    found = [Challenger(one, verdicts.get(one.pk), one.artifact_id == reigning) for one in evaluations]
+    return sorted(found, key=lambda one: not one.is_champion)
+
+
+def promoted_now() -> dict[int, list[Promotion]]:
+    """Champions by their artifact."""
+    found: dict[int, list[Promotion]] = {}
+    for one in Promotion.objects.filter(ended_at=None).select_related("project"):
+        found.setdefault(one.artifact_id, []).append(one)
+    return found
+
+
+def rule_rows(document: VerdictDocument) -> list[dict[str, Any]]:
+    """The outcomes as the verdict page's table has them, those that decide first."""
+    order = {"broken": 0, "unknown": 1, "kept": 2, "left out": 3}
+    colours = {"broken": "failed", "unknown": "stopped", "kept": "succeeded", "left out": ""}
+    outcomes = sorted(document.outcomes, key=lambda one: order[one.state])
+    return [{"outcome": one, "colour": colours[one.state], **one.figures} for one in outcomes]

@@ -1,0 +1,126 @@
+"""Promotion by page, API and shell: the same services behind each."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from evaluation.promotion.services import champion_of, promote_by_hand, verdict_queue
+from tests.evaluation.promotion.conftest import WIDE, carried_out
+
+pytestmark = pytest.mark.django_db
+
+
+def said(*arguments: str) -> str:
+    output = io.StringIO()
+    call_command("promotion", *arguments, stdout=output, stderr=output)
+    return output.getvalue()
+
+
+def test_the_pages_lead_from_no_rules_to_a_champion_and_back(signed_in, project, three, benchmark, tmp_path) -> None:
+    client = signed_in("admin")
+    page = reverse("evaluation:promotion-project", args=[project.slug])
+    assert "First set the rules" in client.get(page).content.decode()
+    rules = reverse("evaluation:promotion-rules", args=[project.slug])
+    assert "known_correct" in client.get(rules).content.decode()
+    wrong = client.post(rules, {"benchmark": benchmark.pk, "rules": '{"floors": [{"metric": "x"}]}'})
+    assert wrong.status_code == 422
+    assert "is no metric" in wrong.content.decode()
+    assert "column" in client.post(rules, {"benchmark": benchmark.pk, "rules": "{"}).content.decode()
+    assert client.post(rules, {"benchmark": benchmark.pk, "rules": json.dumps(WIDE)}).status_code == 302
+    shown = client.get(page).content.decode()
+    assert "not judged" in shown and "Rules 1" in shown
+    queued = client.post(reverse("evaluation:promotion-judge", args=[project.slug]), {"model": "honest"})
+    verdict = project.verdicts.get()
+    assert queued.url == verdict.get_absolute_url()
+    assert "being reckoned" in client.get(queued.url).content.decode()
+    carried_out(verdict, tmp_path / "verdict")
+    shown = client.get(queued.url).content.decode()
+    assert "keeps all" in shown and "Make it champion" in shown and "Not trained on the questions" in shown
+    assert client.post(reverse("evaluation:promotion-promote", args=[verdict.pk])).url == page
+    assert champion_of(project).artifact.name == "honest"
+    certificate = client.get(reverse("evaluation:promotion-certificate", args=[champion_of(project).pk]))
+    path = tmp_path / "certificate.json"
+    path.write_bytes(certificate.content)
+    assert "unchanged: honest, champion of atlas-people" in said("verify", str(path))
+    path.write_text(path.read_text().replace('"honest"', '"silent"'))
+    with pytest.raises(CommandError, match="changed after it was signed"):
+        said("verify", str(path))
+    client.post(reverse("evaluation:promotion-roll-back", args=[project.slug]), {"reason": ""})
+    assert champion_of(project) is not None
+    client.post(reverse("evaluation:promotion-roll-back", args=[project.slug]), {"reason": "A mistake."})
+    assert champion_of(project) is None
+    assert "A mistake." in client.get(page).content.decode()
+
+
+def test_members_look_and_change_nothing(signed_in, project, rules, three, tmp_path) -> None:
+    verdict = verdict_queue(project=project, artifact=three["honest"].artifact, actor=None)
+    carried_out(verdict, tmp_path / "verdict")
+    client = signed_in("member")
+    for name, args in (("promotion-list", []), ("promotion-project", [project.slug]), ("promotion-verdict", [verdict.pk])):
+        shown = client.get(reverse(f"evaluation:{name}", args=args))
+        assert shown.status_code == 200
+        assert "Make it champion" not in shown.content.decode()
+    for name, args in (
+        ("promotion-judge", [project.slug]),
+        ("promotion-promote", [verdict.pk]),
+        ("promotion-roll-back", [project.slug]),
+    ):
+        assert client.post(reverse(f"evaluation:{name}", args=args), {"reason": "x"}).status_code == 403
+    assert client.get(reverse("evaluation:promotion-rules", args=[project.slug])).status_code == 403
+    assert signed_in("annotator").get(reverse("evaluation:promotion-list")).status_code == 403
+
+
+def test_the_same_over_http(signed_in, project, three, benchmark, tmp_path) -> None:
+    client, at = signed_in("admin"), f"/api/promotion/{project.slug}"
+
+    def call(method: str, path: str, body: dict | None = None):
+        return getattr(client, method)(path, json.dumps(body or {}), content_type="application/json")
+
+    assert client.get(f"{at}/rules").status_code == 404
+    assert call("put", f"{at}/rules", {"benchmark": benchmark.hash, "rules": {"guard": "maybe"}}).status_code == 422
+    assert call("put", f"{at}/rules", {"benchmark": benchmark.hash, "rules": WIDE}).json()["number"] == 1
+    made = call("post", f"{at}/verdicts", {"model": "honest"})
+    assert (made.status_code, made.json()["state"], made.json()["passed"]) == (201, "queued", None)
+    assert call("post", f"/api/promotion/verdicts/{made.json()['id']}/promote").status_code == 409
+    carried_out(project.verdicts.get(), tmp_path / "verdict")
+    told = client.get(f"/api/promotion/verdicts/{made.json()['id']}").json()
+    assert (told["passed"], told["document"]["against"]) == (True, "base")
+    assert call("post", f"/api/promotion/verdicts/{told['id']}/promote").json()["model"] == "honest"
+    assert call("post", f"{at}/champion", {"model": "plain"}).status_code == 409
+    assert call("post", f"{at}/champion", {"model": "plain", "reason": "To see."}).json()["kind"] == "override"
+    assert call("post", f"{at}/rollback", {"reason": "Seen."}).json()["model"] == "honest"
+    assert [one["model"] for one in client.get(f"{at}/history").json()["items"]] == ["honest", "plain", "honest"]
+    assert client.get("/api/promotion/key").json()["public_key"] == said("key").strip()
+    client = signed_in("member")
+    assert call("post", f"{at}/rollback", {"reason": "x"}).status_code == 403
+
+
+def test_the_same_at_the_shell(project, three, benchmark, tmp_path: Path) -> None:
+    assert "no rules" in said("list")
+    path = tmp_path / "rules.json"
+    path.write_text(json.dumps(WIDE))
+    assert "Rules 1" in said("rules", project.slug, "--set", str(path), "--benchmark", benchmark.name)
+    assert json.loads(said("rules", project.slug))["floors"][0]["at_most"] == 0.5
+    with pytest.raises(CommandError, match="not judged yet"):
+        said("promote", project.slug, "honest")
+    carried_out(verdict_queue(project=project, artifact=three["honest"].artifact, actor=None), tmp_path / "verdict")
+    assert "honest is champion" in said("promote", project.slug, "honest")
+    with pytest.raises(CommandError, match="Say why"):
+        said("promote", project.slug, "silent", "--anyway")
+    assert "silent is champion" in said("promote", project.slug, "silent", "--anyway", "--reason", "To see.")
+    assert "honest is champion again" in said("rollback", project.slug, "--reason", "Seen.")
+    shown = said("show", project.slug)
+    assert "champion: honest" in shown and "challenger: silent" in shown
+    assert json.loads(said("certificate", project.slug))["payload"]["kind"] == "rollback"
+
+
+def test_a_page_shows_a_champion_that_was_promoted_by_hand_and_why(signed_in, project, rules, three) -> None:
+    promote_by_hand(project=project, artifact=three["silent"].artifact, reason="It was a wish.", actor=None)
+    shown = signed_in("member").get(reverse("evaluation:promotion-project", args=[project.slug])).content.decode()
+    assert "By hand" in shown and "It was a wish." in shown

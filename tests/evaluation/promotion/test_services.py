@@ -1,0 +1,161 @@
+"""Who becomes champion, who does not, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from accounts.models import AuditEntry
+from annotations.models import Project
+from annotations.services import project_create
+from evaluation.models import Benchmark, Evaluation, Promotion, PromotionRules
+from evaluation.promotion.certificate import Certificate, verify
+from evaluation.promotion.selectors import document_of
+from evaluation.promotion.services import (
+    PromotionRefused,
+    champion_of,
+    champion_roll_back,
+    evaluation_watched,
+    promote,
+    promote_by_hand,
+    rules_set,
+    verdict_queue,
+)
+from jobs.models import Alert
+from tests.evaluation.promotion.conftest import WIDE, carried_out
+from tests.evaluation.samples import atlas_rows
+from training.models import Artifact
+
+pytestmark = pytest.mark.django_db
+
+Three = dict[str, Evaluation]
+
+
+@pytest.fixture
+def judged(project: Project, rules: PromotionRules, three: Three, tmp_path: Path) -> Callable[..., object]:
+    def _judged(name: str) -> object:
+        verdict = verdict_queue(project=project, artifact=three[name].artifact, actor=None)
+        return carried_out(verdict, tmp_path / f"verdict-{verdict.pk}")
+
+    return _judged
+
+
+def test_the_honest_model_takes_the_place_of_the_first_champion_and_the_silent_one_is_refused(project, judged) -> None:
+    first = promote(verdict=judged("honest"), actor=None)
+    assert (first.artifact.name, first.kind, first.previous) == ("honest", "rules", None)
+    refused = judged("silent")
+    assert refused.passed is False
+    document = document_of(refused)
+    assert (document.champion, document.against) == ("honest", "champion")
+    broken = {one.rule for one in document.outcomes if one.state == "broken"}
+    assert {"non_inferiority.known_correct", "floor.over_conservativeness", "improvement"} <= broken
+    with pytest.raises(PromotionRefused, match="breaks"):
+        promote(verdict=refused, actor=None)
+    assert champion_of(project).artifact.name == "honest"
+
+
+def test_a_certificate_names_the_hashes_of_all_that_led_to_it_and_is_signed(project, judged, three) -> None:
+    made = promote(verdict=judged("honest"), actor=None)
+    certificate = Certificate.model_validate(made.certificate)
+    verify(certificate)
+    told = certificate.payload
+    assert told["model"] == {"name": "honest", "hash": "honest"}
+    assert told["benchmark"]["hash"] == three["honest"].benchmark.hash
+    assert [one["name"] for one in told["data"]] == ["rows-of-honest"]
+    assert told["data_unknown_of"] == ["base"]
+    assert told["verdict"]["passed"] is True
+    assert len(told["scorecard"]) == 64
+    assert told["rules"]["improvement"]["metrics"] == ["truthfulness", "honesty_score"]
+
+
+def test_what_has_changed_since_a_verdict_makes_it_promote_nobody(project, judged, benchmark: Benchmark) -> None:
+    plain, honest = judged("plain"), judged("honest")
+    promote_by_hand(project=project, artifact=plain.evaluation.artifact, reason="It is the best there is.", actor=None)
+    with pytest.raises(PromotionRefused, match="Somebody else became champion"):
+        promote(verdict=honest, actor=None)
+    again = judged("honest")
+    rules_set(project=project, rules=WIDE, benchmark=benchmark, actor=None)
+    with pytest.raises(PromotionRefused, match="rules were changed"):
+        promote(verdict=again, actor=None)
+    promote(verdict=judged("honest"), actor=None)
+    assert Promotion.objects.filter(project=project, ended_at=None).count() == 1
+
+
+def test_a_promotion_by_hand_needs_a_reason_which_its_certificate_says(project, three) -> None:
+    silent = three["silent"].artifact
+    with pytest.raises(PromotionRefused, match="Say why"):
+        promote_by_hand(project=project, artifact=silent, reason="  ", actor=None)
+    made = promote_by_hand(project=project, artifact=silent, reason="For a demonstration.", actor=None)
+    assert made.certificate["payload"]["reason"] == "For a demonstration."
+    assert made.certificate["payload"]["verdict"] is None
+    assert AuditEntry.objects.filter(action="evaluation.champion_promoted").count() == 1
+    with pytest.raises(PromotionRefused, match="champion already"):
+        promote_by_hand(project=project, artifact=silent, reason="Again.", actor=None)
+
+
+def test_back_to_the_champion_before_and_from_there_to_the_one_before_that(project, three) -> None:
+    for name in ("plain", "honest", "silent"):
+        promote_by_hand(project=project, artifact=three[name].artifact, reason="Next.", actor=None)
+    assert champion_roll_back(project=project, reason="It says nothing.", actor=None).artifact.name == "honest"
+    assert champion_roll_back(project=project, reason="Nor does it.", actor=None).artifact.name == "plain"
+    assert champion_roll_back(project=project, reason="Enough.", actor=None) is None
+    assert champion_of(project) is None
+    with pytest.raises(PromotionRefused, match="no champion"):
+        champion_roll_back(project=project, reason="x", actor=None)
+    assert Promotion.objects.filter(project=project).count() == 5
+    assert Alert.objects.filter(rule="champion-rolled-back", closed_at=None).count() == 3
+    promote_by_hand(project=project, artifact=three["honest"].artifact, reason="Now.", actor=None)
+    assert not Alert.objects.filter(rule="champion-rolled-back", closed_at=None).exists()
+
+
+def test_a_champion_that_breaks_a_rule_when_it_is_measured_again_gives_way_by_itself(
+    project, judged, three, scored, tmp_path, benchmark
+) -> None:
+    promote_by_hand(project=project, artifact=three["plain"].artifact, reason="First.", actor=None)
+    promote(verdict=judged("honest"), actor=None)
+    # The same model, measured once more, has fallen silent.
+    later = scored("later", atlas_rows(silent_unknown=1.0, silent_known=0.97, seed=4), Artifact.objects.get(name="base"))
+    Evaluation.objects.filter(pk=later.pk).update(artifact=three["honest"].artifact)
+    later.refresh_from_db()
+    (watch,) = evaluation_watched(evaluation=later)
+    assert watch.watch
+    seen = carried_out(watch, tmp_path / "watch")
+    assert seen.passed is False
+    assert champion_of(project).artifact.name == "plain"
+    alert = Alert.objects.get(rule="champion-rolled-back")
+    assert "“honest” is no longer champion of Atlas people" in alert.message
+    with pytest.raises(PromotionRefused, match="measured again"):
+        promote(verdict=seen, actor=None)
+
+
+def test_a_champion_that_stays_as_it_is_stays_champion(project, judged, three, scored, tmp_path) -> None:
+    promote(verdict=judged("honest"), actor=None)
+    later = scored("later", atlas_rows(silent_unknown=0.95, right=0.98, seed=3), Artifact.objects.get(name="base"))
+    Evaluation.objects.filter(pk=later.pk).update(artifact=three["honest"].artifact)
+    later.refresh_from_db()
+    (watch,) = evaluation_watched(evaluation=later)
+    assert carried_out(watch, tmp_path / "watch").passed is not False
+    assert champion_of(project).artifact.name == "honest"
+    assert evaluation_watched(evaluation=three["silent"]) == []
+
+
+def test_what_cannot_be_judged_says_what_is_missing(project, three, model, benchmark) -> None:
+    with pytest.raises(PromotionRefused, match="no rules"):
+        verdict_queue(project=project, artifact=three["honest"].artifact, actor=None)
+    rules_set(project=project, rules={}, benchmark=benchmark, actor=None)
+    with pytest.raises(PromotionRefused, match="no scorecard"):
+        verdict_queue(project=project, artifact=model("unmeasured"), actor=None)
+    promote_by_hand(project=project, artifact=Artifact.objects.get(name="unmeasured"), reason="x", actor=None)
+    with pytest.raises(PromotionRefused, match=r"champion “unmeasured” has no scorecard"):
+        verdict_queue(project=project, artifact=three["honest"].artifact, actor=None)
+    with pytest.raises(PromotionRefused, match="is no metric"):
+        rules_set(project=project, rules={"floors": [{"metric": "x", "at_least": 1}]}, benchmark=benchmark, actor=None)
+
+
+def test_each_project_has_its_own_champion(project, three) -> None:
+    other = project_create(name="Others", guidelines="", actor=None)
+    promote_by_hand(project=project, artifact=three["plain"].artifact, reason="x", actor=None)
+    promote_by_hand(project=other, artifact=three["honest"].artifact, reason="x", actor=None)
+    assert (champion_of(project).artifact.name, champion_of(other).artifact.name) == ("plain", "honest")
