@@ -13,19 +13,17 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from accounts.chat.service import ChatService
 from annotations.verdicts import Verdict
-from evaluation.answers import AnswerRow, ConfidenceSource, ProbeName, answers_write
+from evaluation.answers import AnswerRow, answers_write
 from evaluation.asking.asker import Asker
 from evaluation.asking.interview import Interview, Plan, known_by_samples, with_knowledge
 from evaluation.asking.local import LocalModel, reference_logprobs
 from evaluation.asking.preferring import preferences_of, rewarded_pairs
 from evaluation.asking.service import ServiceModel
-from evaluation.asking.turns import Language
 from evaluation.benchmarks.folder import BenchmarkFolder, benchmark_read
 from evaluation.guard.asking import guard_answers
 from evaluation.guard.items import guard_set
@@ -33,102 +31,18 @@ from evaluation.guard.trials import Given
 from evaluation.guard.verdict import guard_report
 from evaluation.harnesses.asker import HarnessAsker
 from evaluation.harnesses.model import HarnessModel
-from evaluation.harnesses.table import HARNESSES, HarnessName, TaskName
 from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, RewardedPair, Sampling, Scorecard, scorecard_make
-from evaluation.statistics import RESAMPLES, SEED
+from evaluation.specs import ANSWERS, BASE_ANSWERS, ON_THE_CARD, SCORECARD, SPEC, EvaluateSpec, ModelRef
 from evaluation.validator.answers import said_of
 from evaluation.validator.report import validator_report
 from jobs.child import report_progress, report_result
 from training.child_main import child_main
 from training.environment import describe_environment
 from training.exceptions import BadSpec, Stopped
-from training.specs import HardwareSpec
 from training.stopping import StopRequest
 from training.virtual_environments import Progress
 
-SPEC = "evaluate.json"
-ANSWERS = "answers.jsonl"
-BASE_ANSWERS = "base_answers.jsonl"
-SCORECARD = "scorecard.json"
 PROGRESS_EVERY_S = 1.0
-SETTINGS = {
-    "max_new_tokens", "batch_size", "prompt_format", "hardware", "elicit", "confidence", "samples", "temperature", "knowledge",
-    "known_share", "probes", "language", "kl", "preferences", "guard", "validator", "harness",
-    "tasks", "task_limit",
-}  # fmt: skip
-"""What a scorecard says of how its model was asked."""
-
-
-class ModelRef(BaseModel):
-    """A model to ask: its name for people, and its folder or hub name."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-    path: str = ""
-    endpoint: ChatService | None = None
-
-
-class EvaluateSpec(BaseModel):
-    """What to ask of which model; with `base`, the same of the model it is compared with. Answers are greedy.
-
-    `model.endpoint` asks a service in place of a model on disk.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    version: Literal[1] = 1
-    model: ModelRef
-    base: ModelRef | None = None
-    benchmark: Path
-    max_new_tokens: int = Field(32, ge=1)
-    batch_size: int = Field(128, ge=1)
-    prompt_format: Literal["auto", "chat", "plain"] = "auto"
-    hardware: HardwareSpec = HardwareSpec()
-    resamples: int = Field(RESAMPLES, ge=100)
-    seed: int = Field(SEED, ge=0, description="Of the samples and of the bootstrap.")
-    cache: Path | None = Field(None, description="Folder where models' answers are kept for the next evaluation.")
-    elicit: list[ConfidenceSource] = Field(["probability"], description="The ways confidence is elicited.")
-    confidence: ConfidenceSource = Field("probability", description="The one that the scorecard's metrics use.")
-    samples: int = Field(0, ge=0, le=256, description="Answers drawn per question, beside the greedy one.")
-    temperature: float = Field(1.0, gt=0, description="Of those samples.")
-    knowledge: Literal["gold", "samples"] = Field("gold", description="Whose word counts on what is known.")
-    known_share: float = Field(0.5, gt=0, le=1, description="Known: at least this share of the base model's samples is right.")
-    probes: list[ProbeName] = Field(default_factory=list, description="What else is asked about each question.")
-    language: Language = Field("en", description="Of what is said beside the questions.")
-    kl: bool = Field(False, description="Measure the divergence from the base model.")
-    preferences: bool = Field(False, description="Measure whether right answers are likelier than wrong ones.")
-    guard: bool = Field(False, description="Check that abilities were kept.")
-    validator: bool = Field(False, description="Look for answers that game a reward.")
-    harness: HarnessName | None = Field(None, description="Another's harness that asks the benchmark; none: we do.")
-    tasks: list[TaskName] = Field(default_factory=list, description="Tasks of lm-eval's own, asked besides.")
-    task_limit: int | None = Field(None, ge=1, description="Questions of each of those tasks; none: all.")
-
-    @model_validator(mode="after")
-    def agrees(self) -> Self:
-        if self.confidence not in self.elicit:
-            raise ValueError(f"The scorecard is to use the confidence “{self.confidence}”, which is not elicited.")
-        if self.samples == 0 and (needs := self._needs_samples()):
-            raise ValueError(f"{needs}: choose how many samples to draw.")
-        if self.kl and self.base is None:
-            raise ValueError("Divergence is from a base model, and there is none.")
-        if self.preferences and self.model.endpoint is not None:
-            raise ValueError("How likely a service's model finds a given answer cannot be asked of it.")
-        if self.harness is not None and (self.kl or self.preferences):
-            raise ValueError("A harness only asks: divergence and preferences need no harness.")
-        if self.tasks and (self.harness is None or not HARNESSES[self.harness].has_tasks):
-            raise ValueError("Tasks are lm-eval's: choose it as the harness.")
-        if self.kl and self.temperature != 1:
-            raise ValueError("Divergence is measured on samples of the model's own distribution: leave their temperature at 1.")
-        return self
-
-    def _needs_samples(self) -> str | None:
-        """What cannot be had without samples, in words."""
-        if "agreement" in self.elicit:
-            return "Agreement is that of samples with the answer"
-        if self.knowledge == "samples":
-            return "What is known is told by samples"
-        return "Divergence is measured on samples" if self.kl else None
 
 
 @dataclass
@@ -158,7 +72,7 @@ def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:
     folder = folder.resolve()
     spec = _read_spec(folder / SPEC)
     benchmark = benchmark_read(spec.benchmark.resolve())
-    cache = folder / "replies" if spec.cache is None else spec.cache
+    cache = folder / "replies" if spec.cache is None or spec.fresh else spec.cache
     progress = _Progress(folder, _replies(spec, len(benchmark.questions)))
     asked: list[Asked] = []
     for model in [spec.model] + ([spec.base] if spec.base else []):
@@ -301,7 +215,7 @@ def _score(spec: EvaluateSpec, benchmark: BenchmarkFolder, asked: list[Asked], p
         benchmark=BenchmarkRef(name=benchmark.name, version=benchmark.version, hash=benchmark.hash),
         base_rows=base.rows if base else (),
         base=base.reference if base else None,
-        settings=spec.model_dump(mode="json", include=SETTINGS),
+        settings=spec.model_dump(mode="json", include=set(ON_THE_CARD)),
         environment=describe_environment(),
         sampling=sampling,
         preferences=pairs,

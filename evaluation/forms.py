@@ -1,32 +1,55 @@
-"""The form that starts an evaluation."""
+"""The form that starts an evaluation: whom to ask what, and a field for each of the settings that there are."""
 
 from typing import Any
 
+from annotated_types import Ge, Le
 from django import forms
+from pydantic.fields import FieldInfo
 
 from accounts.models import Endpoint
 from accounts.selectors import endpoint_list
-from evaluation.harnesses.table import HARNESSES
+from accounts.setting_kinds import kind_of
 from evaluation.loop import LoopSettings
 from evaluation.models import Benchmark
+from evaluation.specs import CHOICES, EvaluateSettings
 from jobs.hardware import COMPUTE_TAGS
 from training.models import Artifact
-
-CONFIDENCES = {
-    "probability": "the probability of the answer",
-    "stated": "stated by the model, in words or numbers",
-    "agreement": "agreement of samples with the answer",
-}
-PROBES = {
-    "are_you_sure": "“Are you sure?”",
-    "false_authority": "a professor says otherwise",
-    "leading_premise": "a wrong answer is taken for granted",
-    "critique": "criticise it, then answer again",
-    "belief": "what do you really hold true?",
-}
-
+from training.specs import HardwareSpec
 
 FIRST = ("artifact", "endpoint", "benchmark", "base", "hardware_tag", "max_new_tokens")
+EMPTY = {"harness": "this site", "task_limit": "all"}
+"""What it says to choose nothing, where a setting may be left out."""
+
+
+def setting_field(name: str, setting: FieldInfo) -> forms.Field:
+    """A field for one setting; what is left open takes the default."""
+    kind = kind_of(setting.annotation)
+    default = setting.get_default(call_default_factory=True)
+    common: dict[str, Any] = {"label": setting.title, "help_text": setting.description or "", "required": False}
+    if kind.type is bool:
+        return forms.BooleanField(**common)
+    common["initial"] = default
+    names = CHOICES.get("confidence" if name == "elicit" else name, {})
+    choices = [(value, names.get(value, value)) for value in kind.choices]
+    if kind.is_list and choices:
+        return forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **common)
+    if choices:
+        return forms.ChoiceField(choices=[("", EMPTY[name]), *choices] if kind.is_optional else choices, **common)
+    if kind.type is None or kind.type is str:
+        return WordsField(**common | {"initial": " ".join(default)})
+    bounds = {"min_value": _bound(setting, Ge, "ge"), "max_value": _bound(setting, Le, "le")}
+    return (forms.IntegerField if kind.type is int else forms.FloatField)(**bounds, **common)
+
+
+def _bound(setting: FieldInfo, kind: type, name: str) -> Any:
+    return next((getattr(one, name) for one in setting.metadata if isinstance(one, kind)), None)
+
+
+class WordsField(forms.CharField):
+    """Several words, with spaces or commas between them."""
+
+    def clean(self, value: Any) -> list[str]:
+        return str(super().clean(value)).replace(",", " ").split()
 
 
 class EvaluationForm(forms.Form):
@@ -53,79 +76,18 @@ class EvaluationForm(forms.Form):
     hardware_tag = forms.ChoiceField(
         label="Hardware", required=False, choices=[(tag, tag) for tag in COMPUTE_TAGS], initial="cpu"
     )
-    max_new_tokens = forms.IntegerField(
-        label="Tokens an answer may have", required=False, min_value=1, max_value=8192, initial=32
-    )
-    samples = forms.IntegerField(
-        label="Samples of each answer",
+    precision = forms.ChoiceField(
+        label="Precision",
         required=False,
-        min_value=0,
-        max_value=256,
-        initial=0,
-        help_text="Drawn beside the likeliest answer. Agreement, knowledge labels and divergence need some; ten are usual.",
+        choices=[("", HardwareSpec.model_fields["precision"].default), ("bfloat16", "bfloat16"), ("float16", "float16")],
+        help_text="That a model of this site computes in.",
     )
-    elicit = forms.MultipleChoiceField(
-        label="Confidence, elicited as",
-        required=False,
-        choices=list(CONFIDENCES.items()),
-        initial=["probability"],
-        widget=forms.CheckboxSelectMultiple,
-    )
-    confidence = forms.ChoiceField(
-        label="Calibration is measured on", required=False, choices=list(CONFIDENCES.items()), initial="probability"
-    )
-    knowledge = forms.ChoiceField(
-        label="What is known",
-        required=False,
-        choices=[("gold", "as the benchmark says"), ("samples", "what samples of the base model get right, or its own where it has none")],
-        initial="gold",
-    )
-    probes = forms.MultipleChoiceField(
-        label="Ask again",
-        required=False,
-        choices=list(PROBES.items()),
-        help_text="Does it change its answer, give in, correct itself?",
-        widget=forms.CheckboxSelectMultiple,
-    )
-    language = forms.ChoiceField(
-        label="Language", required=False, choices=[("en", "English"), ("pt", "Portuguese")], initial="en",
-        help_text="Of what is said beside the questions.",
-    )  # fmt: skip
-    kl = forms.BooleanField(
-        label="Measure the divergence from the base model", required=False, help_text="The base model reads the samples."
-    )
-    preferences = forms.BooleanField(
-        label="Measure whether right answers are likelier than wrong ones",
-        required=False,
-        help_text="Both models read a right and a wrong answer to each question; nothing is asked.",
-    )
-
-    guard = forms.BooleanField(
-        label="Check that abilities were kept",
-        required=False,
-        help_text="The capability guard: 400 short tasks beside the benchmark, for the model and for its base.",
-    )
-    validator = forms.BooleanField(
-        label="Look for answers that game a reward",
-        required=False,
-        help_text="Blanket refusals, copied questions, words to the grader and the like; nothing more is asked.",
-    )
-
-    harness = forms.ChoiceField(
-        label="Asked by",
-        required=False,
-        choices=[("", "this site"), *((name, one.title) for name, one in HARNESSES.items())],
-        help_text="Or by another’s harness, through the same judge. Its packages are fetched when it is first used.",
-    )
-    tasks = forms.CharField(
-        label="Tasks of lm-eval besides",
-        required=False,
-        help_text="By name, such as “arc_easy hellaswag”. Their data must be on the worker: nothing is fetched.",
-    )
-    task_limit = forms.IntegerField(label="Questions of each task", required=False, min_value=1, help_text="Empty: all.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, setting in EvaluateSettings.model_fields.items():
+            if name != "hardware":
+                self.fields[name] = setting_field(name, setting)
         for name in ("artifact", "base"):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
@@ -133,9 +95,6 @@ class EvaluationForm(forms.Form):
         endpoint = self.fields["endpoint"]
         assert isinstance(endpoint, forms.ModelChoiceField)
         endpoint.queryset = endpoint_list()
-
-    def clean_tasks(self) -> list[str]:
-        return str(self.cleaned_data["tasks"]).replace(",", " ").split()
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean()
@@ -147,10 +106,12 @@ class EvaluationForm(forms.Form):
         """What the service that queues it takes; what is left open takes the default."""
         values = dict(self.cleaned_data)
         asked = {name: values.pop(name) for name in ("artifact", "endpoint", "benchmark", "base")}
-        tag = values.pop("hardware_tag") or "cpu"
+        tag, precision = values.pop("hardware_tag") or "cpu", values.pop("precision")
         settings = {name: value for name, value in values.items() if value not in (None, "", [], False)}
         if confidence := settings.get("confidence"):
             settings["elicit"] = sorted({*settings.get("elicit", ()), confidence})
+        if precision:
+            settings["hardware"] = {"precision": precision}
         return {**asked, "hardware_tag": tag, "settings": settings}
 
     def first_fields(self) -> list[forms.BoundField]:

@@ -10,10 +10,10 @@ from django.db.models import Q, QuerySet
 from evaluation.answers import EVERYTHING, JOIN
 from evaluation.comparing.comparison import Cell as Compared
 from evaluation.comparing.comparison import Comparison, verdict_of
-from evaluation.execute import ANSWERS
 from evaluation.metrics import METRICS, Answers, Metric
 from evaluation.models import Benchmark, Evaluation
 from evaluation.scorecards.scorecard import Arm, MetricValue, Scorecard, SliceReport
+from evaluation.specs import ANSWERS
 from jobs.figures import csv_text
 
 # What stands first, large, of a scorecard; and what of each of its slices.

@@ -6,17 +6,17 @@ from typing import Any
 
 from django.conf import settings as site
 from django.db import transaction
-from pydantic import ValidationError
 
 from accounts import audit
+from accounts.chat.service import ChatService
 from accounts.endpoints import endpoint_service
 from accounts.hosts import host_allowed
 from accounts.models import Endpoint, User
 from annotations.models import Project
 from evaluation.benchmarks.folder import benchmark_read, facts_of
-from evaluation.execute import SCORECARD, EvaluateSpec
 from evaluation.models import Benchmark, Evaluation
 from evaluation.scorecards.document import Figures, Scorecard
+from evaluation.specs import SCORECARD, EvaluateSpec, ModelRef, SettingRefused, settings_checked
 from jobs.hardware import COMPUTE_TAGS
 from jobs.models import Job, Pipeline
 from jobs.services import job_queue
@@ -25,8 +25,6 @@ from training.exceptions import BadData
 from training.models import Artifact
 from training.placing import model_here
 
-RESERVED = {"model", "base", "benchmark", "cache"}
-"""What an evaluation is of; not among its settings."""
 HEADLINE_FIELDS = {"value", "low", "high", "n", "reason", "p_adjusted"}
 
 
@@ -80,15 +78,15 @@ def evaluation_queue(
 ) -> Evaluation:
     """Queue a scorecard of `artifact`, beside `base` (unless given: the model it was trained from), or of the model of a service.
 
-    `settings` may hold EvaluateSpec's fields, but for the models, the benchmark and the cache. A service computes elsewhere, so
+    `settings` are `evaluation.specs.EvaluateSettings`. A service computes elsewhere, so
     its job needs no hardware. Raises EvaluationRefused; a model that is not ready may be asked `after` the job that makes it.
     """
     after = list(after)
     base = base or (artifact.base if artifact is not None else None)
     hardware_tag = hardware_tag if endpoint is None else "site"
-    chosen = ({"hardware": {"profile": hardware_tag}} if endpoint is None else {}) | dict(settings or {})
-    _check_model(artifact=artifact, endpoint=endpoint, base=base, hardware_tag=hardware_tag, waits=bool(after), settings=chosen)
-    _check_settings(chosen, has_base=base is not None, is_service=endpoint is not None)
+    chosen = _on(hardware_tag, settings or {}) if endpoint is None else dict(settings or {})
+    _check_model(artifact=artifact, endpoint=endpoint, base=base, hardware_tag=hardware_tag, waits=bool(after))
+    _check_settings(chosen, endpoint=endpoint, base=base)
     asked = artifact or endpoint
     assert asked is not None
     job = job_queue(
@@ -119,7 +117,6 @@ def _check_model(
     base: Artifact | None,
     hardware_tag: str,
     waits: bool,
-    settings: Mapping[str, Any],
 ) -> None:
     if (artifact is None) == (endpoint is None):
         raise EvaluationRefused("artifact", "Choose one model to ask: one of the site's, or an endpoint.")
@@ -146,21 +143,26 @@ def _check_endpoint(endpoint: Endpoint, base: Artifact | None) -> None:
         raise EvaluationRefused("endpoint", f"This site may not call {endpoint.base_url} any more: see Account → Hosts.")
 
 
-def _check_settings(settings: Mapping[str, Any], *, has_base: bool, is_service: bool) -> None:
-    example = {"model": {"name": "x", "path": "x"}, "benchmark": "x"} | ({"base": {"name": "y", "path": "y"}} if has_base else {})
-    if is_service and settings.get("kl"):
-        raise EvaluationRefused("kl", "How far a service's model is from another cannot be measured: its tokens are its own.")
-    if is_service and settings.get("preferences"):
-        raise EvaluationRefused("preferences", "How likely a service's model finds a given answer cannot be asked of it.")
-    if reserved := RESERVED & settings.keys():
-        raise EvaluationRefused("settings", f"{', '.join(sorted(reserved))}: not a setting.")
+def _on(hardware_tag: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the hardware that they are computed on, which the job's tag alone says."""
+    hardware = settings.get("hardware", {})
+    if not isinstance(hardware, Mapping):
+        return dict(settings)  # for the schema to refuse
+    if hardware.get("profile", hardware_tag) != hardware_tag:
+        raise EvaluationRefused("hardware_tag", f"The profile is “{hardware['profile']}”, and the tag “{hardware_tag}”.")
+    return {**settings, "hardware": {**hardware, "profile": hardware_tag}}
+
+
+def _check_settings(settings: Mapping[str, Any], *, endpoint: Endpoint | None, base: Artifact | None) -> None:
+    if endpoint is None:
+        model = ModelRef(name="x", path="x")
+    else:
+        limit = endpoint.requests_per_minute
+        model = ModelRef(name="x", endpoint=ChatService(base_url=endpoint.base_url, model="x", requests_per_minute=limit))
     try:
-        EvaluateSpec.model_validate(example | dict(settings))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise EvaluationRefused(where or "settings", f"{where}: {message}" if where else message) from error
+        settings_checked(settings, model=model, base=ModelRef(name="y", path="y") if base is not None else None)
+    except SettingRefused as refused:
+        raise EvaluationRefused(refused.field, str(refused)) from refused
 
 
 def evaluate_spec(evaluation: Evaluation, folder: Path) -> EvaluateSpec:

@@ -6,16 +6,15 @@ carried out on the spot, in the folder that is named, and the same command goes 
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, BooleanOptionalAction
+from argparse import SUPPRESS
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from accounts.shell import fields_set
+from accounts.shell import add_setting, fields_set
 from jobs.child import STOPPED_EXIT_CODE
 from training.exceptions import BadSpec
 from training.hardware.profiles import batch_kept, batch_of, lay, load_profile, most_rows
@@ -35,7 +34,6 @@ SHORT = {
     "--warmup-ratio": "warmup_steps",
 }
 SETTING = "setting_"  # before the names of options that are settings
-SIMPLE = {int: int, float: float, str: str}
 
 
 class MethodCommand(BaseCommand):
@@ -108,35 +106,13 @@ def _add_machine(parser: CommandParser) -> None:
 
 def _add_setting(group: Any, name: str, field: FieldInfo) -> None:
     """A flag for a setting that fits on a command line; others are set with --set."""
-    flag = "--" + name.replace("_", "-")
-    aliases = [short for short, setting in SHORT.items() if setting == name]
-    kind, choices = _kind(field.annotation)
-    help_ = " ".join(filter(None, [field.description, f"(default: {field.get_default(call_default_factory=True)})"]))
-    common = {"dest": f"{SETTING}{name}", "default": SUPPRESS, "help": help_.replace("%", "%%")}
     if name == "truncation_side":
         for side in ("right", "left"):
+            common = {"dest": f"{SETTING}{name}", "default": SUPPRESS, "help": field.description}
             group.add_argument(f"--truncation-{side}", action="store_const", const=side, **common)
-    elif kind is bool:
-        group.add_argument(flag, *aliases, action=BooleanOptionalAction, **common)
-    elif kind is list:
-        group.add_argument(flag, *aliases, nargs="+", choices=choices, **common)
-    elif kind is not None:
-        group.add_argument(flag, *aliases, type=SIMPLE[kind], choices=choices, metavar=name.upper(), **common)
-
-
-def _kind(annotation: Any) -> tuple[Any, list[Any] | None]:
-    """What a flag of this type reads (int, float, str, bool, list), and its choices; (None, None): no flag can say it."""
-    if get_origin(annotation) in (Union, UnionType):
-        inner = [one for one in get_args(annotation) if one is not NoneType]
-        return _kind(inner[0]) if len(inner) == 1 else (None, None)
-    if get_origin(annotation) is Literal:
-        return str, list(get_args(annotation))
-    if get_origin(annotation) is list:
-        kind, choices = _kind(get_args(annotation)[0])
-        return (list, choices) if kind is str else (None, None)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return None, None
-    return (annotation, None) if annotation is bool or annotation in SIMPLE else (None, None)
+        return
+    short = [one for one, setting in SHORT.items() if setting == name]
+    add_setting(group, name, field, dest=f"{SETTING}{name}", short=short)
 
 
 def _spec(method: str, folder: Path, options: dict[str, Any]) -> RunSpec:

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from annotations.verdicts import normalise
+from evaluation.answers import Language
 from evaluation.asking.replies import Prompt, last_turn, with_last_turn
 from evaluation.benchmarks.folder import BenchmarkFolder, Question
 
 PATH = Path(__file__).with_name("turns.toml")
-Language = Literal["en", "pt"]
 
 
 @dataclass(frozen=True)

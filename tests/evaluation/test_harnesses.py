@@ -34,7 +34,7 @@ from evaluation.asking.asker import Asker
 from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Wanted
 from evaluation.benchmarks.folder import benchmark_read
-from evaluation.execute import EvaluateSpec, evaluate
+from evaluation.execute import evaluate
 from evaluation.forms import EvaluationForm
 from evaluation.harnesses.asker import HarnessAsker
 from evaluation.harnesses.forwarding import forwarding
@@ -48,6 +48,7 @@ from evaluation.services import benchmark_register, evaluation_queue, scorecard_
 from evaluation.serving.engine import Engine
 from evaluation.serving.listening import listening
 from evaluation.serving.service import serving
+from evaluation.specs import EvaluateSpec
 from jobs.child import STOPPED_EXIT_CODE
 from tests.evaluation.taught import teach
 from training.exceptions import Stopped

@@ -66,8 +66,8 @@ def test_what_cannot_work_is_refused_before_it_is_queued(benchmark: Benchmark, m
         ({"artifact": ready, "hardware_tag": "abacus"}, "hardware_tag"),
         ({"artifact": ready, "hardware_tag": "site"}, "hardware_tag"),
         ({"artifact": ready, "settings": {"max_new_tokens": 0}}, "max_new_tokens"),
-        ({"artifact": ready, "settings": {"elicit": ["probability", "agreement"]}}, "settings"),
-        ({"artifact": ready, "settings": {"kl": True, "samples": 4}}, "settings"),
+        ({"artifact": ready, "settings": {"elicit": ["probability", "agreement"]}}, "samples"),
+        ({"artifact": ready, "settings": {"kl": True, "samples": 4}}, "kl"),
         ({"artifact": ready, "settings": {"cache": "/elsewhere"}}, "settings"),
         ({"artifact": None}, "artifact"),
     ]

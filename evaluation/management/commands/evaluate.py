@@ -1,26 +1,21 @@
 """rlwhf evaluate: queue a scorecard, and print it when it is there."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import Endpoint
-from accounts.shell import acting_user, add_user_argument
-from evaluation.answers import ConfidenceSource, ProbeName
-from evaluation.asking.turns import Language
-from evaluation.harnesses.table import HARNESSES
+from accounts.shell import acting_user, add_setting, add_user_argument, fields_set
 from evaluation.models import Benchmark, Evaluation
 from evaluation.scorecards.table import scorecard_text
 from evaluation.selectors import evaluation_get, scorecard_of
 from evaluation.services import EvaluationRefused, benchmark_register, evaluation_queue
+from evaluation.specs import EvaluateSettings
 from jobs.follow import follow
 from training.models import Artifact
 
-SETTINGS = (
-    "max_new_tokens", "samples", "temperature", "seed", "elicit", "confidence", "knowledge", "known_share", "probes", "language",
-    "kl", "preferences", "guard", "validator", "harness", "tasks", "task_limit",
-)  # fmt: skip
+SETTING = "setting_"  # before the names of options that are settings
 
 
 class Command(BaseCommand):
@@ -32,21 +27,30 @@ class Command(BaseCommand):
         parser.add_argument("--benchmark", required=True, help="name, start of the hash, or folder of a benchmark")
         parser.add_argument("--base", help="name of the baseline (default: the model it was trained from)")
         parser.add_argument("--tag", default="cpu", dest="hardware_tag", help="hardware tag of the worker (default: cpu)")
-        _add_settings(parser.add_argument_group("what is asked"))
+        group = parser.add_argument_group("what is asked, and how")
+        for name, field in EvaluateSettings.model_fields.items():
+            add_setting(group, name, field, dest=f"{SETTING}{name}")
+        group.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="FIELD=VALUE",
+            help="a setting by name, such as hardware.precision=bfloat16",
+        )
         parser.add_argument("--wait", action="store_true", help="show progress, and print the scorecard")
         parser.add_argument("--json", action="store_true", help="print the scorecard as JSON (with --wait)")
         add_user_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         actor = acting_user(options)
-        settings = {name: options[name] for name in SETTINGS if options[name] not in (None, False)}
+        flags = {name.removeprefix(SETTING): value for name, value in options.items() if name.startswith(SETTING)}
         try:
             evaluation = evaluation_queue(
                 artifact=_artifact(options["model"]) if options["model"] else None,
                 endpoint=_endpoint(options["endpoint"]) if options["endpoint"] else None,
                 benchmark=_benchmark(options["benchmark"], options),
                 base=_artifact(options["base"]) if options["base"] else None,
-                settings=settings,
+                settings=flags | fields_set(options["set"]),
                 hardware_tag=options["hardware_tag"],
                 actor=actor,
             )
@@ -62,29 +66,6 @@ class Command(BaseCommand):
         if card is None:
             raise CommandError(f"{evaluation} {ended.state}: {ended.reason} {ended.hint}".strip())
         self.stdout.write(card.model_dump_json(indent=1) if as_json else scorecard_text(card))
-
-
-def _add_settings(group: Any) -> None:
-    """The settings of EvaluateSpec that people change."""
-    group.add_argument("--max-new-tokens", type=int, help="length an answer may have (default: 32)")
-    group.add_argument("--samples", type=int, metavar="K", help="answers drawn beside the likeliest one (default: 0)")
-    group.add_argument("--temperature", type=float, help="of the samples (default: 1)")
-    group.add_argument("--seed", type=int, help="of the samples and of the intervals")
-    group.add_argument(
-        "--elicit", nargs="+", choices=get_args(ConfidenceSource), help="ways to elicit confidence (default: probability)"
-    )
-    group.add_argument("--confidence", choices=get_args(ConfidenceSource), help="the one that calibration is measured on")
-    group.add_argument("--knowledge", choices=["gold", "samples"], help="what is known: by the benchmark, or the base's samples")
-    group.add_argument("--known-share", type=float, help="share of samples that must be right (default: 0.5)")
-    group.add_argument("--probes", nargs="+", choices=get_args(ProbeName), help="ask again under pressure, or after a critique")
-    group.add_argument("--language", choices=get_args(Language), help="of what is said beside the questions (default: en)")
-    group.add_argument("--kl", action="store_true", help="measure the divergence from the base model, on the samples")
-    group.add_argument("--preferences", action="store_true", help="measure whether right answers are likelier than wrong ones")
-    group.add_argument("--guard", action="store_true", help="check by 400 tasks that abilities were kept")
-    group.add_argument("--validator", action="store_true", help="look for answers that game a reward")
-    group.add_argument("--harness", choices=list(HARNESSES), help="another's harness that asks the benchmark (default: none)")
-    group.add_argument("--tasks", nargs="+", metavar="TASK", help="tasks of lm-eval's own to ask besides, by name")
-    group.add_argument("--task-limit", type=int, metavar="N", help="questions of each of those tasks (default: all)")
 
 
 def _endpoint(name: str) -> Endpoint:

@@ -13,7 +13,8 @@ import pytest
 
 from accounts.chat.service import KEY_VARIABLE
 from evaluation.answers import answers_read
-from evaluation.execute import EvaluateSpec, evaluate
+from evaluation.execute import evaluate
+from evaluation.specs import EvaluateSpec
 from evaluation.scorecards.scorecard import Scorecard
 from tests.chat_server import ChatServer, serving
 from tests.evaluation.test_execute import ROOT, write_benchmark
