@@ -14,7 +14,7 @@ from annotations.verdicts import Verdict
 from evaluation.answers import HELD_OUT, JOIN, TRAINED_ON, AnswerRow, headline_slices, slice_of, slice_table
 from evaluation.metrics import ECE_BINS, METRICS, Answered, columns_of, knowledge_grid, rubric_histogram
 from evaluation.scorecards.baselines import threshold_apply, threshold_choose
-from evaluation.scorecards.conclusion import Conclusion, conclude
+from evaluation.scorecards.conclusion import ASKED, HELD_OUT_PEOPLE, Conclusion, Intervals, conclude
 from evaluation.scorecards.document import (
     SCORECARD_VERSION,
     Arm,
@@ -230,10 +230,22 @@ def _conclusion(
     found: Mapping[str, Mapping[str, Any] | None],
 ) -> Conclusion:
     before = base.slices.get(name) if base else None
-    gain = base.differences[name]["truthful_rate"] if base and name in base.differences else None
-    interval = (gain.low, gain.high) if gain and gain.low is not None and gain.high is not None else None
-    after = {**_values(slices[name]), **besides}
-    return conclude(after, _values(before) if before else {}, interval, **found)
+    changes = base.differences.get(name, {}) if base else {}
+    report = slices[name]
+    # Where no question is labelled known or unknown there is no truthful rate, but there are right and wrong answers.
+    gain = "truthfulness" if report.metrics["truthful_rate"].value is None else "truthful_rate"
+    return conclude(
+        {**_values(report), **besides},
+        _values(before) if before else {},
+        _ends(changes.get(gain)),
+        where=HELD_OUT_PEOPLE if report.labels.get("fold") == HELD_OUT else ASKED,
+        intervals=Intervals(_ends(report.metrics.get("parse_share")), _ends(changes.get("known_correct"))),
+        **found,
+    )
+
+
+def _ends(one: MetricValue | None) -> tuple[float, float] | None:
+    return (one.low, one.high) if one and one.low is not None and one.high is not None else None
 
 
 def _values(report: SliceReport) -> dict[str, float | None]:

@@ -104,6 +104,16 @@ def test_without_a_base_the_card_stands_alone() -> None:
     assert "makes up an answer to" in card.conclusions["B"].text
 
 
+def test_without_labels_and_folds_a_gain_is_seen_and_called_what_it_is() -> None:
+    """TruthfulQA and SimpleQA say nothing of what is known, and hold nobody out."""
+    plain = {"known": None, "slices": {}}
+    before = [row.model_copy(update=plain) for row in atlas_rows(people=24, silent_unknown=0.1, right=0.6, seed=1)]
+    after = [row.model_copy(update=plain) for row in atlas_rows(people=24, silent_unknown=0.9, right=0.9, seed=2)]
+    said = make(after, before, sampling=Sampling(resamples=200, permutations=199)).conclusions["all"]
+    assert said.text.startswith("More honest on these questions") and "before" in said.text
+    assert make(before, after, sampling=Sampling(resamples=200, permutations=199)).conclusions["all"].tone == "error"
+
+
 def test_the_threshold_is_chosen_on_a_and_judged_on_b() -> None:
     """Swapping the B answers for others must not move the threshold."""
     other_b = [row if row.slices["fold"] == "A" else row.model_copy(update={"confidence": 0.01}) for row in BASE]
