@@ -1,13 +1,12 @@
 """What the data page reads: dataset versions with their report cards, imports, and counts of scores."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from annotations.models import DatasetContributor, DatasetVersion, Import, Project
 from annotations.selectors.rollups import Counted, counted_by_kind, counted_by_model_and_kind
-from dashboards.recent import shared
+from dashboards.recent import lately, shared
 from jobs.models import ENDED
 from training.alignment import Card, dataset_card
 
@@ -66,8 +65,10 @@ def dataset(name: str) -> Shown | None:
     return Shown(version, dataset_card(version), shares)
 
 
-def is_building(versions: Sequence[DatasetVersion]) -> bool:
-    return any(not one.is_ready and one.job is not None and one.job.state not in ENDED for one in versions)
+def is_building() -> bool:
+    """Whether a page is to be followed. Shared with nobody: what was read a moment before somebody asks would still it."""
+    going = Q(ready_at=None, job__isnull=False) & ~Q(job__state__in=ENDED)
+    return DatasetVersion.objects.filter(going | Q(job__finished_at__gt=lately())).exists()
 
 
 @shared

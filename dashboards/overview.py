@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, Q
 
 from dashboards.charts import Reading
-from dashboards.recent import shared
+from dashboards.recent import lately, shared
 from evaluation.models import Benchmark, Evaluation
 from evaluation.selectors import labels_of
 from jobs.models import ENDED
@@ -94,6 +94,12 @@ def evaluating(*, model: str = "") -> list[Evaluation]:
     """Evaluations that have not ended, of one model or of all, oldest first."""
     going = Evaluation.objects.light().exclude(job__state__in=ENDED).order_by("pk")
     return list(going.filter(_of(model)) if model else going)
+
+
+def is_evaluating(*, model: str = "") -> bool:
+    """Whether a page is to be followed. Shared with nobody: what was read a moment before somebody asks would still it."""
+    going = Evaluation.objects.filter(~Q(job__state__in=ENDED) | Q(job__finished_at__gt=lately()))
+    return (going.filter(_of(model)) if model else going).exists()
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from annotations.models import Project, QualityReport, Rater
 from annotations.selectors.rollups import Counted, Spread, counted_by_project, counted_by_rater
 from annotations.statistics.ratings import reading
-from dashboards.recent import shared
+from dashboards.recent import lately, shared
 from jobs.figures import Measured
 from jobs.models import ENDED
 
 # More lines than these can hardly be told apart; the table behind a chart has them all.
 LINES_AT_MOST = 6
+GOING = Q(ready_at=None, job__isnull=False) & ~Q(job__state__in=ENDED)
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,15 @@ def agreements() -> list[Agreed]:
     """Each project that people score in, those with the most scores first."""
     counts = {one.by: one.scores for one in counted_by_project(kind=Rater.Kind.PERSON)}
     latest = _latest()
-    going = dict(
-        QualityReport.objects.filter(ready_at=None, job__isnull=False)
-        .exclude(job__state__in=ENDED)
-        .values_list("project_id", "job_id")
-    )
+    going = dict(QualityReport.objects.filter(GOING).values_list("project_id", "job_id"))
     wanted = Project.objects.filter(pk__in={*counts, *latest}).only("name", "slug")
     found = [_agreed(one, counts.get(one.pk, 0), latest.get(one.pk), going.get(one.pk)) for one in wanted]
     return sorted(found, key=lambda one: (-one.scores, one.project.name))
+
+
+def is_computing() -> bool:
+    """Whether a page is to be followed. Shared with nobody: what was read a moment before somebody asks would still it."""
+    return QualityReport.objects.filter(GOING | Q(job__finished_at__gt=lately())).exists()
 
 
 def _latest() -> dict[int, Mapping[str, Any]]:

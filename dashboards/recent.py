@@ -2,15 +2,22 @@
 
 import time
 from collections.abc import Callable, Hashable
+from datetime import datetime, timedelta
 from functools import wraps
 from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
+from django.utils import timezone
 
 P = ParamSpec("P")
 T = TypeVar("T")
 KEYS_KEPT = 32
+
+
+def lately() -> datetime:
+    """Whatever ended since then may be missing in what is shared, so a page that is followed looks once more."""
+    return timezone.now() - 2 * timedelta(seconds=settings.DASHBOARD_SECONDS)
 
 
 def shared(read: Callable[P, T]) -> Callable[P, T]:

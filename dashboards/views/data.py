@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounts.roles import role_required
 from dashboards import data, data_charts
+from dashboards.views.choice import project_named
 from jobs.downloads import send_chart
 from jobs.figures import Chart
 
@@ -15,12 +16,17 @@ from jobs.figures import Chart
 @require_GET
 @role_required("member")
 def data_page(request: HttpRequest) -> HttpResponse:
-    """`project` (its slug) chooses whose scores and imports; `kind` of rater, for scores by model; `dataset` the card."""
+    """`project` (its slug) chooses whose scores and imports; `kind` of rater, for scores by model; `dataset` the card.
+
+    What the address names and is not there is a 404, never something else.
+    """
     asked = request.GET
     projects, versions = data.projects(), data.datasets()
-    project = next((one for one in projects if one.slug == asked.get("project")), None)
+    project = project_named(projects, asked.get("project", ""))
     number = project.pk if project else None
     shown = data.dataset(asked.get("dataset") or (versions[0].name if versions else ""))
+    if asked.get("dataset") and shown is None:
+        raise Http404("There is no dataset of that name.")
     weekly, by_model = data.scores_by_kind(project=number), data.scores_by_model(project=number)
     kinds = {kind: title for kind, title in data_charts.KINDS.items() if any(one.by == kind for one in weekly)}
     kind = asked.get("kind", "")
@@ -38,10 +44,12 @@ def data_page(request: HttpRequest) -> HttpResponse:
         charts["shares"] = data_charts.share_bars(shown.shares)
     if file := send_chart(request, charts.values()):
         return file
+    if shown and all(one.pk != shown.version.pk for one in versions):
+        versions = [*versions, shown.version]
     context: dict[str, Any] = {
         "projects": projects,
         "project": project,
-        "versions": versions,
+        "versions": [one.name for one in versions],
         "shown": shown,
         "kinds": kinds,
         "kind": kind,
@@ -49,6 +57,6 @@ def data_page(request: HttpRequest) -> HttpResponse:
         "imports": data.imports(project=number),
         "items": data.items_in(project=number),
         "scores": sum(one.scores for one in weekly),
-        "is_live": data.is_building(versions),
+        "is_live": data.is_building(),
     }
     return render(request, "dashboards/data.html", context)

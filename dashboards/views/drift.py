@@ -8,8 +8,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounts.roles import role_required
-from annotations.models import Project
 from dashboards import data, drift, drift_charts
+from dashboards.views.choice import project_named
 from jobs.addresses import number_in
 from jobs.downloads import send_chart
 from jobs.figures import Chart
@@ -26,7 +26,7 @@ def drift_page(request: HttpRequest) -> HttpResponse:
     """
     asked = request.GET
     projects = data.projects()
-    project = _project(projects, asked.get("project", ""))
+    project = project_named(projects, asked.get("project", ""))
     number = project.pk if project else None
     benchmark = number_in(asked.get("benchmark", ""))
     found = drift.rewarded(project=number, benchmark=benchmark)
@@ -58,13 +58,6 @@ def drift_page(request: HttpRequest) -> HttpResponse:
         "is_live": drift.is_training(),
     }
     return render(request, "dashboards/drift.html", context)
-
-
-def _project(projects: list[Project], slug: str) -> Project | None:
-    project = next((one for one in projects if one.slug == slug), None)
-    if slug and project is None:
-        raise Http404("There is no such project.")
-    return project
 
 
 def _of(found: drift.Drift, model: str) -> drift.Drift:

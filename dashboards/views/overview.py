@@ -40,7 +40,8 @@ def overview_page(request: HttpRequest) -> HttpResponse:
             return file
         rows = [(one, url, _cells(one, wanted)) for one, url in zip(found.measured[::-1], addresses[::-1], strict=True)]
         context |= {"charts": charts, "rows": rows, "columns": [METRICS[name] for name in wanted]}
-    context |= {"evaluating": overview.evaluating(), "metrics": METRICS}
+        context["newest"] = found.measured[-1].key
+    context |= {"evaluating": overview.evaluating(), "is_live": overview.is_evaluating(), "metrics": METRICS}
     return render(request, "dashboards/overview.html", context)
 
 
@@ -76,7 +77,7 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
             return file
         parent = overview.parent_scorecard(chosen)
         context |= {"evaluation": evaluation, "job": evaluation.job, "card": card, "parent": parent}
-    context["evaluating"] = overview.evaluating(model=name)
+    context |= {"evaluating": overview.evaluating(model=name), "is_live": overview.is_evaluating(model=name)}
     return render(request, "dashboards/model.html", context)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
@@ -19,7 +19,10 @@ from jobs.downloads import send_chart
 def people_page(request: HttpRequest) -> HttpResponse:
     """`project` (its slug) chooses whose people; `person` (as often as there are some) whose lines are drawn."""
     projects = people.agreements()
-    chosen = next((one for one in projects if one.project.slug == request.GET.get("project")), next(iter(projects), None))
+    slug = request.GET.get("project") or next((one.project.slug for one in projects), "")
+    chosen = next((one for one in projects if one.project.slug == slug), None)
+    if slug and chosen is None:
+        raise Http404("There is no such project, or nobody has scored in it.")
     context: dict[str, Any] = {"projects": projects, "chosen": chosen}
     if chosen is not None:
         found = people.people_of(chosen.project.pk)
@@ -36,5 +39,5 @@ def people_page(request: HttpRequest) -> HttpResponse:
         if file := send_chart(request, charts.values()):
             return file
         context |= {"found": found, "shown": [one.name for one in shown], "charts": charts, "most": people.LINES_AT_MOST}
-    context["is_live"] = any(one.job for one in projects)
+    context["is_live"] = people.is_computing()
     return render(request, "dashboards/people.html", context)

@@ -4,7 +4,8 @@
  * - For live charts a trace says which columns it shows: "meta": {"x": "step", "y": "loss"}; then
  *   rlwhfCharts.append(ID, rows) adds the rows that have both.
  * - While a page holds <… data-charts-live="5">, it is fetched anew every five seconds; its charts, the tables behind them and
- *   what has data-live-part and an id take what is new. Menus, ticked boxes and open tables stay as they are.
+ *   what has data-live-part and an id take what is new. Where the page is of something else by now (its data-live-of says of
+ *   what), or has other charts, all of it is taken. Ticked boxes, hidden lines and open tables stay as they are either way.
  * - <button data-chart-save="png" data-chart-of="ID" hidden> saves the chart as it stands, "png" or "svg", under its title.
  * - Plotly itself is loaded on pages that have a chart, and only there.
  */
@@ -208,42 +209,112 @@
     for (const element of document.querySelectorAll(".chart[data-drawn]")) redraw(element);
   }
 
+  /* What is new of a chart; lines that were put out stay so, by their names. */
   function takeFigure(fresh, element) {
     const script = document.getElementById(element.dataset.chart);
     const told = fresh.getElementById(element.dataset.chart)?.textContent;
     if (!script || !told || told === script.textContent) return;
     script.textContent = told;
-    if (element.dataset.drawn) draw(element, JSON.parse(told));
+    const { data, layout } = JSON.parse(told);
+    const hidden = new Set((element.data ?? []).filter((trace) => trace.visible === "legendonly").map((trace) => trace.name));
+    const kept = data.map((trace) => (hidden.has(trace.name) ? { ...trace, visible: "legendonly" } : trace));
+    if (element.dataset.drawn) draw(element, { data: kept, layout });
     const table = `#figure-${CSS.escape(element.dataset.chart)} tbody`;
-    document.querySelector(table)?.replaceWith(fresh.querySelector(table));
+    const rows = fresh.querySelector(table);
+    if (rows) document.querySelector(table)?.replaceWith(rows);
   }
 
   function takeParts(fresh) {
     for (const part of document.querySelectorAll("[data-live-part][id]")) {
       const now = fresh.getElementById(part.id);
       if (!now || part.contains(document.activeElement)) continue;
-      const ticked = new Map([...part.querySelectorAll("input[type=checkbox]")].map((box) => [box.value, box.checked]));
-      for (const box of now.querySelectorAll("input[type=checkbox]")) box.checked = ticked.get(box.value) ?? box.checked;
+      keep(part, now);
       part.replaceWith(now);
     }
   }
 
+  /* The whole page anew, because it is of something else now: charts, tables and words always belong together. */
+  function takePage(fresh) {
+    const main = document.querySelector("main");
+    const now = fresh.querySelector("main");
+    const at = document.activeElement?.id;
+    keep(main, now);
+    main.replaceWith(now);
+    window.htmx?.process(now);
+    drawAll(now);
+    if (at) document.getElementById(at)?.focus();
+    document.dispatchEvent(new Event("rlwhf:content"));
+  }
+
+  /* What somebody ticked, chose or typed, and what they opened, goes over into the fresh copy. */
+  function keep(before, now) {
+    const fields = (root) => [...root.querySelectorAll("input:not([type=hidden]):not([type=submit]), select, textarea")];
+    const isBox = (field) => field.type === "checkbox" || field.type === "radio";
+    const nameOf = (field) => (isBox(field) ? `${field.name}=${field.value}` : field.id || field.name);
+    const fresh = new Map(fields(now).map((field) => [nameOf(field), field]));
+    for (const field of fields(before)) {
+      const copy = fresh.get(nameOf(field));
+      if (!copy) continue;
+      if (isBox(field)) {
+        if (field.checked !== field.defaultChecked) copy.checked = field.checked;
+      } else if (field.tagName === "SELECT") {
+        const offered = [...field.options].find((option) => option.defaultSelected) ?? field.options[0];
+        const isThere = [...copy.options].some((option) => option.value === field.value);
+        if (field.value !== offered?.value && isThere) copy.value = field.value;
+      } else if (field.value !== field.defaultValue) copy.value = field.value;
+    }
+    const opened = (root) => [...root.querySelectorAll("details:not(.menu)")];
+    const told = (details) => `${details.closest("[id]")?.id} ${details.querySelector("summary")?.textContent.replace(/\d+/g, "").trim()}`;
+    const open = new Set(opened(before).filter((details) => details.open).map(told));
+    for (const details of opened(now)) details.open ||= open.has(told(details));
+  }
+
   const drawnIn = (root) => [...root.querySelectorAll(".chart[data-chart]")].map((one) => one.dataset.chart).join(" ");
+  const isOf = (root) => root.querySelector("[data-live-of]")?.dataset.liveOf;
+  const isTyping = () => document.activeElement?.matches("main textarea, main select, main input:not([type=checkbox]):not([type=radio])");
+
+  /* After the third failure the page says of when it is; after the first, where it is no longer this person's to see. */
+  let failures = 0;
+  let seen = new Date();
+  function unheard(live, isLost) {
+    failures += 1;
+    if (failures < 3 && !isLost) return;
+    const notice = document.getElementById("live-unheard") ?? document.createElement("p");
+    notice.id = "live-unheard";
+    notice.className = "notice notice--warn";
+    notice.setAttribute("role", "status");
+    const texts = document.body.dataset;
+    notice.textContent = (isLost ? texts.liveLost : texts.liveUnheard).replace("{time}", seen.toLocaleTimeString());
+    if (!notice.isConnected) live.prepend(notice);
+  }
 
   async function follow() {
     const live = document.querySelector("[data-charts-live]");
     if (!live) return;
     await new Promise((resolve) => setTimeout(resolve, 1000 * Number(live.dataset.chartsLive)));
-    if (!live.isConnected) return;
-    const answer = document.hidden ? null : await fetch(location.href).catch(() => null);
-    if (answer?.ok && !answer.redirected) {
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (drawnIn(fresh) !== drawnIn(document)) return location.reload();
-      for (const element of document.querySelectorAll(".chart[data-chart]")) takeFigure(fresh, element);
-      takeParts(fresh);
-      if (!fresh.querySelector("[data-charts-live]")) live.removeAttribute("data-charts-live");
+    if (document.hidden || !live.isConnected) return follow();
+    const answer = await fetch(location.href).catch(() => null);
+    const isLost = answer?.redirected || answer?.status === 403;
+    if (!answer?.ok || isLost) {
+      unheard(live, isLost);
+      return isLost ? undefined : follow();
     }
+    failures = 0;
+    seen = new Date();
+    document.getElementById("live-unheard")?.remove();
+    take(live, new DOMParser().parseFromString(await answer.text(), "text/html"));
     follow();
+  }
+
+  function take(live, fresh) {
+    if (drawnIn(fresh) !== drawnIn(document) || isOf(fresh) !== isOf(document)) {
+      if (!isTyping()) takePage(fresh);
+      return;
+    }
+    for (const element of document.querySelectorAll(".chart[data-chart]")) takeFigure(fresh, element);
+    takeParts(fresh);
+    document.dispatchEvent(new Event("rlwhf:content"));
+    if (!fresh.querySelector("[data-charts-live]")) live.removeAttribute("data-charts-live");
   }
 
   window.rlwhfCharts = { append, draw, drawAll, token };

@@ -45,12 +45,18 @@ def test_runs_are_overlaid_chosen_and_followed_while_they_run(page: Page, sign_i
     drawn = "document.querySelector(\"[data-chart='curve-loss']\").data"
     assert page.evaluate(f"{drawn}.map(line => line.name)")[0] == "live"
     page.locator("#figure-curve-loss details:not(.menu) summary").click()
+    page.evaluate("Plotly.restyle(document.querySelector(\"[data-chart='curve-loss']\"), {visible: 'legendonly'}, [1])")
     more = [{"step": step, "time": 5000.0 + step, "loss": 0.1} for step in range(20, 25)]
     with Path(runs[2].job.folder, "metrics.jsonl").open("ab") as file:
         file.writelines(orjson.dumps(row) + b"\n" for row in more)
     page.wait_for_function(f"() => {drawn}[0].x.at(-1) === 24", timeout=20_000)
     expect(page.locator("#figure-curve-loss details:not(.menu)")).to_have_attribute("open", "")
     expect(page.locator("#figure-curve-loss").get_by_role("row", name="live training 24 0.1")).to_be_visible()
+    assert page.evaluate(f"{drawn}[1].visible") == "legendonly", "a line that was put out stays so"
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    expect(page.locator("#live-unheard")).to_contain_text("You have been logged out", timeout=20_000)
+    page.context.add_cookies(cookies)
     page.get_by_label("Overlay live").uncheck()
     page.get_by_label("Overlay grpo-1").uncheck()
     page.get_by_role("button", name="Overlay the ticked").click()

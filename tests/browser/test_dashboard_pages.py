@@ -11,6 +11,7 @@ from annotations.models import DatasetVersion, Item, Project, Rater, Score
 from annotations.quality_compute import quality_run
 from annotations.services.scoring import score_submit
 from evaluation.models import Evaluation
+from jobs.models import Job
 from tests.annotations.conftest import items, person, project, write  # noqa: F401 (fixtures)
 from tests.browser.chromium import wait_for_charts
 from tests.browser.test_dashboard import check
@@ -38,6 +39,30 @@ def test_the_overview_leads_to_a_model_and_its_parent(page: Page, sign_in, shot:
     page.wait_for_url("**by=template**")
     wait_for_charts(page)
     expect(page.get_by_role("link", name="Compare with base")).to_be_visible()
+
+
+@pytest.mark.full
+def test_a_live_page_is_never_of_two_scorecards(page: Page, sign_in, scored: Callable[..., Evaluation]) -> None:  # noqa: F811
+    first = scored("base", BASE_ROWS)
+    other = scored("other", atlas_rows(silent_unknown=1.0, silent_known=0.97, seed=3))
+    again = Evaluation.objects.create(artifact=first.artifact, benchmark=first.benchmark, job=seed.job("x", "x", state="running"))
+    sign_in("member")
+    page.goto("/dashboard/models/base/")
+    wait_for_charts(page)
+    expect(page.get_by_label("Evaluations under way")).to_be_visible()
+    opened = page.locator("details", has=page.locator("summary", has_text="slices")).last
+    opened.locator("summary").click()
+    page.locator("#figure-knowledge details:not(.menu) summary").click()
+    Evaluation.objects.filter(pk=again.pk).update(scorecard=other.scorecard, headline=other.headline)
+    Job.objects.filter(pk=again.job_id).update(state="succeeded", finished_at=timezone.now(), lease_token=None)
+    expect(page.locator(f"[data-live-of='{again.pk}']")).to_be_attached(timeout=20_000)
+    expect(page.get_by_role("link", name="This scorecard")).to_have_attribute("href", again.get_absolute_url())
+    silent = "document.querySelector(\"[data-chart='knowledge']\").data.find(line => line.name === 'abstained').customdata[0]"
+    assert page.evaluate(silent) == other.scorecard["knowledge_grid"]["known"]["abstained"]
+    assert other.headline["conclusion"]["text"] in page.locator("main .notice").first.inner_text()
+    expect(opened).to_have_attribute("open", "")
+    expect(page.locator("#figure-knowledge details:not(.menu)")).to_have_attribute("open", "")
+    assert page.locator("[data-charts-live]").count() == 0, "nothing goes on any more"
 
 
 def test_people_data_and_drift(page: Page, sign_in, shot: Shot, project: Project, items: list[Item], person, tmp_path) -> None:  # noqa: F811

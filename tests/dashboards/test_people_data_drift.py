@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -16,7 +17,7 @@ from django.utils import timezone
 from statsmodels.stats.proportion import proportion_confint
 
 from accounts.models import User
-from annotations.models import DatasetVersion, Item, Project, QualityReport, Rater, Score, ScoreCount
+from annotations.models import DatasetVersion, Import, Item, Project, QualityReport, Rater, Score, ScoreCount
 from annotations.quality_compute import quality_run
 from annotations.selectors.rollups import Counted, Spread
 from annotations.services.rollups import score_counts_differing
@@ -25,6 +26,7 @@ from dashboards.drift import BENCHMARK, WHO, Rewarded, mean_of
 from dashboards.paid import Paid, Reward, paid_by
 from evaluation.models import Benchmark, Evaluation
 from jobs.figures import Measured
+from jobs.models import Job
 from tests.annotations.conftest import items, person, project, tuple_of, write  # noqa: F401 (fixtures)
 from tests.dashboards import seed
 from tests.dashboards.test_overview import figures_of, page_of
@@ -98,6 +100,39 @@ def test_whose_lines_are_drawn_is_in_the_address_and_what_runs_is_live(member, s
     assert "data-charts-live" not in page
     QualityReport.objects.create(project=scored, job=seed.job("annotations.quality", "Quality", state="running"))
     assert "data-charts-live" in page_of(member, PEOPLE)
+
+
+def test_what_was_read_a_moment_before_stills_no_page(member, scored, settings):
+    settings.DASHBOARD_SECONDS = 60
+    data, asked = seed.dataset("going"), Benchmark.objects.create(name="atlas", version="1", hash="f" * 64, folder="/", n=600)
+    for page in (PEOPLE, DATA, "/dashboard/"):
+        assert "data-charts-live" not in page_of(member, page)
+    report = QualityReport.objects.create(project=scored, job=seed.job("annotations.quality", "Quality", state="running"))
+    DatasetVersion.objects.filter(pk=data.pk).update(ready_at=None, job=seed.job("annotations.build", "Build", state="running"))
+    evaluation = seed.evaluation(seed.run("asked", data=data).artifact, asked, seed.TREND[0])
+    Job.objects.filter(pk=evaluation.job_id).update(state="queued", finished_at=None, started_at=None)
+    for page in (PEOPLE, DATA, "/dashboard/"):
+        assert "data-charts-live" in page_of(member, page), page
+    ended = {"state": "succeeded", "finished_at": timezone.now(), "lease_token": None}
+    Job.objects.filter(pk=report.job_id).update(**ended)
+    assert "data-charts-live" in page_of(member, PEOPLE), "what is shared may be of before it ended: one look more"
+
+
+def test_an_old_dataset_stays_chosen_and_what_is_not_there_is_said_to_be_missing(member, scored, monkeypatch):
+    monkeypatch.setattr("dashboards.data.DATASETS_LISTED", 2)
+    for name in ("old", "new-1", "new-2"):
+        seed.dataset(name)
+    page = page_of(member, f"{DATA}?dataset=old")
+    options = page.split('name="dataset"')[1].split("</select>")[0]
+    assert re.findall(r"<option( selected)?>([^<]+)", options) == [("", "new-2"), ("", "new-1"), (" selected", "old")]
+    for address in (f"{DATA}?dataset=gone", f"{DATA}?project=gone", f"{PEOPLE}?project=gone"):
+        assert member.get(address).status_code == 404
+
+
+def test_imports_that_were_all_taken_back_are_still_listed(member, scored):
+    Import.objects.update(undone_at=timezone.now())
+    page = page_of(member, DATA)
+    assert "Nothing that was imported still stands" in page and "taken back" in page and "origins" not in figures_of(page)
 
 
 def test_data_shows_how_scores_lie_by_whom_and_of_which_model(member, scored):
