@@ -1,6 +1,8 @@
 """Write `requirements/*.txt` from the environment that runs this: every package the project needs, at its exact version.
 
     .venv/bin/python scripts/lock.py
+    .venv/bin/python scripts/lock.py --harnesses           # and from the harnesses' environments, what is in these
+    .venv/bin/python scripts/lock.py --harnesses --check   # write nothing; status 1 where a file is not what would be written
 
 Run it after a change of `pyproject.toml`, in an environment that has the new versions and passes the tests. It walks the
 installed packages' own requirements, for every platform and Python the project supports, so that one file serves them
@@ -8,6 +10,7 @@ all; nothing in it names an index or a path.
 """
 
 import itertools
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
@@ -25,7 +28,8 @@ PLATFORMS = {
 PYTHONS = ("3.11", "3.12", "3.13")
 # Needed on some other platform only, so not installed on the one that writes the lock.
 ELSEWHERE = {"colorama": "0.4.6", "tzdata": "2026.6"}
-HEADING = "# Written by scripts/lock.py from pyproject.toml; do not edit.\n"
+HEADING = "# Written by scripts/lock.py from {source}; do not edit.\n"
+SITE, HARNESSES = "pyproject.toml", "evaluation/harnesses/environment.py"
 
 
 def environments() -> list[dict[str, str]]:
@@ -82,16 +86,52 @@ def lock_lines(wanted: list[str]) -> list[str]:
     return lines
 
 
-def main() -> None:
+def site_files() -> dict[Path, list[str]]:
+    """What the site needs, and what its tests need besides."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     site = lock_lines(project["dependencies"])
     extras = list(itertools.chain.from_iterable(project["optional-dependencies"].values()))
     test = [line for line in lock_lines(project["dependencies"] + extras) if line not in site]
-    for name, lines in {"site": site, "test": test}.items():
-        path = ROOT / "requirements" / f"{name}.txt"
-        path.write_text(HEADING + "\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-        sys.stdout.write(f"{path.relative_to(ROOT)}: {len(lines)} packages\n")
+    return {ROOT / "requirements" / "site.txt": site, ROOT / "requirements" / "test.txt": test}
+
+
+def harness_files(site: list[str]) -> dict[Path, list[str]]:
+    """What each environment of harnesses needs, as its own Python sees it; less the site's, where it stands upon these."""
+    sys.path.insert(0, str(ROOT))
+    from evaluation.harnesses.environment import ENVIRONMENTS  # noqa: PLC0415 (the project need not be importable elsewhere)
+
+    files = {}
+    for wanted in ENVIRONMENTS.values():
+        if not wanted.is_ready:
+            sys.exit(f"The environment of {wanted.title} is not there: an evaluation through it makes it.")
+        command = [str(wanted.python), str(Path(__file__).resolve()), "--print", *wanted.roots]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
+        files[wanted.requirements] = [line for line in lines if not (wanted.on_site and line in site)]
+    return files
+
+
+def differs(path: Path, lines: list[str]) -> bool:
+    """Write the file where it is not so already, or with `--check` only say so."""
+    source = SITE if path.parent.name == "requirements" else HARNESSES
+    content = HEADING.format(source=source) + "\n".join(lines) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == content:
+        return False
+    if "--check" not in sys.argv:
+        path.write_text(content, encoding="utf-8", newline="\n")
+    sys.stdout.write(f"{path.relative_to(ROOT)}: {len(lines)} packages\n")
+    return True
+
+
+def main() -> int:
+    if "--print" in sys.argv:
+        sys.stdout.write("\n".join(lock_lines(sys.argv[2:])) + "\n")
+        return 0
+    files = site_files()
+    if "--harnesses" in sys.argv:
+        files |= harness_files(files[ROOT / "requirements" / "site.txt"])
+    changed = [path for path, lines in files.items() if differs(path, lines)]
+    return int(bool(changed) and "--check" in sys.argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -58,6 +58,8 @@ class VirtualEnvironment:
     size_bytes: int
     complete: bool = True
     on_site: bool = False
+    roots: tuple[str, ...] = ()
+    """What it is made for; `scripts/lock.py --harnesses` writes the requirements that these bring along."""
 
     @property
     def packages(self) -> list[str]:

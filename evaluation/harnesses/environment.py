@@ -26,6 +26,7 @@ ENVIRONMENTS: Final[Mapping[str, VirtualEnvironment]] = {
         probe="import inspect_ai, lm_eval.models.openai_completions; print(inspect_ai.__version__)",
         size_bytes=300_000_000,
         on_site=True,
+        roots=("inspect-ai==0.3.285", "lm-eval[api]==0.4.13"),
     ),
     "evalscope": VirtualEnvironment(
         name="evalscope",
@@ -33,6 +34,7 @@ ENVIRONMENTS: Final[Mapping[str, VirtualEnvironment]] = {
         requirements=FOLDER / "requirements-evalscope.txt",
         probe="import evalscope; from importlib.metadata import version; print(version('evalscope'))",
         size_bytes=850_000_000,
+        roots=("evalscope==1.14.1", "orjson"),
     ),
 }
 

@@ -26,9 +26,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_harness_has_an_environment_with_exact_packages() -> None:
     for harness in HARNESSES.values():
-        packages = ENVIRONMENTS[harness.environment].packages
-        assert f"{harness.package.replace('-', '_')}=={harness.version}" in packages
-        assert all(line.count("==") == 1 for line in packages)
+        wanted = ENVIRONMENTS[harness.environment]
+        assert f"{harness.package}=={harness.version}" in wanted.packages
+        assert any(root.partition("[")[0].startswith(harness.package) and root.endswith(harness.version) for root in wanted.roots)
+        assert all(line.partition(";")[0].count("==") == 1 for line in wanted.packages)
 
 
 def test_what_stands_on_the_site_is_another_once_the_sites_packages_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +78,20 @@ def test_builds_of_other_peoples_packages_get_no_key(monkeypatch: pytest.MonkeyP
     left = environment_without_keys()
     assert not secret & left.keys()
     assert left.items() >= needed.items()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_the_pins_are_what_the_harnesses_bring_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it that the site's own lock does not hold: what only its tests need is not there on a site."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(Path.home() / ".cache" / "rlwhf" / "environments"))
+    for wanted in ENVIRONMENTS.values():
+        ensure(wanted, lambda *_: None)
+    lock = Path(__file__).parents[2] / "scripts" / "lock.py"
+    done = subprocess.run(
+        [sys.executable, lock, "--harnesses", "--check"], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert "harnesses" not in done.stdout + done.stderr
 
 
 @pytest.mark.full
