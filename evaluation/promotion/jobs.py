@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from evaluation.execute import ANSWERS
 from evaluation.models import Evaluation, PromotionVerdict
 from evaluation.promotion.certifying import trained_on
 from evaluation.promotion.judge import REQUEST, VERDICT
 from evaluation.promotion.services import verdict_store
 from evaluation.promotion.verdict import VerdictDocument
+from evaluation.specs import ANSWERS
 from jobs.kinds import CannotStart, JobKind, Launch, Outcome
 from jobs.models import Job
 from jobs.storage.folders import here

@@ -1,4 +1,4 @@
-"""Every setting of an evaluation is one: in the schema, on the page, in the shell, in the docs; and nothing else is taken for one."""
+"""Every setting of an evaluation is in the schema, on the page, in the shell and in the docs; nothing else is taken for one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def checked(settings: dict[str, Any], model: ModelRef = MODEL, base: ModelRef | 
 def test_every_setting_is_named_on_the_page_in_the_shell_and_in_the_docs() -> None:
     parser = Command().create_parser("rlwhf", "evaluate")
     flags = {action.dest: action for action in parser._actions}
-    table = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", (ROOT / "docs/evaluate.md").read_text(), re.MULTILINE))))
+    first_columns = re.findall(r"^\|([^|]*)\|", (ROOT / "docs/evaluate.md").read_text(encoding="utf-8"), re.MULTILINE)
+    table = set(re.findall(r"`(\w+)`", "".join(first_columns)))
     form = EvaluationForm.base_fields | {name: setting_field(name, one) for name, one in SETTINGS.items() if name != "hardware"}
     for name, one in SETTINGS.items():
         assert one.title and one.description, name
