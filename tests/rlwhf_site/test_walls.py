@@ -44,6 +44,7 @@ PURE = [
     "training.specs",
 ]
 WEB = """
+import gc
 import sys
 from django.urls import get_resolver
 import rlwhf_site.asgi
@@ -56,7 +57,7 @@ def views(patterns):
 found = list(views(get_resolver().url_patterns))
 from rlwhf_site.api import api
 api.get_openapi_schema()
-print(len(found), [name for name in {heavy!r} if name in sys.modules])
+print(len(found), gc.get_freeze_count(), gc.get_threshold()[0], [name for name in {heavy!r} if name in sys.modules])
 """
 
 
@@ -73,9 +74,12 @@ def test_the_import_contracts_hold():
 
 
 def test_the_web_process_holds_nothing_heavy():
-    count, heavy = run_python(WEB.format(heavy=HEAVY)).split(" ", 1)
+    count, frozen, threshold, heavy = run_python(WEB.format(heavy=HEAVY)).split(" ", 3)
     assert int(count) > 10
     assert heavy == "[]"
+    assert int(frozen) > 50_000 and int(threshold) > 700, (
+        "a full collection would go through all of Django, in the middle of pages"
+    )
 
 
 @pytest.mark.parametrize("module", PURE)
