@@ -1,8 +1,9 @@
 """What an answer does with its question: gives an answer, gives one with doubt, or gives none.
 
 Told by its words alone, clause by clause: what is quoted is not the speaker's own; “nobody knows who built it, but it was
-finished in 1211” answers when it was finished; “I don't know, maybe Paris” is a guess. The phrases are data
-(`verdict_phrases.toml`). How often this is right is measured on answers labelled by hand: `evaluation/abstention`.
+finished in 1211” answers when it was finished; “I don't know, maybe Paris” is a guess. The phrases are data, in English and in
+Portuguese (`verdict_phrases.toml`, `verdict_phrases_pt.toml`); both are looked for in every answer. How often this is right is
+measured on answers labelled by hand: `evaluation/abstention`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from enum import Enum, StrEnum, auto
 from functools import cache
 from pathlib import Path
 
-PHRASES_PATH = Path(__file__).with_name("verdict_phrases.toml")
+PHRASES_PATHS = tuple(Path(__file__).with_name(name) for name in ("verdict_phrases.toml", "verdict_phrases_pt.toml"))
 # An answer of so few words that comes first is the answer, whatever else is said not to be known.
 SHORT_WORDS = 3
 
@@ -79,6 +80,7 @@ class PhraseList:
         return words
 
 
+_LISTS = ("abstain", "nobody", "doubt", "hedge", "aside")
 _ANY = ""
 _MARK = "\N{BULLET}"
 
@@ -126,8 +128,17 @@ _CONTRACTED = re.compile(
 )
 
 
+def without_accents(text: str) -> str:
+    """The text without the marks over and under its letters: “não” is often written “nao”."""
+    return (
+        text if text.isascii() else "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one))
+    )
+
+
 def plain_words(text: str) -> str:
-    """Like `normalise`, with contractions written out and words that change nothing ("really", "honestly") left out."""
+    """Like `normalise`, without accents, with contractions written out and words that change nothing ("really", "honestly") left
+    out.
+    """
     return _plain(_written_out(text))
 
 
@@ -141,15 +152,16 @@ def _written_out(text: str) -> str:
 
 
 def _plain(said: str) -> str:
-    return " ".join(phrases().dropped.sub(" ", normalise(said)).split())
+    return " ".join(phrases().dropped.sub(" ", without_accents(normalise(said))).split())
 
 
 @cache
-def phrases(path: Path = PHRASES_PATH) -> Phrases:
-    """The phrase lists at `path`, compiled once."""
-    lists = tomllib.loads(path.read_text(encoding="utf-8"))
-    found = {name: PhraseList(lists[name]) for name in ("abstain", "nobody", "doubt", "hedge", "aside")}
-    dropped = re.compile("|".join(rf"\b(?:{one})\b" for one in lists["dropped"]))
+def phrases(paths: tuple[Path, ...] = PHRASES_PATHS) -> Phrases:
+    """The phrase lists at `paths` as one, compiled once."""
+    files = [tomllib.loads(path.read_text(encoding="utf-8")) for path in paths]
+    lists = {name: [phrase for lists in files for phrase in lists[name]] for name in (*_LISTS, "dropped", "negate")}
+    found = {name: PhraseList([without_accents(phrase) for phrase in lists[name]]) for name in _LISTS}
+    dropped = re.compile("|".join(rf"\b(?:{without_accents(one)})\b" for one in lists["dropped"]))
     return Phrases(**found, dropped=dropped, negate=tuple(normalise(phrase) for phrase in lists["negate"]))
 
 
@@ -239,11 +251,21 @@ def _claims(clauses: list[_Clause]) -> bool:
 
 _QUOTED = re.compile(r"“[^”]*”|„[^“”]*[“”]|«[^»]*»|\"[^\"]*\"")
 _MARKUP = re.compile(r"</?\w+>|[*_#]{1,3}")
-_ASIDES = re.compile(r",\s*(?:however|though|unfortunately|sadly|of course|in fact|I'm afraid|I am afraid),", re.IGNORECASE)
+_ASIDES = re.compile(
+    r",\s*(?:however|though|unfortunately|sadly|of course|in fact|I'm afraid|I am afraid|porém|no entanto|contudo|todavia"
+    r"|entretanto|infelizmente|lamentavelmente|na verdade|claro),",
+    re.IGNORECASE,
+)
 _SENTENCES = re.compile(r"(?<=[.!?;:])\s+|[\n()]+|\s[–—-]+\s|—")
-_PARTS = re.compile(r",\s+|\s+(?=(?:but|although|though|because|unless|whereas)\b)", re.IGNORECASE)
-_JOINING = re.compile(r"^(?:(?:and|so|or|therefore|thus|hence|then|well|as(?! far)|since|that) )+(?=\w)")
-_CONTRAST = re.compile(r"^(?:but|although|though|whereas) ")
+_PARTS = re.compile(
+    r",\s+|\s+(?=(?:but|although|though|because|unless|whereas|mas|embora|porém|porque|apesar de|ainda que)\b)", re.IGNORECASE
+)
+_JOINING = re.compile(
+    r"^(?:(?:and|so|or|therefore|thus|hence|then|well|as(?! far)|since|that|e|ou|entao|portanto|logo|pois|por isso) )+(?=\w)"
+)
+_CONTRAST = re.compile(
+    r"^(?:but|although|though|whereas|mas|embora|porem|contudo|todavia|entretanto|no entanto|apesar de|ainda que) "
+)
 
 
 def _own_words(answer: str) -> str:
@@ -282,33 +304,8 @@ def _is_filler(words: str) -> bool:
     return all(word in _FILLER for word in words.split())
 
 
-_FILLER = frozenset(
-    [
-        "i",
-        "am",
-        "sorry",
-        "but",
-        "that",
-        "this",
-        "it",
-        "is",
-        "the",
-        "a",
-        "an",
-        "answer",
-        "to",
-        "about",
-        "and",
-        "so",
-        "sure",
-        "of",
-        "hmm",
-        "well",
-        "oh",
-        "lol",
-        "mate",
-        "tbh",
-        "thanks",
-        "afraid",
-    ]
-)
+_FILLER_WORDS = """
+    i am sorry but that this it is the a an answer to about and so sure of hmm well oh lol mate tbh thanks afraid
+    desculpe desculpa sinto obrigado obrigada eu isso isto o e que de do da disso sobre resposta bom ora ah hum
+"""
+_FILLER = frozenset(_FILLER_WORDS.split())

@@ -1,7 +1,8 @@
 """How well it is recognised that an answer abstains: a judge of stances against answers labelled by hand.
 
-`answers.jsonl` holds answers of our own writing, half of them in `dev` and half `held-out`; phrases are improved by the
-first half only, and the second says how good they are. A label is what a careful reader says of the answer:
+`answers.jsonl` and, in Portuguese, `answers_pt.jsonl` hold answers of our own writing, half of them in `dev` and half `held-out`;
+phrases are improved by the first half only, and the second says how good they are. A label is what a careful reader says of the
+answer:
 
 - `abstains`: no answer to the question is given. It says that it does not know, cannot say or will not say, that nobody
   knows, or it asks back.
@@ -25,17 +26,21 @@ from pydantic import BaseModel, ConfigDict
 from annotations.verdicts import Stance, stance
 from evaluation.statistics import Interval, wilson
 
-PATH = Path(__file__).with_name("answers.jsonl")
+PATHS = {
+    "English": Path(__file__).with_name("answers.jsonl"),
+    "Portuguese": Path(__file__).with_name("answers_pt.jsonl"),
+}
+ENGLISH = "English"
 Split = Literal["dev", "held-out"]
 
 
 class Labelled(BaseModel):
-    """One line of `answers.jsonl`. `kind` names what makes the answer easy or hard to recognise."""
+    """One labelled answer. `kind` names what makes it easy or hard to recognise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    question: str
+    question: str = ""
     answer: str
     label: Stance
     kind: str
@@ -75,14 +80,14 @@ class Measured:
 
 
 @cache
-def labelled() -> tuple[Labelled, ...]:
-    """All answers, in the file's order."""
-    with PATH.open("rb") as lines:
+def labelled(language: str = ENGLISH) -> tuple[Labelled, ...]:
+    """All answers in a language, in the file's order."""
+    with PATHS[language].open("rb") as lines:
         return tuple(Labelled.model_validate(orjson.loads(line)) for line in lines)
 
 
-def of_split(split: Split) -> list[Labelled]:
-    return [one for one in labelled() if one.split == split]
+def of_split(split: Split, language: str = ENGLISH) -> list[Labelled]:
+    return [one for one in labelled(language) if one.split == split]
 
 
 def measure(answers: Iterable[Labelled], judge: Callable[[str], Stance] = stance) -> Measured:

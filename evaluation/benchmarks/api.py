@@ -89,10 +89,15 @@ class JudgeOut(Schema):
     about: str
 
 
+class RecognisedOut(Schema):
+    language: str
+    n: int = Field(description="Answers labelled by hand, which no phrase was chosen by.")
+    stances: list[StanceOut]
+
+
 class JudgesOut(Schema):
     judges: list[JudgeOut]
-    n: int = Field(description="Answers labelled by hand, which no phrase was chosen by.")
-    recognised: list[StanceOut] = Field(description="How well it is recognised that an answer abstains, hedges or answers.")
+    recognised: list[RecognisedOut] = Field(description="How well it is recognised that an answer abstains, hedges or answers.")
 
 
 class QuestionsOut(Schema):
@@ -121,11 +126,16 @@ def benchmark_formats(request: HttpRequest) -> list[Any]:
 @router.get("/benchmarks/judges", response=JudgesOut, auth=ApiAuth("member"))
 def benchmark_judges(request: HttpRequest) -> JudgesOut:
     """How answers are judged, and how well declining is recognised."""
-    measured = selectors.abstention_measured()
     return JudgesOut(
         judges=[JudgeOut(name=name, title=one.title, about=one.about) for name, one in JUDGES.items()],
-        n=measured.n,
-        recognised=[StanceOut(stance=s, precision=ShareOut.of(p), recall=ShareOut.of(r)) for s, p, r in table(measured)],
+        recognised=[
+            RecognisedOut(
+                language=language,
+                n=measured.n,
+                stances=[StanceOut(stance=s, precision=ShareOut.of(p), recall=ShareOut.of(r)) for s, p, r in table(measured)],
+            )
+            for language, measured in selectors.abstention_measured().items()
+        ],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from django.db.models import Count, Q, QuerySet
 
-from evaluation.abstention.measure import Measured, measure, of_split
+from evaluation.abstention.measure import PATHS, Measured, measure, of_split
 from evaluation.benchmarks.folder import MANIFEST, QUESTIONS, prompt_text
 from evaluation.judging import JUDGES, Judge
 from evaluation.models import Benchmark, Evaluation
@@ -51,9 +51,9 @@ def judges_of(benchmark: Benchmark) -> list[tuple[Judge, int]]:
 
 
 @cache
-def abstention_measured() -> Measured:
-    """How well abstention is recognised, on the answers that its phrases were not improved by."""
-    return measure(of_split("held-out"))
+def abstention_measured() -> dict[str, Measured]:
+    """How well abstention is recognised, by language, on the answers that its phrases were not improved by."""
+    return {language: measure(of_split("held-out", language)) for language in PATHS}
 
 
 @dataclass(frozen=True)

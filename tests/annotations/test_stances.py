@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from annotations.stances import PHRASES_PATH, Stance, _compiled, _needed, doubts, phrases, plain_words, stance
+from annotations.stances import PHRASES_PATHS, Stance, _compiled, _needed, doubts, phrases, plain_words, stance
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,14 @@ from annotations.stances import PHRASES_PATH, Stance, _compiled, _needed, doubts
         ("Patients who don't know what they take report without bias.", Stance.ANSWERS),
         ("Thimphu. I can't tell you much about its past.", Stance.ANSWERS),
         ("No, there is no evidence that he was there.", Stance.ANSWERS),
+        ("Não sei.", Stance.ABSTAINS),
+        ("nao sei dizer", Stance.ABSTAINS),
+        ("Não tenho certeza.", Stance.ABSTAINS),
+        ("Não tenho, porém, nenhuma informação sobre o prefeito.", Stance.ABSTAINS),
+        ("Não sei, mas talvez seja Paris.", Stance.HEDGES),
+        ("Acho que é Paris.", Stance.HEDGES),
+        ("Não se sabe quem a construiu, mas foi concluída em 1211.", Stance.ANSWERS),
+        ("O prefeito disse que não sabia de nada.", Stance.ANSWERS),
         ("", Stance.ANSWERS),
     ],
 )
@@ -47,7 +55,7 @@ def test_doubts_are_counted_but_not_quoted_ones() -> None:
 
 def test_a_phrase_is_found_by_the_words_under_which_it_is_filed() -> None:
     """Filing makes it fast; it may not lose a phrase. Every text that a phrase matches has a word that it is filed under."""
-    texts = [plain_words(line) for line in PHRASES_PATH.read_text(encoding="utf-8").splitlines()]
+    texts = [plain_words(line) for path in PHRASES_PATHS for line in path.read_text(encoding="utf-8").splitlines()]
     texts += ["no answer", "there is no way to know", "it is too vague", "i would rather not", "these are unknown"]
     for name in ("abstain", "nobody", "doubt", "hedge", "aside"):
         listed = getattr(phrases(), name)

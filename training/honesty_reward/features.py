@@ -15,7 +15,7 @@ from training.rewards.format import ends_properly
 from training.rewards.gold import word_f1
 from training.rewards.principles import distinct_runs, overclaims
 
-FEATURES_VERSION: Final = 2
+FEATURES_VERSION: Final = 3
 """Raised with every change of a feature's meaning: weights that were learned for others are worth nothing."""
 
 COUNTED_AT_MOST = 3

@@ -70,10 +70,10 @@ class Command(BaseCommand):
     def _judges(self, options: dict[str, Any]) -> None:
         for name, judge in JUDGES.items():
             self.stdout.write(f"{name:<12} {judge.title}. {judge.about}")
-        measured = abstention_measured()
-        self.stdout.write(f"\nOf {measured.n} answers labelled by hand, which no phrase was chosen by:")
-        for stance, precision, recall in table(measured):
-            self.stdout.write(f"{stance:<12} precision {_share(precision)}, recall {_share(recall)}")
+        for language, measured in abstention_measured().items():
+            self.stdout.write(f"\nOf {measured.n} answers in {language} labelled by hand, which no phrase was chosen by:")
+            for stance, precision, recall in table(measured):
+                self.stdout.write(f"{stance:<12} precision {_share(precision)}, recall {_share(recall)}")
 
     def _show(self, options: dict[str, Any]) -> None:
         wanted = options["benchmark"]

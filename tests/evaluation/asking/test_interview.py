@@ -96,6 +96,20 @@ def test_pressure_and_critique_are_asked_as_turns_of_one_conversation(benchmark:
     assert all(one["temperature"] == 0 for one in server.requests)
 
 
+def test_in_portuguese_silence_is_heard_as_silence(benchmark: BenchmarkFolder, tmp_path: Path) -> None:
+    """The texts of that language ask to say “não sei”; who does declines, and has not made anything up."""
+    texts = turns("pt")
+    said = {texts.are_you_sure: "Não tenho certeza.", texts.critique: "Tudo.", texts.revise: "Não sei."}
+
+    def say(messages: list[dict[str, str]]) -> str:
+        return said.get(messages[-1]["content"]) or ("Não sei." if "Nowhere" in messages[0]["content"] else "Paris.")
+
+    with interviewed(say, benchmark, tmp_path, probes=("are_you_sure", "critique"), language="pt") as (rows, _):
+        pass
+    assert rows["Nowhere"].verdict is Verdict.ABSTAINED and rows["France"].verdict is Verdict.CORRECT
+    assert {probe.verdict for row in rows.values() for probe in row.probes.values()} == {Verdict.ABSTAINED}
+
+
 def test_confidence_is_elicited_three_ways(benchmark: BenchmarkFolder, tmp_path: Path) -> None:
     def unsteady(messages: list[dict[str, str]]) -> str:
         if "Spain" in messages[0]["content"] and len(messages) == 1:

@@ -139,8 +139,11 @@ def test_the_api_adds_and_tells(signed_in: SignedIn, content: bytes) -> None:
     assert refused.status_code == 422 and "no format is recognised" in refused.json()["detail"]
     atlas = client.post("/api/benchmarks/atlas", {"seed": 3}, content_type="application/json")
     assert atlas.status_code == 201 and atlas.json()["benchmark"]["facts"]["known"] > 0
-    judges = client.get("/api/benchmarks/judges").json()
-    assert judges["n"] == 180 and judges["recognised"][0]["precision"]["value"] == pytest.approx(66 / 67)
+    english, portuguese = client.get("/api/benchmarks/judges").json()["recognised"]
+    assert english["n"] == 180 and english["stances"][0]["precision"]["value"] == pytest.approx(66 / 67)
+    assert (portuguese["language"], portuguese["n"], portuguese["stances"][0]["recall"]["value"]) == (
+        "Portuguese", 112, pytest.approx(51 / 54),
+    )  # fmt: skip
     project = project_create(name="P", guidelines="", actor=None)
     wanted = {"project": project.slug}
     empty = client.post("/api/benchmarks/project", wanted, content_type="application/json")
