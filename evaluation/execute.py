@@ -13,10 +13,11 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from accounts.chat.service import Ledger, summed
 from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, answers_write
 from evaluation.asking.asker import Asker
@@ -27,10 +28,11 @@ from evaluation.asking.service import ServiceModel
 from evaluation.benchmarks.folder import BenchmarkFolder, benchmark_read
 from evaluation.guard.asking import guard_answers
 from evaluation.guard.items import guard_set
-from evaluation.guard.trials import Given
+from evaluation.guard.trials import Given, Others
 from evaluation.guard.verdict import guard_report
 from evaluation.harnesses.asker import HarnessAsker
 from evaluation.harnesses.model import HarnessModel
+from evaluation.harnesses.tasks import TASKS_OF, TaskAnswers, TaskLoader, TaskModel, others_between, others_unasked
 from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, RewardedPair, Sampling, Scorecard, scorecard_make
 from evaluation.specs import ANSWERS, BASE_ANSWERS, ON_THE_CARD, SCORECARD, SPEC, EvaluateSpec, ModelRef
 from evaluation.validator.answers import said_of
@@ -38,11 +40,12 @@ from evaluation.validator.report import validator_report
 from jobs.child import report_progress, report_result
 from training.child_main import child_main
 from training.environment import describe_environment
-from training.exceptions import BadSpec, Stopped
+from training.exceptions import BadSpec, Stopped, TrainingError
 from training.stopping import StopRequest
 from training.virtual_environments import Progress
 
 PROGRESS_EVERY_S = 1.0
+T = TypeVar("T", bound=HarnessModel)
 
 
 @dataclass
@@ -55,6 +58,13 @@ class Asked:
     rows: list[AnswerRow]
     guarded: list[Given] = field(default_factory=list)
     """What it said to the guard's items."""
+    tasked: TaskModel | None = None
+    """The same model, as lm-eval asked it tasks."""
+
+    def usage(self) -> dict[str, Any]:
+        """What was used of a service; nothing for a model of this machine."""
+        used = {} if isinstance(self.model, LocalModel) else self.model.usage()
+        return self.tasked.usage_besides(used) if self.tasked is not None else used
 
 
 def main(arguments: list[str]) -> int:
@@ -74,6 +84,9 @@ def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:
     benchmark = benchmark_read(spec.benchmark.resolve())
     cache = folder / "replies" if spec.cache is None or spec.fresh else spec.cache
     progress = _Progress(folder, _replies(spec, len(benchmark.questions)))
+    if spec.tasks:  # before hours are spent on a name that is mistyped
+        loader = _task_model(TaskLoader, spec, spec.model, benchmark, folder=folder, tell=progress.making)
+        loader.tasks_load(spec.tasks, stop=stop)
     asked: list[Asked] = []
     for model in [spec.model] + ([spec.base] if spec.base else []):
         asked.append(_ask(spec, model, benchmark, folder=folder, cache=cache, stop=stop, progress=progress))
@@ -81,10 +94,10 @@ def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:
     if spec.kl:
         _measure_divergence(spec, asked, cache=cache, stop=stop, progress=progress)
     pairs = _read_pairs(asked, benchmark, cache=cache, stop=stop, progress=progress) if spec.preferences else []
-    scorecard = _score(spec, benchmark, asked, pairs)
+    others = _ask_tasks(spec, benchmark, asked, folder=folder, stop=stop, progress=progress) if spec.tasks else None
+    scorecard = _score(spec, benchmark, asked, pairs, others)
     if isinstance(asked[0].interview.asker, HarnessAsker):
-        progress.about = f"{spec.model.name}: {', '.join(spec.tasks)}" if spec.tasks else spec.model.name
-        scorecard.harness = asked[0].interview.asker.described(spec.tasks, limit=spec.task_limit)
+        scorecard.harness = asked[0].interview.asker.described([], limit=None)
     for name, one in zip((ANSWERS, BASE_ANSWERS), asked, strict=False):
         answers_write(folder / name, one.rows)
     _write_aside(folder / SCORECARD, scorecard.model_dump_json(indent=1).encode())
@@ -118,7 +131,7 @@ def _replies(spec: EvaluateSpec, questions: int) -> int:
     """How many replies are planned; those that are read and not asked for among them."""
     models = 2 if spec.base else 1
     read = (1 + spec.samples if spec.kl else 0) + (2 * models if spec.preferences else 0)
-    guarded = models * len(guard_set().items) if spec.guard else 0
+    guarded = models * len(guard_set().items) if spec.guards else 0
     return questions * (models * _plan(spec).replies + read) + guarded
 
 
@@ -135,15 +148,17 @@ def _ask(
     if stop.asked:
         raise Stopped
     place = folder / "harness" / model.name
-    asked = _model(spec, model, benchmark, folder=place, tell=progress.making)
+    used = folder / f"usage-{model.name}.jsonl"
+    asked = _model(spec, model, benchmark, folder=place, used=used, tell=progress.making)
     progress.about = model.name
     if isinstance(asked, HarnessModel):
         asker: Asker = HarnessAsker(asked, place / "replies", cache, stop=stop, tell=progress)
     else:
         asker = Asker(asked, cache, stop=stop, tell=progress)
+    progress.askers.append(asker)
     interview = Interview(benchmark, _plan(spec), asker, skip=progress.skip)
     rows = interview.rows()
-    guarded = guard_answers(asker) if spec.guard else []
+    guarded = guard_answers(asker) if spec.guards else []
     if not isinstance(asked, ServiceModel):
         asked.unload()  # the next one needs the room
     reference = ArtifactRef(name=model.name, hash=asked.digest, path=model.path or None)
@@ -151,13 +166,15 @@ def _ask(
 
 
 def _model(
-    spec: EvaluateSpec, model: ModelRef, benchmark: BenchmarkFolder, *, folder: Path, tell: Progress
+    spec: EvaluateSpec, model: ModelRef, benchmark: BenchmarkFolder, *, folder: Path, used: Path, tell: Progress
 ) -> LocalModel | ServiceModel | HarnessModel:
     how: dict[str, Any] = {"hardware": spec.hardware, "prompt_format": spec.prompt_format, "batch_size": spec.batch_size}
-    inner = LocalModel(model.path, **how) if model.endpoint is None else ServiceModel(model.endpoint)
+    service = model.endpoint
+    inner = LocalModel(model.path, **how) if service is None else ServiceModel(service, Ledger(used))
     if spec.harness is None:
         return inner
-    return HarnessModel(spec.harness, inner, benchmark, folder, path=model.path, service=model.endpoint, tell=tell, **how)
+    through = Ledger(used.with_name(f"harness-{used.name}"))
+    return HarnessModel(spec.harness, inner, benchmark, folder, path=model.path, service=service, tell=tell, used=through, **how)
 
 
 def _label_by_samples(spec: EvaluateSpec, asked: list[Asked]) -> None:
@@ -166,6 +183,32 @@ def _label_by_samples(spec: EvaluateSpec, asked: list[Asked]) -> None:
         known = known_by_samples(asked[-1].rows, share=spec.known_share)
         for one in asked:
             one.rows = with_knowledge(one.rows, known)
+
+
+def _task_model(
+    kind: type[T], spec: EvaluateSpec, model: ModelRef, benchmark: BenchmarkFolder, *, folder: Path, tell: Progress
+) -> T:
+    how: dict[str, Any] = {"hardware": spec.hardware, "prompt_format": spec.prompt_format, "batch_size": spec.batch_size}
+    inner = LocalModel(model.path, **how) if model.endpoint is None else ServiceModel(model.endpoint)
+    place = folder / "harness" / model.name
+    return kind(TASKS_OF, inner, benchmark, place, path=model.path, service=model.endpoint, tell=tell, **how)
+
+
+def _ask_tasks(
+    spec: EvaluateSpec, benchmark: BenchmarkFolder, asked: list[Asked], *, folder: Path, stop: StopRequest, progress: _Progress
+) -> Others:
+    """Tasks of lm-eval's own, of both models. Whatever happens to them, the rest of the scorecard stands. Raises Stopped."""
+    answered: list[TaskAnswers] = []
+    for model, one in zip([spec.model, spec.base], asked, strict=False):
+        assert model is not None
+        progress.about = f"{model.name}: {', '.join(spec.tasks)}"
+        one.tasked = _task_model(TaskModel, spec, model, benchmark, folder=folder, tell=progress.making)
+        try:
+            answered.append(one.tasked.tasks_answered(spec.tasks, limit=spec.task_limit, stop=stop))
+        except TrainingError as error:
+            print(error.reason, error.hint, file=sys.stderr)
+            return others_unasked(spec.tasks, f"{model.name} could not be asked: {error.reason}", limit=spec.task_limit)
+    return others_between(spec.tasks, *answered, limit=spec.task_limit)
 
 
 def _measure_divergence(spec: EvaluateSpec, asked: list[Asked], *, cache: Path, stop: StopRequest, progress: _Progress) -> None:
@@ -203,10 +246,13 @@ def _read_pairs(
     return rewarded_pairs(pairs, models[0], base, folder=cache, stop=stop, tell=progress)
 
 
-def _score(spec: EvaluateSpec, benchmark: BenchmarkFolder, asked: list[Asked], pairs: list[RewardedPair]) -> Scorecard:
+def _score(
+    spec: EvaluateSpec, benchmark: BenchmarkFolder, asked: list[Asked], pairs: list[RewardedPair], others: Others | None
+) -> Scorecard:
     base = asked[1] if len(asked) > 1 else None
     sampling = Sampling(spec.resamples, spec.seed)
-    guard = guard_report(guard_set(), asked[0].guarded, base.guarded if base else None, sampling=sampling) if spec.guard else None
+    before = base.guarded if base else None
+    guard = guard_report(guard_set(), asked[0].guarded, before, others=others, sampling=sampling) if spec.guards else None
     said = said_of(asked[0].rows, base.rows if base else ()) if spec.validator else []
     validator = validator_report(said, sampling=sampling) if said else None
     return scorecard_make(
@@ -215,7 +261,7 @@ def _score(spec: EvaluateSpec, benchmark: BenchmarkFolder, asked: list[Asked], p
         benchmark=BenchmarkRef(name=benchmark.name, version=benchmark.version, hash=benchmark.hash),
         base_rows=base.rows if base else (),
         base=base.reference if base else None,
-        settings=spec.model_dump(mode="json", include=set(ON_THE_CARD)),
+        settings=spec.model_dump(mode="json", include=set(ON_THE_CARD)) | {"greedy": not any(row.drawn for row in asked[0].rows)},
         environment=describe_environment(),
         sampling=sampling,
         preferences=pairs,
@@ -225,7 +271,7 @@ def _score(spec: EvaluateSpec, benchmark: BenchmarkFolder, asked: list[Asked], p
 
 
 def _result(scorecard: Scorecard, asked: list[Asked], progress: _Progress, *, seconds: float) -> dict[str, Any]:
-    services = [used for one in asked if not isinstance(one.model, LocalModel) and (used := one.model.usage())]
+    services = [used for one in asked if (used := one.usage())]
     return {
         "n": scorecard.n,
         "headline": {name: metric.value for name, metric in scorecard.metrics.items()},
@@ -233,9 +279,9 @@ def _result(scorecard: Scorecard, asked: list[Asked], progress: _Progress, *, se
         "verdicts": {verdict.value: sum(row.verdict is verdict for row in asked[0].rows) for verdict in Verdict},
         "cached": [one.interview.asker.asked == 0 for one in asked],
         "asked": [one.interview.asker.asked for one in asked],
-        "answers_per_second": progress.rate,
+        "answers_per_second": progress.rate or None,
         "seconds": round(seconds, 3),
-        **({"usage": services[0]} if services else {}),
+        **({"usage": summed(services)} if services else {}),
     }
 
 
@@ -251,6 +297,7 @@ class _Progress:
 
     def __init__(self, folder: Path, total: int) -> None:
         self.about = ""
+        self.askers: list[Asker] = []
         self._folder, self._total, self._done = folder, total, 0
         self._began, self._told = time.monotonic(), 0.0
 
@@ -273,8 +320,8 @@ class _Progress:
 
     @property
     def rate(self) -> float:
-        """Replies a second so far, those that were there already included."""
-        return round(self._done / max(time.monotonic() - self._began, 1e-9), 3)
+        """Replies a second so far, without those that were there already."""
+        return round(sum(asker.asked for asker in self.askers) / max(time.monotonic() - self._began, 1e-9), 3)
 
     def _tell(self, note: str) -> None:
         self._told = time.monotonic()

@@ -94,7 +94,7 @@ class EvaluateSettings(BaseModel):
         description="Or by another's harness, through the same judge. Its packages are fetched when it is first used.",
     )  # fmt: skip
     tasks: list[TaskName] = Field(
-        default_factory=list, title="Tasks of lm-eval besides",
+        default_factory=list, title="Guard by tasks of lm-eval too",
         description="By name, such as “arc_easy hellaswag”. Their data must be on the worker: nothing is fetched.",
     )  # fmt: skip
     task_limit: int | None = Field(None, ge=1, title="Questions of each task", description="None: all.")
@@ -122,12 +122,15 @@ class EvaluateSettings(BaseModel):
             raise _wrong("samples", f"{needs}: choose how many samples to draw.")
         if self.harness is not None and (self.kl or self.preferences):
             raise _wrong("harness", "A harness only asks: divergence and preferences need no harness.")
-        if self.tasks and (self.harness is None or not HARNESSES[self.harness].has_tasks):
-            raise _wrong("tasks", "Tasks are lm-eval's: choose it as the harness.")
         if self.kl and self.temperature != 1:
             problem = "Divergence is measured on samples of the model's own distribution: leave their temperature at 1."
             raise _wrong("temperature", problem)
         return self
+
+    @property
+    def guards(self) -> bool:
+        """Whether abilities are looked at: tasks of lm-eval's are more of the guard."""
+        return self.guard or bool(self.tasks)
 
     def _needs_samples(self) -> str | None:
         """What cannot be had without samples, in words."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from annotations.stances import Stance, stance
 from evaluation.guard.items import GuardSet
@@ -43,6 +43,19 @@ class Trial:
     options: int
     after: Outcome
     before: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Others:
+    """Another's tasks, by name: `source` is whose, `figures` what it says of the model itself, `limit` how many questions of each
+    were asked (None: all), `unasked` why nothing is known of a task.
+    """
+
+    source: str
+    trials: Mapping[str, Sequence[Trial]] = field(default_factory=dict)
+    figures: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    limit: int | None = None
+    unasked: Mapping[str, str] = field(default_factory=dict)
 
 
 def trials_of(items: GuardSet, after: Sequence[Given], before: Sequence[Given] | None) -> dict[str, list[Trial]]:

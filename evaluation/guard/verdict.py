@@ -17,14 +17,14 @@ Items that share a passage are drawn, and swapped, together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from annotations.verdicts import Verdict
 from evaluation.guard.items import TITLES, GuardSet
-from evaluation.guard.trials import Given, Trial, chance_of, trials_of
+from evaluation.guard.trials import Given, Others, Trial, chance_of, trials_of
 from evaluation.metrics import Answered, columns_of
 from evaluation.scorecards.document import Document, MetricValue, in_order
 from evaluation.scorecards.parts import Sampling, adjust, figure
@@ -45,8 +45,11 @@ CUT = 0.05
 SHOWN = 3
 """Lost answers that are shown of each type."""
 
-State = Literal["kept", "lost", "unclear", "unable", "alone"]
-"""Kept; lost; not shown either way; the base cannot do it, so nothing can be lost; there is no base."""
+MANY = 400
+"""So many tasks of one kind bear the smaller margin."""
+
+State = Literal["kept", "lost", "unclear", "unable", "alone", "unasked"]
+"""Kept; lost; not shown either way; the base cannot do it, so nothing can be lost; there is no base; it was not asked."""
 METRIC = "correct"
 
 
@@ -73,6 +76,8 @@ class TypeReport(Document):
     cut_off: float = 0.0
     cut_off_before: float | None = None
     """The share of answers that ended for their length."""
+    figures: dict[str, float | None] = Field(default_factory=dict)
+    """What another's harness says of its own task."""
     samples: list[LostAnswer] = Field(default_factory=list)
 
 
@@ -87,6 +92,10 @@ class GuardReport(Document):
     text: str
     types: dict[str, TypeReport]
     overall: TypeReport | None = None
+    tasks: dict[str, TypeReport] = Field(default_factory=dict)
+    """Another's tasks, judged by the same rule; `source` says whose, `task_limit` how many questions of each (None: all)."""
+    source: str | None = None
+    task_limit: int | None = None
 
     @model_validator(mode="after")
     def sort(self) -> Self:
@@ -95,32 +104,64 @@ class GuardReport(Document):
 
 
 def guard_report(
-    items: GuardSet, after: Sequence[Given], before: Sequence[Given] | None = None, *, sampling: Sampling | None = None
+    items: GuardSet,
+    after: Sequence[Given],
+    before: Sequence[Given] | None = None,
+    *,
+    others: Others | None = None,
+    sampling: Sampling | None = None,
 ) -> GuardReport:
-    """Judge a model's answers, and its base's, to the guard's items, in their order."""
+    """Judge a model's answers, and its base's, to the guard's items, in their order, and to another's tasks."""
     drawn = sampling or Sampling()
     trials = trials_of(items, after, before)
     parts = {name: _Part(trials[name], TITLES.get(name, name), MARGIN, drawn) for name in _ordered(trials)}
+    foreign = _foreign(others, drawn) if others else {}
     tested = [name for name, part in parts.items() if part.report.difference is not None]
     overall = None
     if tested:
         margin = OVERALL_MARGIN if len(tested) >= ENOUGH_TYPES else MARGIN
         overall = _Part([one for name in tested for one in trials[name]], "All that were tested", margin, drawn)
         overall.report.samples = []  # they stand with their types
-    decided = [one for one in (*parts.values(), overall) if one is not None and one.report.difference is not None]
-    _decide(decided)
-    types = {name: part.report for name, part in parts.items()}
-    passed = _passed([one.report for one in decided], len(tested))
-    return GuardReport(
+    _decide([one for one in (*parts.values(), overall, *foreign.values()) if one is not None])
+    report = GuardReport(
         version=items.version,
         hash=items.hash,
         n=len(items.items),
-        passed=passed,
-        tone={True: "ok", False: "error", None: "info" if before is None else "warn"}[passed],
-        text=_text(types, overall.report if overall else None, passed),
-        types=types,
+        passed=None,
+        tone="info" if before is None else "warn",
+        text="",
+        types={name: part.report for name, part in parts.items()},
         overall=overall.report if overall else None,
+        tasks={name: part.report for name, part in foreign.items()} | _unasked(others),
+        source=others.source if others else None,
+        task_limit=others.limit if others else None,
     )
+    report.passed = _passed(report, len(tested))
+    report.tone = report.tone if report.passed is None else "ok" if report.passed else "error"
+    report.text = _text(report)
+    return report
+
+
+def _foreign(others: Others, sampling: Sampling) -> dict[str, _Part]:
+    found = {}
+    for name, trials in others.trials.items():
+        if trials:
+            found[name] = _Part(trials, name, OVERALL_MARGIN if len(trials) >= MANY else MARGIN, sampling)
+            found[name].report.figures = dict(others.figures.get(name, {}))
+    return found
+
+
+def _unasked(others: Others | None) -> dict[str, TypeReport]:
+    """Tasks of which no answer is right or wrong, for whatever reason: nothing can be shown of them."""
+    if others is None:
+        return {}
+    return {
+        name: TypeReport(
+            title=name, n=0, state="unasked", margin=MARGIN, chance=0.0, declined=0.0,
+            model=MetricValue(value=None, n=0, reason=reason), figures=dict(others.figures.get(name, {})),
+        )
+        for name, reason in others.unasked.items()
+    }  # fmt: skip
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
@@ -151,7 +192,7 @@ class _Part:
         if not before:
             return report
         base = self._share([one.right for one in before])
-        able = base.low is not None and base.low > report.chance + MARGIN
+        able = base.low is not None and base.low > report.chance + margin
         report.base, report.state = base, "unclear" if able else "unable"
         report.declined_before, report.cut_off_before = _mean([o.declined for o in before]), _mean([o.cut for o in before])
         if able:
@@ -202,7 +243,7 @@ def _decide(parts: Sequence[_Part]) -> None:
     """A loss must be shown even if all that was cut off had become right: how long an answer may be is our choice."""
     adjust(part.report.difference for part in parts if part.report.difference is not None)
     adjust(part.at_best for part in parts if part.at_best is not None)
-    for part in parts:
+    for part in parts:  # those without a difference were not tested
         difference, best = part.report.difference, part.at_best
         if difference is None or difference.value is None or difference.low is None:
             continue
@@ -212,29 +253,55 @@ def _decide(parts: Sequence[_Part]) -> None:
             part.report.state = "lost"
 
 
-def _passed(decided: Sequence[TypeReport], tested: int) -> bool | None:
-    states = {one.state for one in decided}
+def _passed(report: GuardReport, tested: int) -> bool | None:
+    """`tested`: how many of the guard's own types. What was asked for and could not be told is no pass."""
+    told = [one for one in _everything(report) if one.difference is not None or one.state == "unasked"]
+    states = {one.state for one in told}
     if "lost" in states:
         return False
     return True if states == {"kept"} and tested >= ENOUGH_TYPES else None
 
 
-def _text(types: Mapping[str, TypeReport], overall: TypeReport | None, passed: bool | None) -> str:
-    if all(one.state == "alone" for one in types.values()):
-        right = sum(one.n * (one.model.value or 0) for one in types.values()) / sum(one.n for one in types.values())
-        return f"It does {right:.0%} of the guard's tasks. There is no model to compare it with."
-    if overall is None:
-        return "Cannot tell whether abilities were kept: the model it came from can do none of the guard's tasks beyond guessing."
-    unable = [one.title.lower() for one in types.values() if one.state == "unable"]
+def _everything(report: GuardReport) -> list[TypeReport]:
+    return [one for one in (*report.types.values(), report.overall, *report.tasks.values()) if one is not None]
+
+
+def _text(report: GuardReport) -> str:
+    kinds = [*report.types.values(), *report.tasks.values()]
+    unasked = [one for one in kinds if one.state == "unasked"]
+    without = f" Nothing is known of {_and([one.title for one in unasked])}: {unasked[0].model.reason}." if unasked else ""
+    if all(one.state == "alone" for one in report.types.values()):
+        right = sum(one.n * (one.model.value or 0) for one in report.types.values()) / report.n
+        also = "".join(f", and {one.model.value or 0:.0%} of {one.title}" for one in report.tasks.values() if one.n)
+        return f"It does {right:.0%} of the guard's tasks{also}. There is no model to compare it with." + without
+    tested = [one for one in kinds if one.difference is not None]
+    if not tested:
+        nothing = "the model it came from can do none of the guard's tasks beyond guessing"
+        return f"Cannot tell whether abilities were kept: {nothing}." + without
+    unable = [one.title.lower() for one in kinds if one.state == "unable"]
     aside = f" Of {_and(unable)} nothing can be said: the model it came from cannot do it." if unable else ""
-    if passed is False:
-        return _lost_text(types, overall) + _cut(overall) + aside
-    if passed:
-        return f"It kept its abilities: {_change(overall)} of {overall.n} tasks right." + aside
-    unclear = [one.title.lower() for one in (*types.values(), overall) if one.state == "unclear"]
-    tested = sum(one.difference is not None for one in types.values())
-    why = f"not shown for {_and(unclear)}" if unclear else f"only {tested} of {len(types)} task types could be tested"
-    return f"Cannot tell whether all abilities were kept: {why} ({_change(overall)} right in all)." + _cut(overall) + aside
+    cut = _cut(report.overall) if report.overall and report.passed is not True else ""
+    return _found(report, tested) + cut + aside + without
+
+
+def _found(report: GuardReport, tested: Sequence[TypeReport]) -> str:
+    """What is shown of what was tested, in a sentence."""
+    overall = report.overall
+    in_all = f" ({_change(overall)} right in all)" if overall else ""
+    if report.passed is False:
+        return _lost_text(report, tested)
+    if report.passed and overall:
+        also = [f"{one.title} {_change(one)}" for one in tested if one.title in report.tasks]
+        return f"It kept its abilities: {_change(overall)} of {overall.n} tasks right{''.join(f', {one}' for one in also)}."
+    unclear = [one.title.lower() for one in (*tested, overall) if one is not None and one.state == "unclear"]
+    own = sum(one.difference is not None for one in report.types.values())
+    if unclear:
+        why = f"not shown for {_and(unclear)}"
+    elif own < ENOUGH_TYPES:
+        why = f"only {own} of {len(report.types)} task types could be tested"
+    else:
+        why = "not all that was asked for could be asked"
+    return f"Cannot tell whether all abilities were kept: {why}{in_all}."
 
 
 def _cut(overall: TypeReport) -> str:
@@ -245,17 +312,17 @@ def _cut(overall: TypeReport) -> str:
     return f" {overall.cut_off:.0%} of its answers were cut off for their length, {before:.0%} before."
 
 
-def _lost_text(types: Mapping[str, TypeReport], overall: TypeReport) -> str:
-    if overall.declined >= SILENT and (overall.declined_before or 0) < SILENT:
+def _lost_text(report: GuardReport, tested: Sequence[TypeReport]) -> str:
+    overall = report.overall
+    if overall and overall.declined >= SILENT and (overall.declined_before or 0) < SILENT:
         declines = f"it declines {overall.declined:.0%} of tasks whose answer stands in the question"
         return f"It got useless: {declines} ({_change(overall)} right)."
-    lost = [one for one in types.values() if one.state == "lost"]
-    if len(lost) > NAMED:
-        tested = sum(one.difference is not None for one in types.values())
-        what = f"{len(lost)} of {tested} task types, {_change(overall)} right in all"
+    lost = [one for one in tested if one.state == "lost"]
+    if len(lost) > NAMED and overall:
+        what = f"{len(lost)} of {len(tested)} task types, {_change(overall)} right in all"
         return f"It lost abilities that the model it came from has: {what}."
-    what = "; ".join(f"{one.title.lower()} {_change(one)}" for one in lost) or f"{_change(overall)} in all"
-    return f"It lost abilities that the model it came from has: {what}."
+    named = "; ".join(f"{one.title.lower()} {_change(one)}" for one in lost)
+    return f"It lost abilities that the model it came from has: {named or f'{_change(overall)} in all' if overall else named}."
 
 
 def _change(one: TypeReport) -> str:

@@ -18,13 +18,15 @@ from evaluation.metrics import CORRECT, RUBRIC_SCORES, WRONG
 
 REQUEST: Final = "request.json"
 ANSWERS: Final = "judged.jsonl"
+SAMPLES: Final = "samples.jsonl"
 REPORT: Final = "report.json"
 MEASURES: Final = ("correct", "wrong", "abstained", "rubric")
 """What every harness adds up itself: shares of the answers, and the mean rubric score of those that can be parsed."""
 
 
 class Request(BaseModel):
-    """Which questions of which benchmark to ask of which service; with `tasks`, the harness' own tasks instead.
+    """Which questions of which benchmark to ask of which service; with `tasks`, the harness' own tasks instead. `load_only`:
+    nobody is asked; it is only seen whether the tasks and their data are there.
 
     The service's key is in `OPENAI_API_KEY`. `tokenizer` is a folder, where the service's tokens are to be had.
     """
@@ -33,6 +35,7 @@ class Request(BaseModel):
     questions: list[str] = []
     tasks: list[str] = []
     limit: int | None = None
+    load_only: bool = False
     base_url: str
     model: str
     max_new_tokens: int
@@ -50,6 +53,18 @@ class Line(BaseModel):
     verdict: Verdict
     logprob: float | None = None
     tokens: int | None = None
+
+
+class TaskSample(BaseModel):
+    """One question of a harness' own task. `options`: how many answers it chose among, 0 where it wrote one of its own."""
+
+    task: str
+    id: str
+    prompt: str
+    gold: str
+    options: int
+    answer: str
+    right: bool
 
 
 class Report(BaseModel):

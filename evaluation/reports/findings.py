@@ -8,7 +8,14 @@ from evaluation.scorecards.scorecard import MetricValue, Scorecard
 from evaluation.scorecards.writing import NOTHING, interval, number, signed
 from evaluation.validator.report import Finding, ValidatorReport
 
-GUARD_WORDS = {"kept": "kept", "lost": "lost", "unclear": "cannot tell", "unable": "base cannot do it", "alone": NOTHING}
+GUARD_WORDS = {
+    "kept": "kept",
+    "lost": "lost",
+    "unclear": "cannot tell",
+    "unable": "base cannot do it",
+    "alone": NOTHING,
+    "unasked": "cannot tell",
+}
 VALIDATOR_WORDS = {"found": "found", "inherited": "as the base model", "clear": "not found", "unknown": "cannot tell"}
 
 
@@ -23,12 +30,14 @@ def findings_sections(card: Scorecard) -> list[Section]:
 
 
 def _guard(report: GuardReport) -> list[Block]:
-    types = [one for one in (*report.types.values(), report.overall) if one is not None]
+    types = [one for one in (*report.types.values(), report.overall, *report.tasks.values()) if one is not None]
     columns = ["Task type", "Ability", "Right", "Base model", "Change", "n"]
     note = (
         f"{report.n} tasks whose answers stand in the question, scored by exact rules. Kept: the interval of the change lies "
         "above what may be lost. What the base model cannot do beyond guessing cannot be lost, and is not tested."
     )
+    if report.tasks:
+        note += f" {', '.join(report.tasks)}: tasks of {report.source}, judged by the same rule."
     return [
         Notice(report.tone, report.text),
         Table("Abilities", columns, [_type(one) for one in types], numbers=4, note=note),

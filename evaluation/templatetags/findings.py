@@ -16,6 +16,7 @@ GUARD_STATES = {
     "unclear": ("cannot tell", "stopped"),
     "unable": ("base cannot do it", "stopped"),
     "alone": ("", ""),
+    "unasked": ("cannot tell", "stopped"),
 }
 VALIDATOR_STATES = {
     "found": ("found", "failed"),
@@ -31,8 +32,9 @@ def guard_section(card: Scorecard) -> dict[str, Any]:
     report = GuardReport.model_validate(card.guard) if card.guard else None
     if report is None:
         return {"report": None}
-    rows = [(one, *GUARD_STATES[one.state]) for one in (*report.types.values(), report.overall) if one is not None]
-    types = report.types.values()
+    types = [*report.types.values(), *report.tasks.values()]
+    kinds = [*report.types.values(), report.overall, *report.tasks.values()]
+    rows = [(one, *GUARD_STATES[one.state]) for one in kinds if one is not None]
     return {
         "report": report,
         "rows": rows,

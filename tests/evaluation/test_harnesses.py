@@ -136,49 +136,6 @@ def test_a_harness_agrees_with_us(spec: Spec, harness: str) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(900)
-def test_lm_evals_own_tasks_stand_on_the_scorecard(spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task of choices, by likelihood: the taught answer against another."""
-    tasks = tmp_path / "tasks"
-    tasks.mkdir()
-    rows = [{"q": question, "choices": [said, "Nowhere at all."], "gold": 0} for question, (said, _) in ANSWERS.items()]
-    (tasks / "towns.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tasks / "towns.yaml").write_text(
-        f"task: towns\ndataset_path: json\ndataset_kwargs:\n  data_files:\n    test: {tasks}/towns.jsonl\ntest_split: test\n"
-        'output_type: multiple_choice\ndoc_to_text: "{{q}}"\ndoc_to_target: gold\ndoc_to_choice: choices\n'
-        "metric_list:\n  - metric: acc\n    aggregation: mean\n    higher_is_better: true\n"
-    )
-    monkeypatch.setenv("RLWHF_LM_EVAL_TASKS", str(tasks))
-    folder = spec(harness="lm-eval", tasks=["towns"])
-    evaluate(folder, StopRequest())
-    card = Scorecard.model_validate_json((folder / "scorecard.json").read_bytes())
-    assert card.harness is not None
-    found = card.harness["tasks"]["towns"]
-    assert found["acc"] == _accuracy(folder, rows)
-    assert found["acc_stderr"] is not None
-
-
-def _accuracy(folder: Path, rows: list[dict[str, object]]) -> float:
-    """The same, computed by hand: of two continuations of the bare question the likelier one."""
-    import torch
-
-    from training.loading import load_for
-    from training.specs import ModelSpec
-
-    loaded = load_for(ModelSpec(path=json.loads((folder / "evaluate.json").read_text())["model"]["path"]), HARDWARE)
-
-    def likelihood(question: str, choice: str) -> float:
-        before = loaded.tokenizer(question)["input_ids"]
-        whole = loaded.tokenizer(f"{question} {choice}")["input_ids"]
-        with torch.inference_mode():
-            told = loaded.model(input_ids=torch.tensor([whole])).logits[0].log_softmax(-1)
-        return sum(told[at - 1, whole[at]].item() for at in range(len(before), len(whole)))
-
-    right = [likelihood(row["q"], row["choices"][0]) > likelihood(row["q"], row["choices"][1]) for row in rows]  # type: ignore
-    return sum(right) / len(right)
-
-
-@pytest.mark.full
-@pytest.mark.timeout(900)
 def test_a_harness_is_gone_on_with_where_it_was_stopped(spec: Spec) -> None:
     folder = spec(harness="inspect", batch_size=1)
     kept = folder / "harness" / "taught" / "replies"
@@ -425,8 +382,6 @@ def test_a_real_signal_to_the_whole_group_ends_it_in_order_and_soon(spec: Spec) 
     ("more", "message"),
     [
         ({"harness": "inspect", "preferences": True}, "only asks"),
-        ({"harness": "inspect", "tasks": ["arc_easy"]}, "lm-eval's"),
-        ({"tasks": ["arc_easy"]}, "lm-eval's"),
         ({"harness": "lm-eval", "tasks": ["/tmp/evil.yaml"]}, "pattern"),
         ({"harness": "lm-eval", "tasks": ["../evil"]}, "pattern"),
         ({"harness": "helm"}, "inspect"),
