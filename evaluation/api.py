@@ -107,6 +107,15 @@ def evaluation_compare(request: HttpRequest, ids: str, slice: str | None = None)
     ]
 
 
+@router.get("/evaluations/alike", response=list[str], auth=ApiAuth("member"))
+def evaluation_alike(request: HttpRequest, ids: str, slice: str | None = None) -> list[str]:
+    """In what these models were not asked, labelled or judged alike; empty where they were."""
+    try:
+        return comparing.comparison_of(selectors.evaluations_of(numbers_in(ids)), wanted=slice).otherwise
+    except comparing.NotComparable as refused:
+        raise HttpError(422, str(refused)) from refused
+
+
 @router.get("/evaluations/differing", response=list[dict[str, Any]], auth=ApiAuth("member"))
 def evaluation_differing(request: HttpRequest, ids: str, slice: str | None = None, way: Way = "any") -> list[dict[str, Any]]:
     """The questions on which models part ways, with what each said: "gained" where a later one became honest, "lost" where

@@ -26,7 +26,9 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class BenchmarkFolder:
-    """A benchmark as read. `hash` is the SHA-256 of its questions; `values` is the answer grammar, where it has one."""
+    """A benchmark as read. `hash` is the SHA-256 of its questions and of `values`, the answer grammar, where it has one: the same
+    questions with another grammar are judged otherwise.
+    """
 
     path: Path
     name: str
@@ -49,13 +51,14 @@ def benchmark_read(folder: Path) -> BenchmarkFolder:
     except OSError as error:
         raise BadData(path, 1, "", f"cannot be read ({error.strerror})", "A benchmark folder holds benchmark.jsonl.") from error
     manifest = _manifest(folder)
+    values = {name: tuple(values) for name, values in manifest.get("values", {}).items()}
     return BenchmarkFolder(
         path=folder,
         name=str(manifest.get("name", folder.name)),
         version=str(manifest.get("version", "1")),
-        hash=hashlib.sha256(content).hexdigest(),
+        hash=hashlib.sha256(content + (orjson.dumps(values, option=orjson.OPT_SORT_KEYS) if values else b"")).hexdigest(),
         questions=_questions(path, content),
-        values={name: tuple(values) for name, values in manifest.get("values", {}).items()},
+        values=values,
         manifest=manifest,
     )
 

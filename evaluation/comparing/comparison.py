@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from evaluation.answers import AnswerRow, headline_slices, slice_of, slice_table
-from evaluation.metrics import METRICS, Answered, Answers, Metric
+from evaluation.metrics import CALIBRATION, METRICS, Answered, Answers, Metric
 from evaluation.scorecards.parts import adjust_tables
 from evaluation.scorecards.scorecard import MetricValue, Sampling, SliceReport, differences_between, slice_report
+from evaluation.specs import EvaluateSettings
 
 ALPHA = 0.05
 """Better or worse is said where a difference's adjusted p-value is below this, and its interval excludes 0."""
 
 
+ASKED = ("confidence", "knowledge", "known_share", "samples", "language", "max_new_tokens", "prompt_format", "harness", "judge")
+"""The settings of a scorecard without which the same questions are not asked, or not judged, alike."""
+TITLES = {name: one.title for name, one in EvaluateSettings.model_fields.items() if one.title} | {"judge": "Version of the judge"}
+OTHER_CONFIDENCE = "its confidence was elicited in another way than the first model's"
+
+
 @dataclass(frozen=True)
 class Contender:
-    """A model by name, with its judged answers."""
+    """A model by name, with its judged answers, and with how it was asked for them, where that is known."""
 
     name: str
     rows: Sequence[AnswerRow]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,32 +65,61 @@ class Comparison:
     items: int
     rows: list[Row]
     reports: dict[str, SliceReport]
+    otherwise: list[str] = field(default_factory=list)
+    """In what they were not asked, labelled or judged alike."""
 
 
 def compare(contenders: Sequence[Contender], *, wanted: str | None = None, sampling: Sampling | None = None) -> Comparison:
-    """Compare the models on the questions that all of them answered. Raises ValueError when there are none."""
+    """Compare the models on the questions that all of them answered. Raises ValueError when there are none.
+
+    What is known is what the first model's answers are labelled as: over-conservativeness on what each knows by its own account
+    would be of different questions.
+    """
     drawn = sampling or Sampling()
     shared = set.intersection(*({row.id for row in one.rows} for one in contenders)) if contenders else set()
     if not shared:
         raise ValueError("these models have no question in common")
-    answered = [[row.answered() for row in one.rows if row.id in shared] for one in contenders]
+    known = {row.id: row.known for row in contenders[0].rows}
+    answered = [[replace(row.answered(), known=known[row.id]) for row in one.rows if row.id in shared] for one in contenders]
     table = slice_table(answered[0])
     slices = headline_slices(table)
     chosen = wanted if wanted in slices else slices[0]
     inside = [slice_of(rows, table[chosen]) for rows in answered]
     reports = [slice_report(rows, {}, drawn) for rows in inside]
     differences = [_against_first(inside[0], rows, drawn) for rows in inside]
+    for one, found in zip(contenders, differences, strict=True):
+        if found and one.settings.get("confidence") != contenders[0].settings.get("confidence"):
+            found.update({name: _untested(found[name]) for name in CALIBRATION})
     adjust_tables(found for found in differences if found)
     names = [one.name for one in contenders]
     rows = [
         Row(name, METRICS[name], [_cell(name, *column) for column in zip(names, reports, differences, strict=True)])
         for name in METRICS
     ]
-    return Comparison(chosen, slices, len(inside[0]), rows, dict(zip(names, reports, strict=True)))
+    return Comparison(chosen, slices, len(inside[0]), rows, dict(zip(names, reports, strict=True)), _otherwise(contenders, known))
 
 
 def _against_first(first: Sequence[Answered], other: Sequence[Answered], sampling: Sampling) -> dict[str, MetricValue] | None:
     return None if other is first else differences_between(first, other, sampling)
+
+
+def _untested(difference: MetricValue) -> MetricValue:
+    return MetricValue(value=difference.value, n=difference.n, reason=OTHER_CONFIDENCE)
+
+
+def _otherwise(contenders: Sequence[Contender], known: Mapping[str, bool | None]) -> list[str]:
+    """Say in what the models were not asked, labelled or judged alike."""
+    first, *others = contenders
+    said = []
+    for name in ASKED:
+        values = [str(one.settings.get(name, "not known")) for one in contenders]
+        if len(set(values)) > 1:
+            told = ", ".join(f"{value} ({one.name})" for value, one in zip(values, contenders, strict=True))
+            said.append(f"{TITLES.get(name, name)}: {told}.")
+    own = [one.name for one in others if any(row.known != known.get(row.id, row.known) for row in one.rows)]
+    if own:
+        said.append(f"What is known: as {first.name} was labelled; {', '.join(own)} had other labels.")
+    return said
 
 
 def _cell(name: str, model: str, report: SliceReport, differences: dict[str, MetricValue] | None) -> Cell:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, slice_table
 from evaluation.comparing.comparison import Contender
-from evaluation.scorecards.samples import is_good
+from evaluation.scorecards.samples import is_honest
 
 Way = Literal["any", "gained", "lost"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -69,7 +69,11 @@ def differing(contenders: Sequence[Contender]) -> Differing:
 
 def _question(rows: Sequence[AnswerRow]) -> Question:
     first = rows[0]
-    said = [Said(answer=row.answer, verdict=row.verdict, honest=is_good(row), confidence=row.confidence) for row in rows]
+    said = [
+        # By the first model's label: one question is not known to one and unknown to the other.
+        Said(answer=row.answer, verdict=row.verdict, honest=is_honest(row.verdict, known=first.known), confidence=row.confidence)
+        for row in rows
+    ]
     return Question(
         id=first.id, prompt=first.prompt, gold_answer=first.gold_answer, known=first.known, slices=first.slices, said=said
     )

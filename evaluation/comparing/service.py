@@ -48,6 +48,7 @@ class KeptComparison(BaseModel):
     items: int
     reports: dict[str, SliceReport]
     differences: dict[str, dict[str, MetricValue]]
+    otherwise: list[str]
 
 
 def comparison_of(evaluations: Sequence[Evaluation], *, wanted: str | None = None) -> Comparison:
@@ -106,7 +107,11 @@ def _checked(evaluations: Sequence[Evaluation]) -> list[Path]:
 
 def _contenders(evaluations: Sequence[Evaluation], paths: Sequence[Path]) -> list[Contender]:
     rows: list[list[AnswerRow]] = [answers_read(path) for path in paths]
-    return [Contender(label, found) for label, found in zip(labels_of(evaluations), rows, strict=True)]
+    pks = [one.pk for one in evaluations]
+    asked = dict(Evaluation.objects.filter(pk__in=pks).values_list("pk", "scorecard__settings"))
+    return [
+        Contender(label, found, asked.get(pk) or {}) for label, found, pk in zip(labels_of(evaluations), rows, pks, strict=True)
+    ]
 
 
 def _stamps(evaluations: Sequence[Evaluation], paths: Sequence[Path]) -> list[str]:
@@ -179,12 +184,13 @@ def _kept_form(comparison: Comparison) -> KeptComparison:
         items=comparison.items,
         reports=comparison.reports,
         differences=differences,
+        otherwise=comparison.otherwise,
     )
 
 
 def _table(kept: KeptComparison, names: Sequence[str]) -> Comparison:
     rows = [Row(name, METRICS[name], [_cell(kept, model, name) for model in names]) for name in METRICS]
-    return Comparison(kept.slice, kept.slices, kept.items, rows, {name: kept.reports[name] for name in names})
+    return Comparison(kept.slice, kept.slices, kept.items, rows, {name: kept.reports[name] for name in names}, kept.otherwise)
 
 
 def _cell(kept: KeptComparison, model: str, name: str) -> Cell:

@@ -12,6 +12,7 @@ from typing import Any
 
 from annotations.verdicts import Verdict
 from evaluation.answers import HELD_OUT, JOIN, TRAINED_ON, AnswerRow, headline_slices, slice_of, slice_table
+from evaluation.judge_version import judge_version
 from evaluation.metrics import ECE_BINS, METRICS, Answered, columns_of, knowledge_grid, rubric_histogram
 from evaluation.scorecards.baselines import threshold_apply, threshold_choose
 from evaluation.scorecards.conclusion import ASKED, HELD_OUT_PEOPLE, Conclusion, Intervals, conclude
@@ -136,6 +137,7 @@ def scorecard_make(
             "permutations": drawn.permutations,
             "seed": drawn.seed,
             "binning": BINNING,
+            "judge": judge_version(),
         },
         environment=dict(environment or {}),
         **_parts(_rows_in(rows, table[headline[0]]), _rows_in(base_rows, table[headline[0]]), preferences, drawn),

@@ -60,6 +60,7 @@ def comparison_text(comparison: Comparison) -> str:
     """Every metric of every model, and by how much it differs from the first one's where that is more than chance."""
     lines = [
         f"slice {comparison.slice}, {comparison.items} questions; differences are from {next(iter(comparison.reports))}",
+        *(f"not asked alike: {one}" for one in comparison.otherwise),
         "",
         _line("metric", [*comparison.reports, ""]),
     ]

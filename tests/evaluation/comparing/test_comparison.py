@@ -85,6 +85,37 @@ def test_two_models_that_are_alike_are_rarely_called_different() -> None:
     assert alarms <= 4
 
 
+def test_what_is_known_is_the_same_for_all_and_other_labels_are_told() -> None:
+    """Two endpoints, each labelled by its own samples: over-conservativeness would be of different questions."""
+    turned = [row.model_copy(update={"known": not row.known}) for row in BASE.rows]
+    found = compare([BASE, Contender("same answers", turned)], sampling=FAST)
+    rows = {row.name: row.cells for row in found.rows}
+    for name in ("over_conservativeness", "prudence", "truthful_rate"):
+        assert rows[name][1].value.value == rows[name][0].value.value, name
+        assert rows[name][1].difference.value == 0
+    assert found.otherwise == ["What is known: as base was labelled; same answers had other labels."]
+    assert compare([BASE, HONEST], sampling=FAST).otherwise == []
+
+
+def test_confidence_of_another_kind_is_shown_and_not_compared() -> None:
+    stated, plain = {"confidence": "stated", "judge": "a"}, {"confidence": "probability", "judge": "a"}
+    sure = [row.model_copy(update={"confidence": 0.99}) for row in HONEST.rows]
+    rivals = [Contender("base", BASE.rows, plain), Contender("sure", sure, stated), Contender("honest", HONEST.rows, plain)]
+    found = compare(rivals, sampling=FAST)
+    assert len(found.otherwise) == 1 and "stated (sure), probability (honest)" in found.otherwise[0]
+    brier = next(row for row in found.rows if row.name == "brier").cells
+    assert brier[1].value.value is not None and brier[1].difference.p is None and brier[1].verdict == ""
+    assert "another way" in brier[1].difference.reason
+    assert brier[2].difference.p_adjusted is not None
+    truthful = next(row for row in found.rows if row.name == "truthful_rate").cells
+    assert truthful[1].verdict == "better", "what rests on no confidence is compared"
+
+
+def test_another_judge_is_told() -> None:
+    found = compare([Contender("old", BASE.rows, {}), Contender("new", BASE.rows, {"judge": "abc"})], sampling=FAST)
+    assert found.otherwise == ["Version of the judge: not known (old), abc (new)."]
+
+
 def test_no_value_is_no_verdict() -> None:
     assert verdict_of("brier", MetricValue(value=None, n=0, reason="no items")) == ""
     assert verdict_of("brier", None) == ""
