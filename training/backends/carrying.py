@@ -18,7 +18,8 @@ from training.specs import RunSpec
 CODE: Final = (
     "training", "jobs/__init__.py", "jobs/child.py", "jobs/disks.py", "jobs/processors.py", "jobs/tools.py",
     "annotations/__init__.py", "annotations/confidence.py", "annotations/confidence_words.toml", "annotations/rubric.py",
-    "annotations/rubrics", "annotations/stances.py", "annotations/verdicts.py", "annotations/verdict_phrases.toml",
+    "annotations/rubrics", "annotations/numerals.py", "annotations/stances.py", "annotations/verdicts.py",
+    "annotations/verdict_phrases.toml", "annotations/verdict_phrases_pt.toml",
 )  # fmt: skip
 NOT_CODE: Final = frozenset({"management", "migrations", "templatetags", "views", "__pycache__"})
 CODE_SUFFIXES: Final = frozenset({".py", ".toml", ".txt", ".json"})

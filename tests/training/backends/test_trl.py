@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from annotations.stances import PHRASES_PATHS
 from tests.training.atlas_runs import read_rows, write_rows
 from tests.training.backends.specs import shared_out, spec_in
 from tests.training.model_folders import model_folder_at
@@ -99,6 +100,11 @@ def test_all_that_a_run_imports_of_this_site_goes_along() -> None:
         waiting |= imported_by(path) - needed
     lacking = {path.relative_to(ROOT).as_posix() for path in needed} - {name.removeprefix("code/") for name in code_files()}
     assert not lacking
+
+
+def test_a_bundle_carries_the_phrases_that_verdicts_come_from() -> None:
+    places = code_files()
+    assert {f"code/{path.relative_to(ROOT).as_posix()}" for path in PHRASES_PATHS} <= set(places)
 
 
 @pytest.mark.full
