@@ -23,6 +23,7 @@ class AnswerIn(Schema):
     entity: str | None = None
     verdict: str | None = None
     known: bool | None = None
+    judge: str | None = None
     gold_answer: str | list[str] | None = None
     base_answer: str | None = None
     base_verdict: str | None = None

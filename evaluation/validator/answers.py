@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, cast, get_args
 
@@ -73,12 +73,27 @@ def _said(row: AnswerRow, before: Said | None = None) -> Said:
     return Said(row.id, row.entity, row.prompt, row.answer, row.verdict, row.known, gold, before, row.judge)
 
 
-def said_of_records(records: Sequence[Mapping[str, Any]]) -> list[Said]:
+def said_of_records(records: Sequence[Mapping[str, Any]], base_records: Sequence[Mapping[str, Any]] = ()) -> list[Said]:
     """Rows of answers in general: `prompt` and `answer`, and where there are such `id`, `entity`, `verdict`, `known` (or
-    `knowledge`), `gold_answer`, `judge` or `choices`, `base_answer` and `base_verdict`. Raises ValueError for a row without an
-    answer.
+    `knowledge`), `gold_answer`, `judge` or `choices`, `base_answer` and `base_verdict`. The other model's answers may be rows of
+    their own, by the same ids. Raises ValueError for a row without an answer, or for two of one id where ids count.
     """
-    return [_of_record(number, record) for number, record in enumerate(records, start=1)]
+    found = [_of_record(number, record) for number, record in enumerate(records, start=1)]
+    if not base_records:
+        return found
+    before = {str(record.get("id")): record for record in base_records}
+    if "None" in before or len(before) < len(base_records):
+        raise ValueError("the base model's rows need an “id” each, by which they are found")
+    for number, record in enumerate(base_records, start=1):
+        _of_record(number, record)
+    return [
+        replace(one, before=_beside(one, before[one.id])) if one.before is None and one.id in before else one for one in found
+    ]
+
+
+def _beside(one: Said, record: Mapping[str, Any]) -> Said:
+    """What the other model said, measured by the same ruler as this one."""
+    return replace(one, answer=str(record["answer"]), verdict=_verdict(record, "verdict"), before=None)
 
 
 def _of_record(number: int, record: Mapping[str, Any]) -> Said:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -162,6 +163,41 @@ def test_the_shell_looks_through_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "bad.jsonl").write_text('{"prompt": "x"}\n')
     with pytest.raises(CommandError, match="line 1"):
         call_command("validate_answers", str(tmp_path / "bad.jsonl"))
+
+
+def test_the_shell_takes_rows_as_its_docs_allow_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows with an entity and a verdict are not yet an evaluation's: nothing they say is dropped."""
+    path, base = tmp_path / "rows.jsonl", tmp_path / "base.jsonl"
+    towns = [f"Vila {number}" for number in range(60)]
+    rows: list[dict] = [
+        {
+            "id": town, "entity": town, "prompt": f"Where is the mill of {town}?", "gold_answer": [town, town.upper()],
+            "answer": f"In {town}. {' '.join(f'word{number}{town}' for number in range(60))}", "verdict": "correct",
+            "knowledge": "known",
+        }
+        for town in towns
+    ]  # fmt: skip
+    short = [{"id": town, "prompt": "the same", "answer": f"{town}.", "verdict": "correct"} for town in towns]
+
+    def told(*arguments: str) -> dict:
+        with suppress(SystemExit):
+            call_command("validate_answers", str(path), *arguments, "--json")
+        return json.loads(capsys.readouterr().out)["findings"]
+
+    _write_lines(path, [row | {"base_answer": f"{row['entity']}.", "base_verdict": "correct"} for row in rows])
+    alone = told()
+    assert alone["refusals"]["share"]["n"] == 60, "what is known is read"
+    assert alone["length"]["state"] == "found", "the base's answers are read"
+    _write_lines(path, rows)
+    _write_lines(base, short)
+    assert told("--base", str(base))["length"] == alone["length"], "the same from two files"
+    _write_lines(base, [{"prompt": "the same", "answer": "x"}])
+    with pytest.raises(CommandError, match="need an “id”"):
+        call_command("validate_answers", str(path), "--base", str(base))
+    for line, reason in (("[1]", "line 1: no object"), ("{", "line 1: not JSON")):
+        path.write_text(f"{line}\n")
+        with pytest.raises(CommandError, match=reason):
+            call_command("validate_answers", str(path))
 
 
 def _write(path: Path, rows: list[AnswerRow]) -> None:

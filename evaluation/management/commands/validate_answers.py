@@ -35,15 +35,26 @@ class Command(BaseCommand):
 
 
 def _answers(path: Path, base: Path | None) -> list[Said]:
-    records = _lines(path)
-    if base is None and not all("entity" in one and "verdict" in one for one in records):
-        return said_of_records(records)
-    return said_of(_rows(path, records), _rows(base, _lines(base)) if base else ())
+    """An evaluation's rows say of themselves which they are; any others are read as rows in general. A base's are found by id."""
+    records, before = _lines(path), _lines(base) if base else []
+    if all("id" in one and "slices" in one for one in (*records, *before)):
+        return said_of(_rows(path, records), _rows(base, before) if base else ())
+    return said_of_records(records, before)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     with path.open("rb") as lines:
-        return [orjson.loads(line) for line in lines if line.strip()]
+        return [_record(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"{path.name}, line {number}: not JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name}, line {number}: no object with “prompt” and “answer”")
+    return found
 
 
 def _rows(path: Path, records: list[dict[str, Any]]) -> list[AnswerRow]:
