@@ -130,8 +130,9 @@ class _Service:
         return self._engines[name]
 
     def _described(self, name: str) -> dict[str, Any]:
-        longest = self._engines[name].longest
-        return {"id": name, "object": "model", "created": self._since, "owned_by": "rlwhf", "max_model_len": longest}
+        engine = self._engines[name]
+        more = {"max_model_len": engine.longest} | ({"digest": engine.digest} if engine.digest else {})
+        return {"id": name, "object": "model", "created": self._since, "owned_by": "rlwhf", **more}
 
 
 A = TypeVar("A", ChatAsked, CompletionAsked)

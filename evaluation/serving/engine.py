@@ -78,10 +78,19 @@ class Engine:
     """
 
     def __init__(
-        self, name: str, path: str, *, hardware: HardwareSpec, prompt_format: str = "auto", batch_size: int = 32
+        self,
+        name: str,
+        path: str,
+        *,
+        hardware: HardwareSpec,
+        prompt_format: str = "auto",
+        batch_size: int = 32,
+        digest: str = "",
     ) -> None:
         quiet_libraries(hardware)
         self.name, self.batch_size = name, batch_size
+        self.digest = digest
+        """A hash of the model's files, where callers are to know whether it is still the same one under its name."""
         loaded = load_for(ModelSpec(path=path), hardware)
         self._model, self.tokenizer = loaded.model, loaded.tokenizer
         self._form = form_of(prompt_format, has_template=self.tokenizer.chat_template is not None)

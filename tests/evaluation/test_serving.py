@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import os
@@ -27,6 +28,7 @@ from evaluation.asking.asker import Asker
 from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Wanted
 from evaluation.asking.service import ServiceModel
+from evaluation.model_hash import model_hash
 from evaluation.serving import app
 from evaluation.serving.engine import GROW_AFTER, Engine, Wish
 from evaluation.serving.listening import LOCAL_NAMES, listening
@@ -354,6 +356,21 @@ def test_many_at_once_are_answered_in_few_batches(client: openai.OpenAI, engine:
         thread.join()
     assert found == alone
     assert engine.batches - before <= 12
+
+
+def test_what_is_served_can_be_told_from_another_of_its_name(taught: Path) -> None:
+    engine = Engine("tiny", str(taught), hardware=HARDWARE, digest=model_hash(str(taught)))
+    with serving_of(engine, drop=True) as address:
+        card = httpx.get(f"{address}/models/tiny").json()
+    assert card["digest"] == LocalModel(str(taught), hardware=HARDWARE, prompt_format="auto", batch_size=8).digest
+
+
+def test_the_engine_outlives_the_loop_that_asked() -> None:
+    """After a forced end its answers go nowhere, and its thread goes on."""
+    loop = asyncio.new_event_loop()
+    tell = app._teller(loop, loop.create_future())
+    loop.close()
+    tell(RuntimeError("an answer"))
 
 
 @pytest.mark.full
