@@ -26,8 +26,9 @@ class ChatQuestion:
 class ChatAnswer:
     """What came back. `logprob` is the natural logarithm of the whole answer's probability; None where the service tells none.
 
-    `reason` is what the service said where it gave no answer. `drawn`: the likeliest answer was asked for and could not be had,
-    for the service takes no temperature.
+    `tokens` are those of the answer, `tokens_in` those of what was asked. `reason` is what the service
+    said where it gave no answer. `drawn`: the likeliest answer was asked for and could not be had, for the service takes no
+    temperature.
     """
 
     text: str
@@ -36,3 +37,4 @@ class ChatAnswer:
     ending: Ending = "stop"
     reason: str = ""
     drawn: bool = False
+    tokens_in: int | None = None

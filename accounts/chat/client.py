@@ -291,6 +291,7 @@ def _read(completion: ChatCompletion, *, drawn: bool) -> ChatAnswer:
         tokens=completion.usage.completion_tokens if completion.usage else (len(content) if content else None),
         ending=ending,
         drawn=drawn,
+        tokens_in=completion.usage.prompt_tokens if completion.usage else None,
     )
 
 
