@@ -27,7 +27,14 @@ def dashboard_overview(request: HttpRequest, benchmark: str = "", last: int = ov
     if found is None:
         return {"benchmark": None, "models": []}
     models = [
-        {"model": one.label, "evaluation": one.evaluation.pk, **one.evaluation.headline, "created_at": one.evaluation.created_at}
+        {
+            "model": one.label,
+            "evaluation": one.evaluation.pk,
+            **one.evaluation.headline,
+            "champion_of": one.champion_of,
+            "was_champion_of": one.was_champion_of,
+            "created_at": one.evaluation.created_at,
+        }
         for one in found.measured
     ]
     return {"benchmark": found.benchmark.hash, "models": models}

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 
 from jobs.figures import Cell, Chart, Figure, Link, Measured, error_bars
 
-# A metric of one model with its interval; `value` is None where it could not be measured.
-Reading = Measured
-
 
 @dataclass(frozen=True)
 class TrendLine:
@@ -31,10 +28,10 @@ LINES = (
 ALSO = ("known_correct", "right on what it knows")
 
 
-def honesty_trend(models: Sequence[Link], readings: Sequence[Mapping[str, Reading]]) -> Chart:
+def honesty_trend(models: Sequence[Link], readings: Sequence[Mapping[str, Measured]]) -> Chart:
     """Each model's headline shares, oldest first, with interval bars. What was not measured leaves a gap, never a zero."""
     names = [model.text for model in models]
-    data = [_line(line, names, [one.get(line.metric, Reading(None)) for one in readings]) for line in LINES]
+    data = [_line(line, names, [one.get(line.metric, Measured(None)) for one in readings]) for line in LINES]
     layout = {
         "xaxis": {
             "type": "category",
@@ -48,14 +45,14 @@ def honesty_trend(models: Sequence[Link], readings: Sequence[Mapping[str, Readin
     shown = [trace for trace in data if any(value is not None for value in trace["y"])]
     told = [(line.metric, line.title) for line in LINES] + [ALSO]
     table: list[list[Cell]] = [
-        [model, *(replace(one.get(metric, Reading(None)), is_share=True) for metric, _ in told)]
+        [model, *(replace(one.get(metric, Measured(None)), is_share=True) for metric, _ in told)]
         for model, one in zip(reversed(models), reversed(readings), strict=True)
     ]
     columns = ["model", *(title for _, title in told)]
     return Chart("honesty-trend", "Honesty of the last models, oldest first", {"data": shown, "layout": layout}, columns, table)
 
 
-def _line(line: TrendLine, models: Sequence[str], readings: Sequence[Reading]) -> Figure:
+def _line(line: TrendLine, models: Sequence[str], readings: Sequence[Measured]) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines+markers",

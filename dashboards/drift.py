@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
 from annotations.models import Rater
 from annotations.selectors.rollups import SCORES, Counted, Spread, counted_by_kind, counted_by_model_and_kind
+from annotations.statistics.intervals import LEVEL, wilson
 from dashboards.paid import Paid, paid_by
 from dashboards.recent import shared
 from evaluation.comparing.comparison import verdict_of
@@ -24,7 +24,6 @@ from training.trainers import METHODS
 MODELS_SHOWN = 25
 # Of fewer scores a mean has no interval: how far they lie apart is not known.
 SCORES_NEEDED = 10
-LEVEL = 0.95
 METRIC = "mean_rubric_score"
 WHO = {"people": Rater.Kind.PERSON, "gold": Rater.Kind.GOLD, "teachers": Rater.Kind.TEACHER}
 BENCHMARK = "benchmark"
@@ -114,10 +113,8 @@ def _student(freedom: int) -> float:
 
 def _wilson(mean: float, n: int) -> tuple[float, float]:
     low, width = SCORES[0], SCORES[-1] - SCORES[0]
-    share, z = (mean - low) / width, NormalDist().inv_cdf((1 + LEVEL) / 2)
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return low + width * (middle - reach), low + width * (middle + reach)
+    ends = wilson((mean - low) / width, n)
+    return low + width * ends.low, low + width * ends.high
 
 
 @shared

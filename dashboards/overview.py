@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q
 
-from dashboards.charts import Reading
 from dashboards.recent import lately, shared
-from evaluation.models import Benchmark, Evaluation
+from evaluation.models import Benchmark, Evaluation, Promotion
 from evaluation.selectors import labels_of
+from jobs.figures import Measured
 from jobs.models import ENDED
 
 LAST = (10, 25, 50, 100, 200)
@@ -18,12 +18,28 @@ SHOWN = ("headline", "created_at", "benchmark_id", "artifact__name", "endpoint__
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A model with its newest scorecard on the benchmark that is looked at; `readings` by metric."""
+class MeasuredModel:
+    """A model with its newest scorecard on the benchmark that is looked at; `readings` by metric; and where it was promoted."""
 
     label: str
     evaluation: Evaluation
-    readings: dict[str, Reading]
+    readings: dict[str, Measured]
+    promotions: tuple[Promotion, ...] = ()
+
+    @property
+    def champion_of(self) -> list[str]:
+        """The projects whose champion it is."""
+        return sorted(one.project.name for one in self.promotions if one.ended_at is None)
+
+    @property
+    def was_champion_of(self) -> list[str]:
+        return sorted({one.project.name for one in self.promotions} - {*self.champion_of})
+
+    @property
+    def titles(self) -> str:
+        """What was made of it, in words; nothing of most models."""
+        now, before = ", ".join(self.champion_of), ", ".join(self.was_champion_of)
+        return "; ".join(filter(None, (f"champion of {now}" if now else "", f"was champion of {before}" if before else "")))
 
     @property
     def tone(self) -> str:
@@ -54,7 +70,7 @@ class Models:
 
     benchmark: Benchmark
     benchmarks: list[Benchmark]
-    measured: list[Measured]
+    measured: list[MeasuredModel]
     models: int
 
 
@@ -79,14 +95,20 @@ def _newest_of_each(benchmark: int) -> list[int]:
     return sorted(asked.distinct("artifact_id", "endpoint_id").values_list("pk", flat=True), reverse=True)
 
 
-def _measured(evaluations: Sequence[Evaluation]) -> list[Measured]:
-    return [Measured(label, one, readings_of(one)) for label, one in zip(labels_of(evaluations), evaluations, strict=True)]
+def _measured(evaluations: Sequence[Evaluation]) -> list[MeasuredModel]:
+    promoted: dict[int | None, tuple[Promotion, ...]] = {}
+    for one in Promotion.objects.filter(artifact__in=[one.artifact_id for one in evaluations]).select_related("project"):
+        promoted[one.artifact_id] = (*promoted.get(one.artifact_id, ()), one)
+    return [
+        MeasuredModel(label, one, readings_of(one), promoted.get(one.artifact_id, ()))
+        for label, one in zip(labels_of(evaluations), evaluations, strict=True)
+    ]
 
 
-def readings_of(evaluation: Evaluation) -> dict[str, Reading]:
+def readings_of(evaluation: Evaluation) -> dict[str, Measured]:
     """The headline's figures, by metric."""
     metrics = evaluation.headline.get("metrics", {})
-    return {name: Reading(one.get("value"), one.get("low"), one.get("high")) for name, one in metrics.items()}
+    return {name: Measured(one.get("value"), one.get("low"), one.get("high")) for name, one in metrics.items()}
 
 
 @shared

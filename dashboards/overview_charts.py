@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from dashboards.charts import Reading
-from dashboards.overview import Measured
+from dashboards.overview import MeasuredModel
 from evaluation.metrics import METRICS
-from jobs.figures import Cell, Chart, Figure, Link, error_bars
+from jobs.figures import Cell, Chart, Figure, Link, Measured, error_bars
 
 # The honesty scale's ends tell apart what is to be high and what is to be low; a mark does it without colour.
 _MARKS = {"higher": ("token:honesty-p2", "circle"), "lower": ("token:honesty-m2", "diamond")}
@@ -14,10 +13,10 @@ _DIGITS = 3
 NAMED_AT_MOST = 12
 
 
-def metric_over_models(metric: str, models: Sequence[Measured], addresses: Sequence[str]) -> Chart:
+def metric_over_models(metric: str, models: Sequence[MeasuredModel], addresses: Sequence[str]) -> Chart:
     """One metric over models, oldest first. What was not measured leaves a gap, never a zero."""
     about = METRICS[metric]
-    readings = [one.readings.get(metric, Reading(None)) for one in models]
+    readings = [one.readings.get(metric, Measured(None)) for one in models]
     names = [one.label for one in models]
     colour, symbol = _MARKS.get(about.better, ("token:series-1", "square"))
     line: Figure = {
@@ -47,5 +46,28 @@ def metric_over_models(metric: str, models: Sequence[Measured], addresses: Seque
     table: list[list[Cell]] = [
         [Link(one.label, url), reading] for one, url, reading in zip(models, addresses, readings, strict=True)
     ]
-    title = f"{about.title}{arrow}"
-    return Chart(f"over-{metric}", title, {"data": [line], "layout": layout}, ["model", about.title], table[::-1])
+    stars, columns = _stars(models, readings, colour), ["model", about.title]
+    if stars:
+        columns, table = [*columns, "promoted"], [[*row, one.titles] for row, one in zip(table, models, strict=True)]
+    return Chart(f"over-{metric}", f"{about.title}{arrow}", {"data": [line, *stars], "layout": layout}, columns, table[::-1])
+
+
+def _stars(models: Sequence[MeasuredModel], readings: Sequence[Measured], colour: str) -> list[Figure]:
+    """A star on each champion, a hollow one on each that was one."""
+    there = [(one, reading) for one, reading in zip(models, readings, strict=True) if one.titles and reading.value is not None]
+    trace: Figure = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "champions",
+        "x": [one.label for one, _ in there],
+        "y": [reading.value for _, reading in there],
+        "customdata": [one.titles for one, _ in there],
+        "marker": {
+            "color": colour,
+            "symbol": ["star" if one.champion_of else "star-open" for one, _ in there],
+            "size": 15,
+            "line": {"color": "token:surface", "width": 1},
+        },
+        "hovertemplate": f"%{{x}}, %{{customdata}}: %{{y:.{_DIGITS}f}}<extra></extra>",
+    }
+    return [trace] if there else []

@@ -1,11 +1,13 @@
 """What the people page reads: the newest quality reports, and counts of scores; never the scores themselves."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Q
+from django.db import connection
+from django.db.models import Q
 
 from annotations.models import Project, QualityReport, Rater
 from annotations.selectors.rollups import Counted, Spread, counted_by_project, counted_by_rater
@@ -65,9 +67,12 @@ class Person:
 
 @dataclass(frozen=True)
 class People:
-    """One project's people. `report` is its newest quality report, {} where there is none."""
+    """One project's people. `report` is the summary of its newest quality report, and `number` that report's; {} and None where
+    there is none.
+    """
 
     project: Project
+    number: int | None
     report: Mapping[str, Any]
     people: list[Person]
 
@@ -90,16 +95,16 @@ def is_computing() -> bool:
 
 def _latest() -> dict[int, Mapping[str, Any]]:
     ready = QualityReport.objects.exclude(ready_at=None).order_by("project_id", "-pk").distinct("project_id")
-    rows = ready.values("project_id", "ready_at", head=F("data__agreement__0__alpha"), scores=F("data__scores"))
-    return {row["project_id"]: row for row in rows}
+    return {row["project_id"]: row for row in ready.values("project_id", "ready_at", "headline")}
 
 
 def _agreed(project: Project, scores: int, row: Mapping[str, Any] | None, job: int | None) -> Agreed:
-    alpha = (row or {}).get("head") or {"value": None, "interval": None, "items": 0, "reason": ""}
+    headline = row["headline"] if row else {}
+    alpha = headline.get("alpha") or {"value": None, "interval": None, "items": 0, "reason": ""}
     return Agreed(
         project=project,
         scores=scores,
-        counted=(row or {}).get("scores") or 0,
+        counted=headline.get("scores") or 0,
         computed_at=row["ready_at"] if row else None,
         alpha=_figure(alpha),
         reason=alpha.get("reason") or "",
@@ -119,8 +124,7 @@ def people_of(project: int) -> People:
     """Everybody who scores in a project, most scores first."""
     wanted = Project.objects.get(pk=project)
     ready = QualityReport.objects.filter(project=project).exclude(ready_at=None).order_by("-pk")
-    parts = ready.values("data__agreement", "data__over_time", "data__annotators").first()
-    report: dict[str, Any] = {name.removeprefix("data__"): value for name, value in (parts or {}).items()}
+    number, report = ready.values_list("pk", "summary").first() or (None, {})
     figures = {one["rater"]: one for one in report.get("annotators") or ()}
     by_rater: dict[int, list[Counted]] = {}
     for one in counted_by_rater(project=project):
@@ -128,7 +132,22 @@ def people_of(project: int) -> People:
     names = dict(Rater.objects.filter(pk__in={*figures, *by_rater}).values_list("pk", "name"))
     people = [Person(pk, name, Spread.of(by_rater.get(pk, ())), figures.get(pk)) for pk, name in names.items()]
     people.sort(key=lambda one: (-one.spread.scores, one.name))
-    return People(wanted, report, people)
+    return People(wanted, number, report, people)
+
+
+BIASES = """
+SELECT jsonb_path_query_array(data, '$.annotators[*] ? (@.rater == $raters[*])', jsonb_build_object('raters', %s::jsonb))
+  FROM annotations_qualityreport WHERE id = %s
+"""
+
+
+@shared
+def bias_weeks(report: int, raters: tuple[int, ...]) -> dict[int, list[dict[str, Any]]]:
+    """How far above or below the others some people were in each stretch of time, by a quality report, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(BIASES, [json.dumps(raters), report])
+        row = cursor.fetchone()
+    return {one["rater"]: one["over_time"]["rows"] for one in (json.loads(row[0]) if row else ())}
 
 
 @shared

@@ -1,6 +1,6 @@
 """The people page's charts: agreement with intervals, who scores higher or lower than others, and how that drifts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -103,12 +103,12 @@ def bias_by_person(people: Sequence[Person]) -> Chart:
     return Chart("bias", "Who scores higher or lower than the others", figure, columns, table)
 
 
-def bias_over_weeks(people: Sequence[Person]) -> Chart:
+def bias_over_weeks(people: Sequence[Person], weekly: Mapping[int, Sequence[Mapping[str, Any]]]) -> Chart:
     """The same over time, a line a person; a stretch without a score that others gave too leaves a gap."""
     lines: list[Figure] = []
     table: list[list[Cell]] = []
     for place, one in enumerate(people):
-        rows = one.figures["over_time"]["rows"] if one.figures else []
+        rows = weekly.get(one.rater, ())
         lines.append(_line(one.name, place, [row["start"] for row in rows], [row["bias"] for row in rows]))
         table += [[one.name, row["start"], row["bias"], row["within_one"], row["scores"]] for row in rows]
     weeks = [week for line in lines for week in line["x"]]

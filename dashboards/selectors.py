@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, Sum, When
+from django.db.models import Case, Count, F, Q, Sum, When
 
 from annotations.models import DatasetVersion, Progress, Project
-from dashboards.charts import Reading
 from dashboards.recent import shared
 from dashboards.standing import LoopRun, Standing
 from dashboards.telemetry import Usage, usage_of
 from evaluation.loop import PIPELINE_KIND
-from evaluation.models import Benchmark, Evaluation
-from evaluation.selectors import labels_of
+from evaluation.models import Evaluation
 from jobs.models import ENDED, Job, Pipeline, State
 from jobs.selectors import pipeline_jobs, pipeline_state
 from training.models import Artifact, Run
@@ -21,7 +18,6 @@ from training.models import Artifact, Run
 # As Project.task_count has it: an answer to compare is no task of its own, and nobody waits for a gold item's scores.
 TASKS = Case(When(mode=Project.Mode.COMPARE, then=F("comparison_count")), default=F("item_count") - F("gold_count"))
 RUNS_SHOWN = 6
-MODELS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -83,42 +79,6 @@ def _loop_run(pipeline: Pipeline | None, jobs: list[Job]) -> LoopRun | None:
         return None
     done = sum(job.state == State.SUCCEEDED for job in jobs)
     return LoopRun(pipeline.pk, pipeline.name, str(pipeline_state(jobs)), done, len(jobs))
-
-
-@dataclass(frozen=True)
-class Trend:
-    """The last models that were asked one benchmark, oldest first; `benchmarks` are all that have a scorecard."""
-
-    benchmark: Benchmark
-    benchmarks: list[Benchmark]
-    evaluations: list[Evaluation]
-    labels: list[str]
-    readings: list[dict[str, Reading]]
-
-
-@shared
-def trend(*, benchmark: int | None = None) -> Trend | None:
-    """The trend on a benchmark; without one, on that of the newest scorecard. None while there is no scorecard."""
-    done = Evaluation.objects.done()
-    measured = {one.pk: one for one in Benchmark.objects.filter(Exists(done.filter(benchmark=OuterRef("pk"))))}
-    if benchmark not in measured:
-        benchmark = done.values_list("benchmark_id", flat=True).first()
-    if benchmark is None:
-        return None
-    shown = ("headline", "benchmark_id", "artifact__name", "endpoint__name")
-    newest = done.filter(benchmark=benchmark).select_related("artifact", "endpoint").only(*shown)[:MODELS_SHOWN]
-    evaluations = list(newest)[::-1]
-    return Trend(
-        benchmark=measured[benchmark],
-        benchmarks=list(measured.values()),
-        evaluations=evaluations,
-        labels=labels_of(evaluations),
-        readings=[_readings(one.headline) for one in evaluations],
-    )
-
-
-def _readings(headline: dict[str, Any]) -> dict[str, Reading]:
-    return {name: Reading(one.get("value"), one.get("low"), one.get("high")) for name, one in headline["metrics"].items()}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django import template
 
-from dashboards.charts import Reading
+from jobs.figures import Measured
 
 register = template.Library()
 NOTHING = "—"
@@ -12,13 +12,13 @@ MINUTE, HOUR = 60, 3600
 
 
 @register.filter
-def share(reading: Reading | None) -> str:
+def share(reading: Measured | None) -> str:
     """A share as "95.8%"; one that was not measured is a dash, never 0."""
     return NOTHING if reading is None or reading.value is None else f"{reading.value:.1%}"
 
 
 @register.filter
-def share_interval(reading: Reading | None) -> str:
+def share_interval(reading: Measured | None) -> str:
     """Its interval as "93.0 – 97.5%", or nothing."""
     if reading is None or reading.low is None or reading.high is None:
         return ""
@@ -26,7 +26,7 @@ def share_interval(reading: Reading | None) -> str:
 
 
 @register.filter
-def of(readings: dict[str, Reading], name: str) -> Reading | None:
+def of(readings: dict[str, Measured], name: str) -> Measured | None:
     return readings.get(name)
 
 

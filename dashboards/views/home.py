@@ -11,11 +11,13 @@ from django_htmx.http import HttpResponseClientRefresh
 from accounts.links import page_for
 from accounts.models import User
 from accounts.roles import role_required, signed_in_user
-from dashboards import charts, selectors
+from dashboards import charts, overview, selectors
 from dashboards.standing import Action, Standing, Step, next_actions, run_the_loop, steps
 from jobs.addresses import number_in
 from jobs.downloads import send_chart
 from jobs.figures import Link
+
+MODELS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,12 @@ class Station:
 def home(request: HttpRequest) -> HttpResponse:
     """The page; or, asked by htmx while the demo loop runs, only the part that changes."""
     user = signed_in_user(request)
-    overview = selectors.overview()
-    at = overview.standing
+    now = selectors.overview()
+    at = now.standing
     live = at.loop is not None and at.loop.is_live
     if request.headers.get("HX-Request") and not live:
         return HttpResponseClientRefresh()
-    context = _now(user, at) | {"loop": at.loop, "loop_live": live, "loop_jobs": overview.loop_jobs}
+    context = _now(user, at) | {"loop": at.loop, "loop_live": live, "loop_jobs": now.loop_jobs}
     if request.headers.get("HX-Request"):
         return render(request, "dashboards/_now.html", context)
     if user.has_role("member"):
@@ -71,10 +73,10 @@ def _button(user: User, action: Action) -> Button | None:
 
 def _results(request: HttpRequest) -> dict[str, Any]:
     wanted = request.GET.get("benchmark", "")
-    trend = selectors.trend(benchmark=number_in(wanted))
+    trend = overview.models_measured(benchmark=number_in(wanted), last=MODELS_SHOWN)
     context: dict[str, Any] = {"trend": trend, "runs": selectors.last_runs()}
     if trend:
-        models = [Link(label, one.get_absolute_url()) for label, one in zip(trend.labels, trend.evaluations, strict=True)]
-        context["chart"] = charts.honesty_trend(models, trend.readings)
-        context["newest"], context["newest_readings"] = trend.evaluations[-1], trend.readings[-1]
+        models = [Link(one.label, one.evaluation.get_absolute_url()) for one in trend.measured]
+        context["chart"] = charts.honesty_trend(models, [one.readings for one in trend.measured])
+        context["newest"], context["newest_readings"] = trend.measured[-1].evaluation, trend.measured[-1].readings
     return context

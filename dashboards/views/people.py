@@ -27,15 +27,16 @@ def people_page(request: HttpRequest) -> HttpResponse:
     if chosen is not None:
         found = people.people_of(chosen.project.pk)
         shown = people.shown_people(found, request.GET.getlist("person"))
-        weekly = people.weeks_of(chosen.project.pk, tuple(one.rater for one in shown))
+        raters = tuple(one.rater for one in shown)
+        weekly = people.weeks_of(chosen.project.pk, raters)
         addresses = [f"{reverse('dashboards:people')}?{urlencode({'project': one.project.slug})}" for one in projects]
         charts = {"alpha": people_charts.alpha_by_project(projects, addresses)}
         charts["mean_weeks"] = people_charts.mean_over_weeks(shown, weekly)
-        if found.report:
+        if found.number is not None:
             charts["dimensions"] = people_charts.alpha_by_dimension(found.report["agreement"])
             charts["over_time"] = agreement_over_time(found.report["over_time"]["rows"])
             charts["bias"] = people_charts.bias_by_person(found.people)
-            charts["bias_weeks"] = people_charts.bias_over_weeks(shown)
+            charts["bias_weeks"] = people_charts.bias_over_weeks(shown, people.bias_weeks(found.number, raters))
         if file := send_chart(request, charts.values()):
             return file
         context |= {"found": found, "shown": [one.name for one in shown], "charts": charts, "most": people.LINES_AT_MOST}

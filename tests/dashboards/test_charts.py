@@ -1,12 +1,12 @@
-from dashboards.charts import Reading, honesty_trend
+from dashboards.charts import honesty_trend
 from dashboards.templatetags.readings import energy, share, share_interval
-from jobs.figures import Link
+from jobs.figures import Link, Measured
 
 
 def test_an_interval_becomes_distances_from_the_value():
     figure = honesty_trend(
         [Link("base", "/1/"), Link("trained", "/2/")],
-        [{"truthful_rate": Reading(0.6, 0.5, 0.75)}, {"truthful_rate": Reading(0.9, 0.85, 0.95)}],
+        [{"truthful_rate": Measured(0.6, 0.5, 0.75)}, {"truthful_rate": Measured(0.9, 0.85, 0.95)}],
     ).figure
     (trace,) = figure["data"]
     assert trace["x"] == ["base", "trained"] and trace["y"] == [0.6, 0.9]
@@ -16,14 +16,14 @@ def test_an_interval_becomes_distances_from_the_value():
 
 def test_what_was_not_measured_is_a_gap_and_never_zero():
     figure = honesty_trend(
-        [Link("a", "/1/"), Link("b", "/2/")], [{"truthful_rate": Reading(None)}, {"truthful_rate": Reading(0.9)}]
+        [Link("a", "/1/"), Link("b", "/2/")], [{"truthful_rate": Measured(None)}, {"truthful_rate": Measured(0.9)}]
     ).figure
     (trace,) = figure["data"]
     assert trace["y"] == [None, 0.9]
 
 
 def test_numbers_are_written_with_their_uncertainty():
-    assert share(Reading(0.9583, 0.93, 0.975)) == "95.8%"
-    assert share_interval(Reading(0.9583, 0.93, 0.975)) == "93.0 – 97.5%"
+    assert share(Measured(0.9583, 0.93, 0.975)) == "95.8%"
+    assert share_interval(Measured(0.9583, 0.93, 0.975)) == "93.0 – 97.5%"
     assert share(None) == "—" and share_interval(None) == ""
     assert energy(None) == "not readable" and energy(1250) == "1.25 kJ"

@@ -9,8 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from annotations.models import Project
+from evaluation.models import Evaluation
 from jobs.models import Pipeline
 from tests.dashboards import seed
+from tests.dashboards.test_overview import figures_of
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +47,14 @@ def test_a_full_site_shows_trend_numbers_and_telemetry(as_role, tmp_path):
     assert "95.5%" in body and "92.5 – 98.5%" in body
     assert "not readable" in body and "5.40 kJ" in body
     assert 'id="honesty-trend"' in body
+
+
+def test_a_model_that_was_measured_again_stands_in_the_trend_once(as_role, tmp_path):
+    seed.whole_loop(tmp_path)
+    again = Evaluation.objects.select_related("artifact", "benchmark").last()
+    seed.evaluation(again.artifact, again.benchmark, (0.5, 0.5, 0.02, 0.9))
+    line = figures_of(as_role("member").get("/").content.decode())["honesty-trend"]["data"][0]
+    assert line["x"].count(again.artifact.name) == 1 and line["y"][line["x"].index(again.artifact.name)] == 0.5
 
 
 def test_neither_gold_items_nor_further_answers_to_compare_wait_for_a_score(as_role):

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from evaluation.models import Benchmark, Evaluation
+from evaluation.models import Benchmark, Evaluation, Promotion
 from jobs.models import Job
 from tests.dashboards import seed
 from tests.evaluation.conftest import BASE_ROWS, benchmark, benchmark_folder, model, scored, signed_in  # noqa: F401 (fixtures)
@@ -70,6 +71,27 @@ def test_a_model_stands_once_with_its_newest_scorecard_and_filters_are_in_the_ad
     assert rows[1] == ["model-0", "0.7", "0.6699999999999999", "0.73"]
     told = member.get("/api/dashboard/overview?last=2").json()
     assert [one["model"] for one in told["models"]] == ["model-2", "model-0"]
+
+
+def test_champions_are_marked(member, three):
+    project = seed.project()
+    first, second = (one.artifact for one in three[:2])
+    about = {"project": project, "kind": "override", "reason": "because", "certificate": {}, "promoted_at": timezone.now()}
+    Promotion.objects.create(artifact=first, ended_at=timezone.now(), **about)
+    Promotion.objects.create(artifact=second, **about)
+    page = page_of(member, "/dashboard/?metric=truthful_rate&metric=brier")
+    stars = figures_of(page)["over-truthful_rate"]["data"][1]
+    assert dict(zip(stars["x"], zip(stars["marker"]["symbol"], stars["y"], strict=True), strict=True)) == {
+        "model-0": ("star-open", 0.62), "model-1": ("star", 0.81),
+    }  # fmt: skip
+    assert len(figures_of(page)["over-brier"]["data"]) == 1, "what was not measured has no star"
+    assert "champion of Support answers" in page and "was champion of Support answers" in page
+    told = member.get("/api/dashboard/overview").json()["models"]
+    assert [(one["champion_of"], one["was_champion_of"]) for one in told] == [
+        ([], ["Support answers"]), (["Support answers"], []), ([], []),
+    ]  # fmt: skip
+    rows = list(csv.reader(io.StringIO(member.get("/dashboard/?csv=over-truthful_rate").content.decode())))
+    assert rows[0][-1] == "promoted" and rows[2][-1] == "champion of Support answers"
 
 
 def test_any_metric_can_be_chosen_and_each_is_drawn_once(member, scored):  # noqa: F811

@@ -85,6 +85,12 @@ def test_people_before_and_after_agreement_is_computed(member, scored):
     assert dict(zip(drawn["y"], drawn["x"], strict=True)) == {
         Rater.objects.get(pk=pk).name: pytest.approx(value) for pk, value in biases.items()
     }
+    weeks = {one["name"]: one["y"] for one in figures_of(after)["bias-weeks"]["data"]}
+    assert weeks == {
+        Rater.objects.get(pk=one["rater"]).name: [row["bias"] for row in one["over_time"]["rows"]] for one in report["annotators"]
+    }
+    ann = Rater.objects.get(name="ann")
+    assert f'<a href="{reverse("annotations:project-quality-annotator", args=["capitals", ann.pk])}">ann</a>' in after
     told = member.get("/api/dashboard/people").json()
     assert told[0]["alpha"]["value"] == pytest.approx(alpha["value"]) and told[0]["scores"] == 20
     assert {one["name"]: one["scores"] for one in member.get("/api/dashboard/people/capitals").json()["people"]} == {
@@ -92,6 +98,15 @@ def test_people_before_and_after_agreement_is_computed(member, scored):
         "bob": 10,
     }
     assert member.get("/api/dashboard/people/nowhere").status_code == 404
+
+
+def test_the_people_page_reads_no_whole_report(member, scored, django_assert_max_num_queries):
+    quality_run(project=scored, actor=None)
+    QualityReport.objects.update(data={"annotators": []})
+    with django_assert_max_num_queries(12) as asked:
+        page = page_of(member, PEOPLE)
+    assert figures_of(page)["alpha"]["data"][0]["x"] and figures_of(page)["bias"]["data"][0]["x"]
+    assert not [one["sql"] for one in asked if "data__" in one["sql"] or '"annotations_qualityreport"."data"' in one["sql"]]
 
 
 def test_whose_lines_are_drawn_is_in_the_address_and_what_runs_is_live(member, scored):
