@@ -16,7 +16,8 @@ from training.specs import RunSpec
 
 # What a run in its child process imports of this site: all of it needs neither Django nor a database.
 CODE: Final = (
-    "training", "jobs/__init__.py", "jobs/child.py", "jobs/disks.py", "jobs/processors.py", "jobs/tools.py",
+    "training", "jobs/__init__.py", "jobs/child.py", "jobs/disks.py", "jobs/processors.py", "jobs/site_secrets.py",
+    "jobs/tools.py",
     "annotations/__init__.py", "annotations/confidence.py", "annotations/confidence_words.toml", "annotations/rubric.py",
     "annotations/rubrics", "annotations/numerals.py", "annotations/stances.py", "annotations/verdicts.py",
     "annotations/verdict_phrases.toml", "annotations/verdict_phrases_pt.toml",
