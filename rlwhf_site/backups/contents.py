@@ -16,7 +16,7 @@ NOT_KEPT = {"postgres", "run", "logs", "static", "cache", "fetched"}
 # Left by a restore: what it replaced, and what it had not finished.
 REPLACED, RESTORING = "replaced-", "restoring-"
 # Whoever holds these can sign sessions, read other servers' keys in the database, and come in as a worker.
-KEYS = {"secret_key", "secrets_key", "remote"}
+KEYS = {"secret_key", "secrets_key", "signing_key", "remote"}
 WORK = "work"
 # A folder with this file is a cache by a convention that tar and others know: https://bford.info/cachedir/
 CACHE_TAG = "CACHEDIR.TAG"
