@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from accounts.chat.service import ChatService
+from annotations.statistics.intervals import RESAMPLES, SEED
 from evaluation.answers import ConfidenceSource, Language, ProbeName
 from evaluation.harnesses.table import HARNESSES, HarnessName, TaskName
-from evaluation.statistics import RESAMPLES, SEED
 from training.specs import HardwareSpec
 
 SPEC: Final = "evaluate.json"

@@ -10,31 +10,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
-from typing import Generic, Literal
+from typing import Generic
 
 import numpy as np
 
+from annotations.statistics.intervals import LEVEL, RESAMPLES, SEED, Interval, wilson
 from evaluation.comparing.significance import PERMUTATIONS, PairedTest, paired_tests
 from evaluation.comparing.spread import Spread, spread_of
 from evaluation.metrics import METRICS, Answered, Answers, Array, Metric, Tally, columns_of, stack
 from evaluation.metrics.columns import C
 from evaluation.metrics.text import NGrams
 
-RESAMPLES = 1000
-LEVEL = 0.95
-SEED = 20
 POOLED_RESAMPLES = 200
 """Of both models' answers together, for a standard error alone."""
 _SAME = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A two-sided interval at `LEVEL`; `method` says where it came from."""
-
-    low: float
-    high: float
-    method: Literal["bootstrap", "wilson", "jackknife"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +53,6 @@ class Difference:
     def shown(self) -> bool:
         """Whether the interval excludes 0."""
         return self.interval is not None and (self.interval.low > 0 or self.interval.high < 0)
-
-
-def wilson(share: float, n: int, *, level: float = LEVEL) -> Interval:
-    """Return Wilson's score interval for a share seen on n independent units (Wilson 1927, equation in section 3)."""
-    if n < 1:
-        raise ValueError("a share needs at least one unit")
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
-    # At 0 and 1 the equation gives the share itself, but for rounding.
-    return Interval(max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), "wilson")
 
 
 def entity_weights(entities: int, *, resamples: int = RESAMPLES, seed: int = SEED) -> Array:

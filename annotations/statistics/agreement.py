@@ -21,24 +21,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from annotations.statistics.intervals import LEVEL, RESAMPLES, SEED, Interval, wilson
 from annotations.statistics.ratings import (
     FEW_DIFFER,
-    LEVEL,
     NO_PAIRS,
     NO_VARIATION,
-    RESAMPLES,
     SAME,
-    SEED,
     Estimate,
     FloatArray,
     IntArray,
-    Interval,
     Patterns,
     Ratings,
     patterns_of,
     percentile_interval,
     resamples_of,
-    wilson,
 )
 
 Metric = Literal["nominal", "ordinal", "interval", "ratio"]

@@ -16,7 +16,8 @@ from scipy import special
 
 from annotations.rubric import HIGHEST, LOWEST
 from annotations.statistics.agreement import weighted_kappa
-from annotations.statistics.ratings import LEVEL, SAME, SCORES, Estimate, FloatArray, IntArray, Interval, wilson
+from annotations.statistics.intervals import LEVEL, Interval, wilson
+from annotations.statistics.ratings import SAME, SCORES, Estimate, FloatArray, IntArray
 
 STEP = 1.0
 # Signals are looked for from so many scores on.

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from scipy import special
 
 from annotations.statistics.annotators import Figure, mean_difference
-from annotations.statistics.ratings import LEVEL, FloatArray, Interval
+from annotations.statistics.intervals import LEVEL, Interval
+from annotations.statistics.ratings import FloatArray
 
 # With fewer items that both scored, neither the correction nor its spread is known well enough.
 LEAST_BOTH = 20

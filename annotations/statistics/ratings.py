@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from annotations.rubric import HIGHEST, LOWEST
+from annotations.statistics.intervals import LEVEL, RESAMPLES, SEED, Interval, wilson
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-RESAMPLES = 1000
-LEVEL = 0.95
-SEED = 20
 # A table of items by values is kept; scores have 5 values, 9 with half steps.
 MOST_VALUES = 64
 # Undefined resamples (all values alike) may be so many at most, or there is no interval.
@@ -37,15 +34,6 @@ SCORES = tuple(range(LOWEST, HIGHEST + 1))
 NO_PAIRS = "no item has two scores"
 NO_VARIATION = "all scores are the same, so agreement by chance cannot be told from agreement"
 FEW_DIFFER = "too few scores differ for an interval"
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A two-sided interval at 95 % unless said otherwise; `method` says where it came from."""
-
-    low: float
-    high: float
-    method: Literal["bootstrap", "jackknife", "wilson", "t"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +173,6 @@ def percentile_interval(samples: FloatArray, *, value: float, items: int, level:
     if high - low > SAME:
         return Interval(min(low, value), max(high, value), "bootstrap")
     return Interval(wilson(1.0, items, level=level).low, 1.0, "wilson") if value > 1 - SAME else FEW_DIFFER
-
-
-def wilson(share: float, n: float, *, level: float = LEVEL) -> Interval:
-    """Wilson's score interval for a share of n independent units (Wilson 1927, section 3). n may be an effective number."""
-    if n <= 0:
-        raise ValueError("a share needs at least one unit")
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
-    # At 0 and 1 the equation gives the share itself, but for rounding.
-    return Interval(max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), "wilson")
 
 
 def reading(estimate: Mapping[str, Any]) -> str:

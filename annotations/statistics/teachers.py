@@ -16,7 +16,8 @@ from scipy import stats
 
 from annotations.statistics.agreement import weighted_kappa
 from annotations.statistics.annotators import Figure, mean_difference, near
-from annotations.statistics.ratings import LEVEL, RESAMPLES, SAME, SEED, Estimate, FloatArray, Interval
+from annotations.statistics.intervals import LEVEL, RESAMPLES, SEED, Interval
+from annotations.statistics.ratings import SAME, Estimate, FloatArray
 
 STEP = 1.0
 # A row of a table with fewer items than these says nothing.

@@ -23,8 +23,8 @@ from typing import Literal
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+from annotations.statistics.intervals import Interval, wilson
 from annotations.verdicts import Stance, stance
-from evaluation.statistics import Interval, wilson
 
 PATHS = {
     "English": Path(__file__).with_name("answers.jsonl"),

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from annotations.statistics.intervals import RESAMPLES, SEED, wilson
 from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, ConfidenceSource, ProbeAnswer
 from evaluation.asking.sameness import says_same
@@ -61,16 +62,7 @@ from evaluation.scorecards.document import (
     RiskCoveragePoint,
 )
 from evaluation.scorecards.samples import samples_changed
-from evaluation.statistics import (
-    RESAMPLES,
-    SEED,
-    Difference,
-    Estimate,
-    corpus_estimate,
-    estimates_of,
-    paired_differences,
-    wilson,
-)
+from evaluation.statistics import Difference, Estimate, corpus_estimate, estimates_of, paired_differences
 
 _DIGITS = 6
 BELIEF = "belief"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotations.statistics.intervals import LEVEL
 from annotations.verdicts import Verdict
 from evaluation.answers import HELD_OUT, JOIN, TRAINED_ON, AnswerRow, headline_slices, slice_of, slice_table
 from evaluation.judge_version import judge_version
@@ -47,7 +48,7 @@ from evaluation.scorecards.parts import (
     win_figures,
 )
 from evaluation.scorecards.samples import samples_best, samples_pick, samples_worst
-from evaluation.statistics import LEVEL, gap
+from evaluation.statistics import gap
 
 __all__ = [
     "SCORECARD_VERSION",

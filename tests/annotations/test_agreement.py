@@ -13,7 +13,8 @@ from annotations.statistics.agreement import (
     percent_agreement,
     weighted_kappa,
 )
-from annotations.statistics.ratings import NO_PAIRS, NO_VARIATION, Ratings, patterns_of, resamples_of, wilson
+from annotations.statistics.intervals import wilson
+from annotations.statistics.ratings import NO_PAIRS, NO_VARIATION, Ratings, patterns_of, resamples_of
 
 NAN = np.nan
 METRICS = ("nominal", "ordinal", "interval", "ratio")

@@ -16,7 +16,8 @@ from annotations.statistics.annotators import (
     others_median,
 )
 from annotations.statistics.consensus import consensus
-from annotations.statistics.ratings import Ratings, wilson
+from annotations.statistics.intervals import wilson
+from annotations.statistics.ratings import Ratings
 
 NAN = np.nan
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from annotations.statistics.agreement import krippendorff_alpha, mean_pairwise_kappa
 from annotations.statistics.consensus import consensus
-from annotations.statistics.ratings import RESAMPLES, Ratings
+from annotations.statistics.intervals import RESAMPLES
+from annotations.statistics.ratings import Ratings
 
 PEOPLE, EACH = 50, 3
 

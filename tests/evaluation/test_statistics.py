@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from annotations.statistics.intervals import wilson
 from annotations.verdicts import Verdict
 from evaluation.metrics import METRICS, Answered, columns_of, compute
 from evaluation.metrics.calibration import calibrated_error
-from evaluation.statistics import entity_weights, estimates, gap, paired_differences, wilson
+from evaluation.statistics import entity_weights, estimates, gap, paired_differences
 from tests.evaluation.samples import random_answers
 
 
