@@ -27,10 +27,8 @@ from accounts.chat.refusals import OPTIONS, is_filtered, unknown_option, words_o
 from accounts.chat.service import ChatService
 from evaluation.serving.listening import LOCAL_NAMES, listening
 
-PASSED_ON: Final = (
-    "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "logprobs", "top_logprobs",
-)  # fmt: skip
-"""What a harness says of how it asks. The model is the endpoint's."""
+OURS: Final = ("model", "stream", "stream_options", "n")
+"""What of a question is not passed on: the model is the endpoint's. Any other option the service takes or refuses, not we."""
 
 
 @contextmanager
@@ -74,16 +72,20 @@ class _Forwarder:
         asked = orjson.loads(await request.body())
         if asked.get("stream") or asked.get("n", 1) != 1:
             return _refusal(400, "One answer at a time is passed on, and in one piece.")
-        options = {name: asked[name] for name in PASSED_ON if asked.get(name) is not None}
+        options = {name: value for name, value in asked.items() if name not in OURS and value is not None}
         try:
             async with self._at_once:
                 completion = await self._answer(options)
         except openai.APIStatusError as error:
             # What the service's filter minds is answered as when we ask: with no words. Any other refusal fails the harness.
-            return _filtered(self._client.service) if is_filtered(error) else _refusal(400, words_of(error))
+            return _filtered(self._client.service) if is_filtered(error) else _refusal(400, self._without_key(words_of(error)))
         except ServiceFailed as failed:  # it has been tried again and again: the harness need not
             return _refusal(400, str(failed))
         return Response(completion.model_dump_json(), media_type="application/json")
+
+    def _without_key(self, text: str) -> str:
+        """Services like to say it back, and what a harness hears stands in its log."""
+        return text.replace(self._client.key, "…") if self._client.key else text
 
     async def _answer(self, options: dict[str, Any]) -> ChatCompletion:
         """Without what the service does not know, once it has said so: as our own questions are asked."""

@@ -285,6 +285,9 @@ class Provider:
             return JSONResponse({"error": {"message": "Unsupported parameter: logprobs", "param": "logprobs"}}, status_code=400)
         if "murder" in asked["messages"][0]["content"]:
             return JSONResponse({"error": {"message": "flagged", "code": "content_filter"}}, status_code=400)
+        if "presence_penalty" in asked:
+            said = f"presence_penalty is not for {request.headers['authorization']}"
+            return JSONResponse({"error": {"message": said}}, status_code=400)
         message = {"role": "assistant", "content": "In London."}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
@@ -311,6 +314,8 @@ def test_an_endpoint_is_passed_on_at_its_pace_to_its_own_addresses_and_without_i
             filtered = harness.chat.completions.create(model="whatever", messages=bad, temperature=0)
             with pytest.raises(openai.AuthenticationError):
                 harness.with_options(api_key="sk-endpoint").chat.completions.create(model="x", messages=messages)
+            with pytest.raises(openai.BadRequestError, match="presence_penalty is not for Bearer …"):
+                harness.chat.completions.create(model="x", messages=messages, presence_penalty=1)
             with pytest.raises(openai.BadRequestError, match="One answer"):
                 harness.chat.completions.create(model="x", messages=messages, n=2)
     assert [one.choices[0].message.content for one in said] == ["In London."] * 3
@@ -318,8 +323,8 @@ def test_an_endpoint_is_passed_on_at_its_pace_to_its_own_addresses_and_without_i
     assert {(one["host"], one["authorization"], one["model"]) for one in provider.seen} == {
         (f"models.invalid:{port}", "Bearer sk-endpoint", "big")
     }
-    assert ["logprobs" in one for one in provider.seen] == [True, False, False, False, False], "not asked for again"
-    assert provider.seen[-1]["at"] - provider.seen[0]["at"] > 0.9, "five requests, four a second"
+    assert ["logprobs" in one for one in provider.seen] == [True, False, False, False, False, False], "not asked for again"
+    assert provider.seen[-1]["at"] - provider.seen[0]["at"] > 1.1, "six requests, four a second"
     assert (client.usage.requests, client.usage.tokens_in, client.usage.tokens_out) == (3, 15, 9)
 
 
