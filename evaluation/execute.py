@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from accounts.chat.service import Ledger, summed
 from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, answers_write
 from evaluation.asking.asker import Asker
@@ -147,12 +148,14 @@ def _ask(
     if stop.asked:
         raise Stopped
     place = folder / "harness" / model.name
-    asked = _model(spec, model, benchmark, folder=place, tell=progress.making)
+    used = folder / f"usage-{model.name}.jsonl"
+    asked = _model(spec, model, benchmark, folder=place, used=used, tell=progress.making)
     progress.about = model.name
     if isinstance(asked, HarnessModel):
         asker: Asker = HarnessAsker(asked, place / "replies", cache, stop=stop, tell=progress)
     else:
         asker = Asker(asked, cache, stop=stop, tell=progress)
+    progress.askers.append(asker)
     interview = Interview(benchmark, _plan(spec), asker, skip=progress.skip)
     rows = interview.rows()
     guarded = guard_answers(asker) if spec.guards else []
@@ -163,13 +166,15 @@ def _ask(
 
 
 def _model(
-    spec: EvaluateSpec, model: ModelRef, benchmark: BenchmarkFolder, *, folder: Path, tell: Progress
+    spec: EvaluateSpec, model: ModelRef, benchmark: BenchmarkFolder, *, folder: Path, used: Path, tell: Progress
 ) -> LocalModel | ServiceModel | HarnessModel:
     how: dict[str, Any] = {"hardware": spec.hardware, "prompt_format": spec.prompt_format, "batch_size": spec.batch_size}
-    inner = LocalModel(model.path, **how) if model.endpoint is None else ServiceModel(model.endpoint)
+    service = model.endpoint
+    inner = LocalModel(model.path, **how) if service is None else ServiceModel(service, Ledger(used))
     if spec.harness is None:
         return inner
-    return HarnessModel(spec.harness, inner, benchmark, folder, path=model.path, service=model.endpoint, tell=tell, **how)
+    through = Ledger(used.with_name(f"harness-{used.name}"))
+    return HarnessModel(spec.harness, inner, benchmark, folder, path=model.path, service=service, tell=tell, used=through, **how)
 
 
 def _label_by_samples(spec: EvaluateSpec, asked: list[Asked]) -> None:
@@ -256,7 +261,7 @@ def _score(
         benchmark=BenchmarkRef(name=benchmark.name, version=benchmark.version, hash=benchmark.hash),
         base_rows=base.rows if base else (),
         base=base.reference if base else None,
-        settings=spec.model_dump(mode="json", include=set(ON_THE_CARD)),
+        settings=spec.model_dump(mode="json", include=set(ON_THE_CARD)) | {"greedy": not any(row.drawn for row in asked[0].rows)},
         environment=describe_environment(),
         sampling=sampling,
         preferences=pairs,
@@ -274,9 +279,9 @@ def _result(scorecard: Scorecard, asked: list[Asked], progress: _Progress, *, se
         "verdicts": {verdict.value: sum(row.verdict is verdict for row in asked[0].rows) for verdict in Verdict},
         "cached": [one.interview.asker.asked == 0 for one in asked],
         "asked": [one.interview.asker.asked for one in asked],
-        "answers_per_second": progress.rate,
+        "answers_per_second": progress.rate or None,
         "seconds": round(seconds, 3),
-        **({"usage": services[0]} if services else {}),
+        **({"usage": summed(services)} if services else {}),
     }
 
 
@@ -292,6 +297,7 @@ class _Progress:
 
     def __init__(self, folder: Path, total: int) -> None:
         self.about = ""
+        self.askers: list[Asker] = []
         self._folder, self._total, self._done = folder, total, 0
         self._began, self._told = time.monotonic(), 0.0
 
@@ -314,8 +320,8 @@ class _Progress:
 
     @property
     def rate(self) -> float:
-        """Replies a second so far, those that were there already included."""
-        return round(self._done / max(time.monotonic() - self._began, 1e-9), 3)
+        """Replies a second so far, without those that were there already."""
+        return round(sum(asker.asked for asker in self.askers) / max(time.monotonic() - self._began, 1e-9), 3)
 
     def _tell(self, note: str) -> None:
         self._told = time.monotonic()

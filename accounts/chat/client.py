@@ -38,6 +38,7 @@ LONGEST_ASKED_S = 300.0
 STOP_GRACE_S = 15.0
 """What is under way may take so long to finish once it is to stop."""
 LOOK_EVERY_S = 0.1
+CARD_TIMEOUT_S = 10.0
 DOUBTFUL = 5
 """After so many refused questions in a row it is asked whether the service answers anything."""
 CONTROL = ChatQuestion([{"role": "user", "content": "What is 1 + 1? Answer with the number."}], max_tokens=16)
@@ -157,8 +158,7 @@ class ChatClient:
         told = ""
         for number in range(TRIES):
             if number:
-                self.usage.retried += 1
-            await self._pace.turn()
+                self.usage.count(retried=1)
             try:
                 return self._counted(await self._sent(options))
             except openai.APIStatusError as error:
@@ -175,24 +175,34 @@ class ChatClient:
                 await asyncio.sleep(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**number) * random.uniform(0.75, 1.0))  # noqa: S311
         raise ServiceFailed(told)
 
+    def told_of_model(self) -> dict[str, Any]:
+        """As `model_card`, where no event loop runs."""
+
+        async def told() -> dict[str, Any]:
+            async with self:
+                return await self.model_card()
+
+        return asyncio.run(told())
+
     async def model_card(self) -> dict[str, Any]:
-        """What the service tells of its model at `models/NAME`; nothing, where it tells none."""
+        """What the service tells of its model at `models/NAME`; nothing, where it tells nothing, or does not answer soon."""
         assert self._open is not None, "a client is open within `async with`"
-        await self._pace.turn()
-        with suppress(openai.OpenAIError, ValueError):
-            card = await self._open.get(f"/models/{self.service.model}", cast_to=object)
-            return card if isinstance(card, dict) else {}
-        return {}
+        try:
+            brief = self._open.with_options(timeout=min(CARD_TIMEOUT_S, self.service.timeout_s))
+            card = await brief.get(f"/models/{self.service.model}", cast_to=object)
+        except (openai.OpenAIError, ValueError):
+            return {}
+        finally:
+            self._busy.discard(asyncio.current_task())
+        return card if isinstance(card, dict) else {}
 
     async def _sent(self, options: dict[str, Any]) -> Any:
         assert self._open is not None, "a client is open within `async with`"
-        task = asyncio.current_task()
-        self._busy.add(task)
+        body = {"model": self.service.model, **options}
         try:
-            body = {"model": self.service.model, **options}
             return await self._open.post("/chat/completions", body=body, cast_to=ChatCompletion)
         finally:
-            self._busy.discard(task)
+            self._busy.discard(asyncio.current_task())
 
     def _counted(self, completion: Any) -> ChatCompletion:
         """The completion, when it is one."""
@@ -200,10 +210,12 @@ class ChatClient:
             raise ServiceFailed(
                 f"{self.service.base_url} answered with a page, and not with an answer: does the address end in /v1?"
             )
-        self.usage.requests += 1
-        if completion.usage is not None:
-            self.usage.tokens_in += completion.usage.prompt_tokens or 0
-            self.usage.tokens_out += completion.usage.completion_tokens or 0
+        told = completion.usage
+        self.usage.count(
+            requests=1,
+            tokens_in=(told.prompt_tokens or 0) if told else 0,
+            tokens_out=(told.completion_tokens or 0) if told else 0,
+        )
         if not completion.choices:  # some say so what went wrong behind them
             raise _Unusable(f"no choice at all. {getattr(completion, 'error', None) or ''}")
         return completion
@@ -228,7 +240,12 @@ class ChatClient:
             api_key=self.key or _NO_KEY,
             timeout=service.timeout_s,
             max_retries=0,  # it would try again without waiting for its turn
-            http_client=AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=service.timeout_s),
+            http_client=AsyncClient(
+                transport=_Paced(transport, self._pace, self._busy),
+                follow_redirects=False,
+                trust_env=False,
+                timeout=service.timeout_s,
+            ),
         )
 
     def _told(self, error: Exception) -> str:
@@ -318,6 +335,21 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+class _Paced(AsyncBaseTransport):
+    """Sends each request in its turn; whose request is on its way is among the `busy`."""
+
+    def __init__(self, inner: AsyncBaseTransport, pace: Pace, busy: set[asyncio.Task[Any] | None]) -> None:
+        self._inner, self._pace, self._busy = inner, pace, busy
+
+    async def handle_async_request(self, request: Request) -> Response:
+        await self._pace.turn()
+        self._busy.add(asyncio.current_task())
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 class _Pinned(AsyncBaseTransport):

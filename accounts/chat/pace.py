@@ -18,11 +18,10 @@ class Pace:
 
     async def turn(self) -> None:
         """Return when it is one's turn."""
-        now = time.monotonic()
-        mine = max(now, self._next)
-        self._next = mine + self._between
-        if mine > now:
-            await asyncio.sleep(mine - now)
+        # From when the last one really went, not from when it was to go: a late one does not crowd the next.
+        while (wait := self._next - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        self._next = time.monotonic() + self._between
 
     def hold(self, seconds: float) -> None:
         """Nobody's turn comes before that: the service has asked for it."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,25 +37,46 @@ class Usage:
     tokens_out: int = 0
     retried: int = 0
 
-    def __sub__(self, other: Usage) -> Usage:
-        """What was used since."""
-        return Usage(
-            self.requests - other.requests,
-            self.tokens_in - other.tokens_in,
-            self.tokens_out - other.tokens_out,
-            self.retried - other.retried,
-        )
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.requests + other.requests,
-            self.tokens_in + other.tokens_in,
-            self.tokens_out + other.tokens_out,
-            self.retried + other.retried,
-        )
+    def count(self, *, requests: int = 0, tokens_in: int = 0, tokens_out: int = 0, retried: int = 0) -> None:
+        """So much more was used."""
+        self.requests += requests
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+        self.retried += retried
 
     def cost(self, service: ChatService) -> float | None:
         """In the prices' currency; None where the service has none."""
         if service.price_in is None and service.price_out is None:
             return None
         return (self.tokens_in * (service.price_in or 0) + self.tokens_out * (service.price_out or 0)) / 1e6
+
+
+class Ledger(Usage):
+    """What was used, in a file too: a line for each time, so that it holds what earlier processes used that were stopped."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            try:
+                super().count(**json.loads(line))
+            except (ValueError, TypeError):
+                continue  # half a line, of a process that was killed
+
+    def count(self, **used: int) -> None:
+        """So much more was used. Raises OSError."""
+        super().count(**used)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"\n{json.dumps(used)}")  # behind half a line, too
+
+
+def used_of(usage: Usage, service: ChatService) -> dict[str, float | None]:
+    """What was used, with what it cost: None where the service has no price."""
+    return {**asdict(usage), "cost": usage.cost(service)}
+
+
+def summed(parts: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """`used_of` several services; what is not known of one of them is not known of all."""
+    columns = {name: [one[name] for one in parts] for name in parts[0]}
+    return {name: None if None in column else sum(filter(None, column)) for name, column in columns.items()}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from accounts.chat.service import ChatService, Usage
+from accounts.chat.service import ChatService, Usage, used_of
 from evaluation.asking.replies import How, Keep, Reply, Wanted, as_messages
 from training.exceptions import Stopped, TrainingError
 from training.stopping import StopRequest
@@ -23,14 +23,18 @@ class ServiceUnavailable(TrainingError):  # noqa: N818 (the name says what happe
 
 
 class ServiceModel:
-    """One model of a service. What it is, only the service knows: the same name counts as the same model."""
+    """One model of a service. What it is, only the service knows: the same name counts as the same model, but where the service
+    tells a digest of its files, as ours does. What is used is counted in `used`.
+    """
 
-    def __init__(self, service: ChatService) -> None:
-        self._service = service
+    def __init__(self, service: ChatService, used: Usage | None = None) -> None:
+        self._service, self._used = service, Usage() if used is None else used
 
     @cached_property
     def digest(self) -> str:
-        return hashlib.sha256(f"{self._service.base_url}\0{self._service.model}".encode()).hexdigest()
+        told = self._client.told_of_model().get("digest")
+        named = (self._service.base_url, self._service.model, *([told] if isinstance(told, str) else []))
+        return hashlib.sha256("\0".join(named).encode()).hexdigest()
 
     def settings(self) -> Mapping[str, Any]:
         return {"protocol": "openai-chat"}
@@ -60,10 +64,8 @@ class ServiceModel:
     def _client(self) -> ChatClient:
         from accounts.chat.client import ChatClient  # noqa: PLC0415 (weight)
 
-        return ChatClient(self._service)
+        return ChatClient(self._service, usage=self._used)
 
     def usage(self) -> dict[str, Any]:
-        """What was used for what was asked now, as the service counts it; nothing where all was kept."""
-        used = self._client.usage if "_client" in self.__dict__ else Usage()
-        counts = {"requests": used.requests, "tokens_in": used.tokens_in, "tokens_out": used.tokens_out}
-        return {**counts, "cost": used.cost(self._service)}
+        """What was used for what was asked and not kept, as the service counts it."""
+        return used_of(self._used, self._service)

@@ -13,9 +13,10 @@ import pytest
 
 from accounts.chat.service import KEY_VARIABLE
 from evaluation.answers import answers_read
+from evaluation.asking.service import ServiceUnavailable
 from evaluation.execute import evaluate
-from evaluation.specs import EvaluateSpec
 from evaluation.scorecards.scorecard import Scorecard
+from evaluation.specs import EvaluateSpec
 from tests.chat_server import ChatServer, serving
 from tests.evaluation.test_execute import ROOT, write_benchmark
 from training.exceptions import Stopped
@@ -127,6 +128,52 @@ def test_the_model_of_a_service_gets_a_scorecard_and_its_price(tmp_path: Path) -
     card = Scorecard.model_validate_json((folder / "scorecard.json").read_bytes())
     assert card.artifact.name == "service" and card.artifact.path is None
     assert result["verdicts"]["correct"] == 2 and result["verdicts"]["abstained"] == 14
+
+
+def test_use_is_counted_over_all_attempts_and_nothing_asked_is_no_speed(tmp_path: Path) -> None:
+    benchmark, broke = write_benchmark(tmp_path / "toy", people=4), []
+
+    def refuse(request: dict) -> tuple[int, str, dict] | None:
+        return (401, "who are you?", {}) if len(server.requests) == 5 and not broke else None
+
+    server = ChatServer(lambda messages: "Ada.", refuse=refuse)
+    with serving(server) as url:
+        asked = {"name": "service", "endpoint": {"base_url": url, "model": "big", "at_once": 1, "price_in": 1.0}}
+        folder = folder_with(tmp_path / "one", benchmark, model=asked)
+        with pytest.raises(ServiceUnavailable, match="who are you"):
+            evaluate(folder, StopRequest())
+        broke.append(True)
+        result = evaluate(folder, StopRequest())
+        with (folder / "usage-service.jsonl").open("a") as file:
+            file.write("\n{half")
+        again = evaluate(folder, StopRequest())
+    assert (result["asked"], result["usage"]["requests"]) == ([3], 8)
+    assert result["usage"]["cost"] == pytest.approx(result["usage"]["tokens_in"] / 1e6)
+    assert again["usage"] == result["usage"]
+    assert result["answers_per_second"] > 0 and again["answers_per_second"] is None
+
+
+def test_a_model_that_was_trained_anew_under_its_name_is_asked_anew(tmp_path: Path) -> None:
+    benchmark, server = write_benchmark(tmp_path / "toy", people=2), ChatServer(lambda messages: "Ada.")
+    with serving(server) as url:
+        common = {"model": {"name": "s", "endpoint": {"base_url": url, "model": "big"}}, "cache": str(tmp_path / "cache")}
+
+        def asked(name: str, digest: str, **more: object) -> int:
+            server.cards["big"] = {"id": "big", "digest": digest}
+            return evaluate(folder_with(tmp_path / name, benchmark, **common, **more), StopRequest())["asked"][0]
+
+        assert [asked("one", "a"), asked("two", "a"), asked("three", "b"), asked("four", "b")] == [4, 0, 4, 0]
+        assert [asked("five", "b", fresh=True), asked("six", "b")] == [4, 0]
+
+
+def test_answers_that_had_to_be_drawn_are_not_called_greedy(tmp_path: Path) -> None:
+    benchmark, unknown = write_benchmark(tmp_path / "toy", people=2), "Unsupported value: 'temperature' does not support 0"
+    server = ChatServer(lambda messages: "Ada.", refuse=lambda asked: (400, unknown, {}) if "temperature" in asked else None)
+    with serving(server) as url:
+        folder = folder_with(tmp_path / "one", benchmark, model={"name": "s", "endpoint": {"base_url": url, "model": "m"}})
+        evaluate(folder, StopRequest())
+    card = Scorecard.model_validate_json((folder / "scorecard.json").read_bytes())
+    assert card.settings["greedy"] is False and all(row.drawn for row in answers_read(folder / "answers.jsonl"))
 
 
 def test_a_child_process_takes_the_key_from_its_environment_and_loads_no_model(tmp_path: Path) -> None:
