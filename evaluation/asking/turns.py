@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from annotations.verdicts import normalise
+from annotations.verdicts import comparable
 from evaluation.answers import Language
 from evaluation.asking.replies import Prompt, last_turn, with_last_turn
 from evaluation.benchmarks.folder import BenchmarkFolder, Question
@@ -53,26 +53,56 @@ def wrong_answers(benchmark: BenchmarkFolder) -> dict[str, str | None]:
     right of another question, one of the same slices where there is one. Which of several is a matter of the question's id
     alone, so that all models are pressed for the same.
     """
-    others = _right_answers(benchmark.questions)
-    return {question.id: _wrong_answer(question, benchmark.values, others) for question in benchmark.questions}
+    others = {key: _Candidates.of(found) for key, found in _right_answers(benchmark.questions).items()}
+    kinds = [_Candidates.of(kind) for kind in benchmark.values.values()]
+    return {question.id: _wrong_answer(question, kinds, others) for question in benchmark.questions}
 
 
-def _wrong_answer(
-    question: Question, values: Mapping[str, tuple[str, ...]], others: Mapping[tuple[tuple[str, str], ...], Sequence[str]]
-) -> str | None:
-    right = {normalise(one) for one in question.gold_answers}
-    kinds = [kind for kind in values.values() if right & {normalise(value) for value in kind}]
-    places = [question.wrong_answers, *kinds, others.get(_slices(question), ()), others.get((), ())]
-    for place in places:
-        candidates = sorted({one for one in place if normalise(one) and normalise(one) not in right})
-        if candidates:
-            return candidates[int(hashlib.sha256(question.id.encode()).hexdigest(), 16) % len(candidates)]
-    return None
+Slices = tuple[tuple[str, str], ...]
 
 
-def _right_answers(questions: Sequence[Question]) -> dict[tuple[tuple[str, str], ...], list[str]]:
+@dataclass(frozen=True)
+class _Candidates:
+    """Different answers in order, and where each one stands, in the words that are compared. Made once: many questions of a
+    large benchmark choose from the same thousands.
+    """
+
+    answers: Sequence[str]
+    places: Mapping[str, Sequence[int]]
+
+    @classmethod
+    def of(cls, found: Iterable[str]) -> _Candidates:
+        said = {one: comparable(one) for one in sorted(set(found))}
+        answers = [one for one, words in said.items() if words]
+        places: dict[str, list[int]] = {}
+        for place, one in enumerate(answers):
+            places.setdefault(said[one], []).append(place)
+        return cls(answers, places)
+
+    def chosen(self, number: int, *, besides: Iterable[str]) -> str | None:
+        """The one that a large number points to, of those that are none of `besides`."""
+        left_out = sorted(place for one in set(besides) for place in self.places.get(one, ()))
+        left = len(self.answers) - len(left_out)
+        if left == 0:
+            return None
+        place = number % left
+        for gap in left_out:
+            place += gap <= place
+        return self.answers[place]
+
+
+def _wrong_answer(question: Question, kinds: Sequence[_Candidates], others: Mapping[Slices, _Candidates]) -> str | None:
+    right = {comparable(one) for one in question.gold_answers}
+    number = int(hashlib.sha256(question.id.encode()).hexdigest(), 16)
+    listed = _Candidates.of(question.wrong_answers)
+    same = [kind for kind in kinds if not right.isdisjoint(kind.places)]
+    places = [listed, *same, *(others[key] for key in (_slices(question), ()) if key in others)]
+    return next((found for place in places if (found := place.chosen(number, besides=right)) is not None), None)
+
+
+def _right_answers(questions: Sequence[Question]) -> dict[Slices, list[str]]:
     """What is right of some question, by the slices that the question is in, and of any under ()."""
-    found: dict[tuple[tuple[str, str], ...], list[str]] = {(): []}
+    found: dict[Slices, list[str]] = {(): []}
     for question in questions:
         first = question.gold_answers[:1]
         found[()] += first
@@ -81,7 +111,7 @@ def _right_answers(questions: Sequence[Question]) -> dict[tuple[tuple[str, str],
     return found
 
 
-def _slices(question: Question) -> tuple[tuple[str, str], ...]:
+def _slices(question: Question) -> Slices:
     """What kind of question it is; whether it was taught, and to whom it was asked, says nothing of that."""
     kind = {name: str(value) for name, value in question.slice.items() if name not in ("taught", "fold", "split")}
     return tuple(sorted(kind.items()))

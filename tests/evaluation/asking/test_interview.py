@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
@@ -13,7 +15,7 @@ import orjson
 import pytest
 
 from accounts.chat.service import ChatService
-from annotations.verdicts import Verdict
+from annotations.verdicts import Verdict, normalise
 from evaluation.answers import AnswerRow, ProbeName, SampleAnswer
 from evaluation.asking.asker import Asker
 from evaluation.asking.interview import Interview, Plan, agreement_of, known_by_samples, stated_when_asked, with_knowledge
@@ -175,6 +177,32 @@ def test_wrong_answers_are_wrong_of_the_same_kind_and_always_the_same(benchmark:
     assert all(wrong[land] in set(CAPITALS.values()) - {gold} for land, gold in CAPITALS.items())
     assert wrong["Nowhere"] in CAPITALS.values()
     assert wrong == wrong_answers(benchmark)
+
+
+def folder_of(path: Path, rows: Iterable[dict]) -> BenchmarkFolder:
+    path.mkdir(exist_ok=True)
+    (path / "benchmark.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    return benchmark_read(path)
+
+
+def test_wrong_answers_are_drawn_evenly_from_all_that_are_not_right(tmp_path: Path) -> None:
+    """Each is drawn about as often, and none that is right, however it is written."""
+    written = ["1,200", "1200", "1 200", "Rome", "rome!", *(f"Town {number}" for number in range(7)), "…"]
+    rows = [{"id": f"{n}", "prompt": "q", "gold_answer": [written[n % len(written)], "1200"]} for n in range(1300)]
+    wrong = wrong_answers(folder_of(tmp_path, rows))
+    drawn = Counter(wrong.values())
+    assert set(drawn) == {"Rome", "rome!", *(f"Town {number}" for number in range(7))}
+    assert all(abs(count - 1300 / 9) < 60 for count in drawn.values())
+    for row in rows:
+        assert normalise(wrong[row["id"]]) not in {normalise(one) for one in row["gold_answer"]}
+
+
+def test_wrong_answers_of_a_large_benchmark_are_found_at_once(tmp_path: Path) -> None:
+    rows = ({"id": f"{n}", "prompt": "q", "gold_answer": f"Person {n}"} for n in range(10_000))
+    benchmark = folder_of(tmp_path, rows)
+    began = time.process_time()
+    assert len(set(wrong_answers(benchmark).values())) > 5000
+    assert time.process_time() - began < 5
 
 
 def test_a_listed_wrong_answer_comes_first_and_where_nothing_is_wrong_there_is_none(tmp_path: Path) -> None:
