@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from accounts.models import User
 from accounts.services import token_create
 from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, answers_read, answers_write
+from evaluation.comparing import keeping
 from evaluation.comparing import service as comparing
 from evaluation.comparing.comparison import Contender
 from evaluation.comparing.differing import differing
@@ -44,7 +48,7 @@ def test_it_is_reckoned_once_and_again_when_the_answers_are_others(
     two: list[Evaluation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = comparing.comparison_of(two)
-    comparing._recent.clear()
+    keeping._recent.clear()
     reckoned: list[str] = []
     whole = comparing.compare
     monkeypatch.setattr(comparing, "compare", lambda *a, **k: reckoned.append("again") or whole(*a, **k))
@@ -66,10 +70,10 @@ def test_figures_that_were_kept_do_not_outlive_the_code_that_made_them(
     monkeypatch.setattr(comparing, "compare", lambda *a, **k: reckoned.append("again") or whole(*a, **k))
     mended = tmp_path / "statistics.py"
     mended.write_text("RESAMPLES = 7\n")
-    monkeypatch.setattr(comparing, "RECKONERS", (mended,))
-    comparing._code.cache_clear()
+    monkeypatch.setattr(keeping, "RECKONERS", (mended,))
+    keeping._code.cache_clear()
     comparing.comparison_of(two)
-    comparing._code.cache_clear()
+    keeping._code.cache_clear()
     assert reckoned == ["again"]
 
 
@@ -78,15 +82,58 @@ def test_a_broken_file_is_reckoned_anew_and_the_oldest_go(
 ) -> None:
     first = comparing.comparison_of(two)
     folder = settings.RLWHF_HOME / "cache" / "comparisons"
-    (kept,) = folder.glob("*.json")
+    kept = max(folder.glob("*.json"), key=lambda path: path.stat().st_size)
     kept.write_text("{half")
-    comparing._recent.clear()
+    keeping._recent.clear()
     assert comparing.comparison_of(two) == first and not list(folder.glob("*.part"))
     assert kept.read_text().endswith("}")
-    monkeypatch.setattr(comparing, "KEPT_AT_MOST", 2)
+    monkeypatch.setattr(keeping, "KEPT_AT_MOST", 2)
     for name in ("B · easy", "B · hard"):
         comparing.comparison_of(two, wanted=name)
     assert len(list(folder.glob("*.json"))) == 2 and not kept.exists()
+
+
+def test_a_slice_that_is_none_is_reckoned_and_kept_once(
+    two: list[Evaluation], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reckoned: list[str] = []
+    whole = comparing.compare
+    monkeypatch.setattr(comparing, "compare", lambda *a, **k: reckoned.append("again") or whole(*a, **k))
+    asked = [None, "B", "", "no such slice", "x" * 5000]
+    assert {comparing.comparison_of(two, wanted=wanted).slice for wanted in asked} == {"B"} and len(reckoned) == 1
+    assert len(list((settings.RLWHF_HOME / "cache" / "comparisons").glob("*.json"))) == 2, "the slices, and one comparison"
+
+
+def test_two_who_look_at_once_wait_for_one_reckoning() -> None:
+    made: list[int] = []
+    begun, go_on = Event(), Event()
+
+    def make() -> int:
+        begun.set()
+        assert go_on.wait(20)
+        made.append(1)
+        return len(made)
+
+    with ThreadPoolExecutor(3) as looking:
+        asked = [looking.submit(keeping.remembered, ["same"], make) for _ in range(2)]
+        assert begun.wait(20)
+        assert looking.submit(keeping.remembered, ["other"], lambda: 7).result(20) == 7, "others do not wait"
+        go_on.set()
+        assert [one.result(20) for one in asked] == [1, 1]
+    assert not keeping._making
+
+
+def test_what_others_forget_meanwhile_is_no_error_and_half_written_files_go(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "KEPT_AT_MOST", 1)
+    for name in ("a.json", "b.json", "old.part", "new.part"):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / "old.part", (0, 0))
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    keeping._forget_oldest(tmp_path)
+    assert len(list(tmp_path.glob("[ab].json"))) == 1
+    assert not (tmp_path / "old.part").exists() and (tmp_path / "new.part").exists()
 
 
 def row(number: int, verdict: Verdict, *, known: bool, fold: str = "B") -> AnswerRow:
