@@ -145,5 +145,5 @@ def _compared(slice_name: str, metric: str, cell: Compared) -> tuple[Any, ...]:
 
 def slice_title(name: str) -> str:
     """A slice's name in words: "B · easy" → "held-out people · easy"."""
-    words = {"A": "people trained on (A)", "B": "held-out people (B)", EVERYTHING: "everybody"}
+    words = {"A": "people trained on (A)", "B": "held-out people (B)", EVERYTHING: "all questions"}
     return JOIN.join(words.get(part, part) for part in name.split(JOIN))

@@ -47,6 +47,7 @@ def card_context(card: Scorecard, wanted: Mapping[str, str]) -> dict[str, Any]:
         "by": wanted.get("by", "") if wanted.get("by", "") in groups else "",
         "metric": metric,
         "metrics": {name: METRICS[name].title for name in card.metrics if name in METRICS},
+        "elicited": part_charts.ELICITED.get(str(card.settings.get("confidence", "probability")), ""),
         "verdict_titles": charts.VERDICT_TITLES,
         "changed": _changed(card),
         "figures": figure_tables(card),

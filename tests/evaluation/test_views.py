@@ -115,6 +115,20 @@ def test_answers_that_are_gone_are_said_to_be_gone(signed_in: SignIn, scored: Sc
     assert "no longer on disk" in text
 
 
+def test_of_a_benchmark_that_holds_nobody_out_no_page_speaks_of_held_out_people(signed_in: SignIn, scored: Scored) -> None:
+    plain = [row.model_copy(update={"known": None, "slices": {}, "confidence": 0.9}) for row in HONEST[:40]]
+    card = scored("plain", plain)
+    card.scorecard["settings"]["confidence"] = "stated"
+    Evaluation.objects.filter(pk=card.pk).update(scorecard=card.scorecard)
+    client = signed_in("member")
+    text = page(client, "scorecard-detail", card.pk)
+    assert "held-out people" not in text and "Taught: the base model" not in text
+    assert "Every metric: all questions" in text and "Confidence: stated by the model." in text
+    assert "held-out people" not in page(client, "scorecard-list")
+    assert "held-out people" not in client.get(reverse("dashboards:home")).content.decode()
+    assert "held-out people" not in client.get(reverse("dashboards:overview")).content.decode()
+
+
 def test_downloads(signed_in: SignIn, scored: Scored) -> None:
     base = scored("base", BASE_ROWS)
     honest = scored("honest", HONEST, base.artifact)
