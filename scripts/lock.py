@@ -54,6 +54,8 @@ def closure(wanted: list[str], environment: dict[str, str]) -> set[str]:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
         extras = requirement.extras | {""}
+        if f"--without={name}" in sys.argv:
+            continue
         if name in found and extras <= found[name]:
             continue
         found[name] = found.get(name, set()) | extras
@@ -104,7 +106,8 @@ def harness_files(site: list[str]) -> dict[Path, list[str]]:
     for wanted in ENVIRONMENTS.values():
         if not wanted.is_ready:
             sys.exit(f"The environment of {wanted.title} is not there: an evaluation through it makes it.")
-        command = [str(wanted.python), str(Path(__file__).resolve()), "--print", *wanted.roots]
+        without = [f"--without={name}" for name in wanted.left_out]
+        command = [str(wanted.python), str(Path(__file__).resolve()), "--print", *without, *wanted.roots]
         lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
         files[wanted.requirements] = [line for line in lines if not (wanted.on_site and line in site)]
     return files
@@ -124,7 +127,8 @@ def differs(path: Path, lines: list[str]) -> bool:
 
 def main() -> int:
     if "--print" in sys.argv:
-        sys.stdout.write("\n".join(lock_lines(sys.argv[2:])) + "\n")
+        roots = [one for one in sys.argv[1:] if not one.startswith("--")]
+        sys.stdout.write("\n".join(lock_lines(roots)) + "\n")
         return 0
     files = site_files()
     if "--harnesses" in sys.argv:

@@ -60,6 +60,8 @@ class VirtualEnvironment:
     on_site: bool = False
     roots: tuple[str, ...] = ()
     """What it is made for; `scripts/lock.py --harnesses` writes the requirements that these bring along."""
+    left_out: tuple[str, ...] = ()
+    """Requirements of a part that is never used here, with a licence that is not for us."""
 
     @property
     def packages(self) -> list[str]:
@@ -130,7 +132,7 @@ def make(wanted: VirtualEnvironment, folder: Path, progress: Progress) -> None:
         progress(total, total, "trying the environment")
         python = str(python_in(building))
         said = _run([python, "-c", wanted.probe], wanted).strip().splitlines()
-        _run([python, "-m", "pip", "check"], wanted)
+        _check(python, wanted)
         _scripts_moved(building, folder)
         made = {wanted.title: said[-1], "python": sys.version.split()[0], "seconds": round(time.time() - started)}
         write_json(building / READY, made)
@@ -209,6 +211,17 @@ def _scripts_moved(building: Path, folder: Path) -> None:
             text = script.read_bytes()
             if bytes(building) in text[:4096]:
                 script.write_bytes(text.replace(bytes(building), bytes(folder)))
+
+
+def _check(python: str, wanted: VirtualEnvironment) -> None:
+    """Raise EnvironmentFailed where a package lacks another one, or has it at a version that it does not take."""
+    done = subprocess.run(
+        [python, "-m", "pip", "check"], capture_output=True, text=True, check=False, env=environment_without_keys()
+    )  # fmt: skip
+    meant = tuple(f"requires {name}, which is not installed." for name in wanted.left_out)
+    wrong = [line for line in done.stdout.splitlines() if line and not line.endswith(meant)]
+    if done.returncode and wrong:
+        raise EnvironmentFailed(f"The packages of {wanted.title} do not go together: {' '.join(wrong[:3])}")
 
 
 def _settle(building: Path, folder: Path) -> None:
