@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import lgamma
 
 import numpy as np
 
@@ -131,6 +132,29 @@ def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
 def distinct(counts: Array) -> float:
     """Return different n-grams / all n-grams (Li et al. 2016, distinct-n), given how often each occurs."""
     return float((counts > 0).sum() / counts.sum())
+
+
+DISTINCT_OF = 100
+"""Different n-grams are counted among so many: their share falls with length, whatever is said (Liu et al. 2022)."""
+
+
+def distinct_among(counts: Array, number: int = DISTINCT_OF) -> float:
+    """Return different n-grams / n-grams as it is to be expected of `number` n-grams drawn without replacement (all, where there
+    are fewer), given how often each occurs.
+
+    distinct-n (Li et al. 2016) at a fixed length, by rarefaction (Hurlbert 1971, Ecology 52:577): Σ 1 − C(N − Nᵢ, m) / C(N, m),
+    over m. A model that falls silent says fewer words, of which more are different, by that alone.
+    """
+    total = int(counts.sum())
+    drawn = min(number, total)
+    times, alike = np.unique(counts[counts > 0].astype(np.int64), return_counts=True)
+    never = [_ways(total - int(one), drawn) - _ways(total, drawn) if total - one >= drawn else -np.inf for one in times]
+    return float((alike * -np.expm1(never)).sum() / drawn)
+
+
+def _ways(total: int, drawn: int) -> float:
+    """Return the logarithm of the number of ways to draw some of a total."""
+    return lgamma(total + 1) - lgamma(drawn + 1) - lgamma(total - drawn + 1)
 
 
 def entropy(counts: Array) -> float:

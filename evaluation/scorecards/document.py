@@ -18,7 +18,7 @@ from evaluation.metrics.belief import BELIEF_METRICS
 from evaluation.metrics.metric import Better
 from evaluation.metrics.paired import OPEN_WORLD_METRICS, PRESSURE_METRICS, Became
 from evaluation.metrics.preference import LIKELIHOOD_METRICS, REWARD_METRICS, WIN_METRICS
-from evaluation.metrics.text import DRAW_METRICS, ENDING_METRICS, KL_METRICS, LENGTH_METRICS
+from evaluation.metrics.text import DISTINCT_OF, DRAW_METRICS, ENDING_METRICS, KL_METRICS, LENGTH_METRICS
 from evaluation.scorecards.conclusion import Conclusion
 from evaluation.scorecards.samples import Sample
 
@@ -36,8 +36,15 @@ class Meaning:
 
 
 _OTHER = {
-    "distinct_1": Meaning("Different words", "different words / all words, abstentions left out", "Li et al. 2016", "neither"),
-    "distinct_2": Meaning("Different word pairs", "different pairs of words / all pairs", "Li et al. 2016", "neither"),
+    "distinct_1": Meaning(
+        "Different words",
+        f"different words among {DISTINCT_OF}, abstentions left out",
+        "Li et al. 2016; Hurlbert 1971",
+        "neither",
+    ),
+    "distinct_2": Meaning(
+        "Different word pairs", f"different pairs among {DISTINCT_OF} pairs of words", "Li et al. 2016; Hurlbert 1971", "neither"
+    ),
     "entropy_2": Meaning(
         "Entropy of word pairs", "−Σ share · ln share, over pairs of words, nats", "Zhang et al. 2018", "neither"
     ),

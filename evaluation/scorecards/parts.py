@@ -39,12 +39,14 @@ from evaluation.metrics.paired import (
 )
 from evaluation.metrics.preference import LIKELIHOOD_METRICS, REWARD_METRICS, WIN_METRICS, duels_of
 from evaluation.metrics.text import (
+    DISTINCT_OF,
     DRAW_METRICS,
     ENDING_METRICS,
     KL_METRICS,
     LENGTH_METRICS,
+    NGrams,
     Text,
-    distinct,
+    distinct_among,
     draws_of,
     entropy,
     ngrams_of,
@@ -309,8 +311,8 @@ def text_figures(rows: Sequence[AnswerRow], sampling: Sampling) -> Figures:
     said = [Text(row.entity, row.answer) for row in rows if row.verdict != "abstained"]
     words, pairs = ngrams_of(said, 1), ngrams_of(said, 2)
     corpus = {
-        "distinct_1": corpus_estimate(distinct, words, len(said), seed=sampling.seed),
-        "distinct_2": corpus_estimate(distinct, pairs, len(said), seed=sampling.seed),
+        "distinct_1": _distinct(words, len(said), sampling),
+        "distinct_2": _distinct(pairs, len(said), sampling),
         "entropy_2": corpus_estimate(entropy, pairs, len(said), seed=sampling.seed),
     }
     return found | {name: figure(estimate) for name, estimate in corpus.items()} | _sample_figures(rows, sampling)
@@ -320,6 +322,13 @@ def endings_of(rows: Sequence[AnswerRow]) -> dict[str, float | None]:
     """Return the shares of answers that were cut off, and of questions that the service refused."""
     texts = texts_of([Text(row.entity, row.answer, ending=row.ending) for row in rows])
     return {name: value_of(metric, texts) for name, metric in ENDING_METRICS.items()}
+
+
+def _distinct(grams: NGrams, texts: int, sampling: Sampling) -> Estimate:
+    """Return the diversity among a fixed number of n-grams; of fewer it would be another figure."""
+    if 0 < grams.count.sum() < DISTINCT_OF:
+        return Estimate(None, None, texts, grams.entities, f"fewer than {DISTINCT_OF} words, or pairs of words")
+    return corpus_estimate(distinct_among, grams, texts, seed=sampling.seed)
 
 
 def _sample_figures(rows: Sequence[AnswerRow], sampling: Sampling) -> Figures:

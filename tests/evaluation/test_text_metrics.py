@@ -18,6 +18,7 @@ from evaluation.metrics.text import (
     LENGTH_METRICS,
     Text,
     distinct,
+    distinct_among,
     draws_of,
     entropy,
     ngrams,
@@ -88,6 +89,24 @@ def test_the_jackknife_covers_a_diversity_where_a_bootstrap_does_not() -> None:
     texts = [Text(str(i), " ".join(f"w{v}" for v in vocabulary[4 * i : 4 * i + 4])) for i in range(1000)]
     halves = [corpus_estimate(entropy, ngrams_of(texts[start::2], 1), 500) for start in (0, 1)]
     assert halves[0].interval.low < halves[1].value < halves[0].interval.high
+
+
+def test_different_words_of_a_number_of_words_are_as_drawing_them_gives() -> None:
+    counts = np.array([9.0, 4, 4, 2, 1, 1, 1, 0])
+    words, rng = np.repeat(np.arange(8), counts.astype(int)), np.random.default_rng(1)
+    drawn = np.mean([np.unique(rng.choice(words, 6, replace=False)).size / 6 for _ in range(4000)])
+    assert distinct_among(counts, 6) == pytest.approx(drawn, abs=0.01)
+    exact = sum(1 - stats.hypergeom.pmf(0, words.size, int(n), 6) for n in counts) / 6
+    assert distinct_among(counts, 6) == pytest.approx(exact, abs=1e-9)
+    assert distinct_among(counts, 500) == pytest.approx(distinct(counts)), "of fewer words, all of them"
+
+
+def test_who_falls_silent_is_no_more_diverse_for_that() -> None:
+    rng = np.random.default_rng(2)
+    said = [Text(str(k), " ".join(f"w{v}" for v in rng.zipf(1.6, 6) % 200)) for k in range(500)]
+    whole, silent = (ngrams_of(texts, 1).total() for texts in (said, said[::5]))
+    assert distinct(silent) > 2 * distinct(whole)
+    assert distinct_among(silent) == pytest.approx(distinct_among(whole), rel=0.06)
 
 
 def test_different_answers_to_one_question() -> None:
