@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 import pytest
 
 from annotations import charts as quality_charts
-from dashboards.charts import Reading, honesty_trend
+from dashboards.charts import honesty_trend
 from evaluation.scorecards import charts as scorecard_charts
 from evaluation.scorecards.part_charts import card_charts
 from evaluation.selectors import finest_slices
-from jobs.figures import Chart, Link
+from jobs.figures import Chart, Link, Measured
 from jobs.pictures import NotDrawn, colours, png_of, print_of, svg_of
 from tests.evaluation.scorecards.test_scorecard import BASE, make
 from training.reward_charts import algebra_chart
@@ -27,7 +27,7 @@ def charts() -> list[Chart]:
     return [
         *drawn.values(),
         scorecard_charts.interval_dots({"base": metrics, "trained": metrics}),
-        honesty_trend([Link("a", "/"), Link("b", "/")], [{"truthful_rate": Reading(0.5, 0.4, 0.6)}, {}]),
+        honesty_trend([Link("a", "/"), Link("b", "/")], [{"truthful_rate": Measured(0.5, 0.4, 0.6)}, {}]),
         quality_charts.agreement_over_time([WEEK, {**WEEK, "start": "2026-05-11"}]),
         quality_charts.disagreement_bars([3, 2, 1, 0], 2),
         quality_charts.score_bars([1, 2, 3, 4, 5]),
