@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 JudgeName = Literal["gold", "references", "choice", "compliance", "scored"]
 
@@ -25,6 +25,15 @@ class ScoredAnswer(BaseModel):
     @property
     def unanimous(self) -> bool:
         return self.scores == 1 or self.spread == 0
+
+
+class Message(BaseModel):
+    """One message of a prompt; unknown fields are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str
 
 
 class Question(BaseModel):
@@ -58,6 +67,21 @@ class Question(BaseModel):
     def wrong_answers(self) -> list[str]:
         """Answers that are known to be wrong; of a choice, the other letters."""
         return self.false_answers or [label for label in self.choices if label not in self.gold_answers]
+
+    @field_validator("prompt", mode="after")
+    @classmethod
+    def _can_be_asked(cls, prompt: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+        if isinstance(prompt, str):
+            return prompt
+        if not prompt:
+            raise ValueError("has no message")
+        for number, one in enumerate(prompt, start=1):
+            try:
+                Message.model_validate(one)
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise ValueError(f"message {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        return prompt
 
     @model_validator(mode="after")
     def _has_what_its_judge_takes(self) -> Question:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings as site
 from django.db import transaction
@@ -37,8 +37,20 @@ class EvaluationRefused(ValueError):  # noqa: N818 (a refusal is no accident)
 
 
 @transaction.atomic
+class Registered(NamedTuple):
+    """A benchmark that is known now; `created`: and was not before."""
+
+    benchmark: Benchmark
+    created: bool
+
+
 def benchmark_register(*, folder: Path, actor: User | None, project: Project | None = None) -> Benchmark:
     """Make a benchmark folder known; the same questions are registered once. Raises EvaluationRefused."""
+    return benchmark_get_or_register(folder=folder, actor=actor, project=project).benchmark
+
+
+def benchmark_get_or_register(*, folder: Path, actor: User | None, project: Project | None = None) -> Registered:
+    """The same, and whether the questions were known before."""
     try:
         found = benchmark_read(folder.resolve())
     except BadData as error:
@@ -60,7 +72,7 @@ def benchmark_register(*, folder: Path, actor: User | None, project: Project | N
     elif not Path(benchmark.folder).is_dir() or not benchmark.facts:
         benchmark.folder, benchmark.facts = str(found.path), facts_of(found.questions)
         benchmark.save(update_fields=["folder", "facts"])
-    return benchmark
+    return Registered(benchmark, created)
 
 
 @transaction.atomic

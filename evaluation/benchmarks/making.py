@@ -1,8 +1,11 @@
 """What makes a benchmark: of a published file, a project's scored items, or Atlas. Pages, API and commands call these."""
 
-from collections import Counter, defaultdict
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +13,7 @@ from uuid import uuid4
 from django.conf import settings as site
 from django.db import transaction
 from django.db.models import Q
+from pydantic import ValidationError
 
 from accounts.models import User
 from annotations.models import Item, Project
@@ -20,7 +24,7 @@ from evaluation.atlas.world import AtlasSettings
 from evaluation.benchmarks.importing import benchmark_import_read, benchmark_write, manifest_of, name_of
 from evaluation.models import Benchmark
 from evaluation.question import Question, ScoredAnswer
-from evaluation.services import EvaluationRefused, benchmark_register
+from evaluation.services import EvaluationRefused, benchmark_get_or_register
 
 # A benchmark's file is read while the person waits; HaluEval, the largest, has 50 MB.
 MOST_BYTES = 64 << 20
@@ -116,13 +120,16 @@ def benchmark_from_project(*, project: Project, actor: User | None, name: str = 
 
 
 def _asked(project: Project, min_scores: int, left_out: Counter[str]) -> Iterator[Question | None]:
-    """A question for each prompt of the project, in the order of the prompts' hashes."""
-    groups: defaultdict[str, list[Item]] = defaultdict(list)
+    """A question for each prompt of the project, in the order of the prompts' hashes; one prompt's items are held at a time."""
+    first = Item.objects.filter(project=project, iteration=0)
     usable = Q(people_scores__gte=min_scores, consensus__isnull=False) | Q(gold_score__isnull=False) | ~Q(gold_answers=[])
-    items = Item.objects.filter(usable, project=project, iteration=0).order_by("prompt_hash", "pk").only(*COLUMNS)
-    for item in items.iterator(ITEMS_AT_ONCE):
-        groups[item.prompt_hash].append(item)
-    return (_question(digest, group, min_scores, left_out) for digest, group in groups.items())
+    items = first.filter(usable).order_by("prompt_hash", "pk").only(*COLUMNS)
+    prompts = 0
+    for digest, group in groupby(items.iterator(ITEMS_AT_ONCE), key=attrgetter("prompt_hash")):
+        prompts += 1
+        yield _question(digest, list(group), min_scores, left_out)
+    if without := first.values("prompt_hash").distinct().count() - prompts:
+        left_out["no answer to it is scored by enough people"] += without
 
 
 def _question(digest: str, items: list[Item], min_scores: int, left_out: Counter[str]) -> Question | None:
@@ -145,7 +152,11 @@ def _question(digest: str, items: list[Item], min_scores: int, left_out: Counter
         "judge": "scored" if scored else "gold",
         "scored": scored,
     }
-    return Question.model_validate(row)
+    try:
+        return Question.model_validate(row)
+    except ValidationError as error:  # of all that is in it, only the prompt is as somebody has sent it
+        left_out[f"it cannot be asked: {error.errors()[0]['msg'].removeprefix('Value error, ')}"] += 1
+        return None
 
 
 def _scored(item: Item, min_scores: int) -> ScoredAnswer | None:
@@ -175,9 +186,8 @@ def benchmark_atlas(*, actor: User | None, seed: int = 0) -> Made:
     if not 0 <= seed < 2**31:
         raise EvaluationRefused("seed", "A seed is a whole number from 0 to 2147483647.")
     atlas = atlas_files(cache=Path(site.RLWHF_HOME) / "cache", settings=AtlasSettings(seed=seed))
-    before = set(Benchmark.objects.values_list("pk", flat=True))
-    benchmark = benchmark_register(folder=atlas.path, actor=actor)
-    return Made(benchmark, {}, benchmark.pk in before)
+    benchmark, created = benchmark_get_or_register(folder=atlas.path, actor=actor)
+    return Made(benchmark, {}, not created)
 
 
 def _made(
@@ -190,11 +200,21 @@ def _made(
     actor: User | None,
     project: Project | None = None,
 ) -> Made:
-    before = set(Benchmark.objects.values_list("pk", flat=True))
     versions = set(Benchmark.objects.filter(name=name).values_list("version", flat=True))
     number = version or next(str(n) for n in range(1, len(versions) + 2) if str(n) not in versions)
     folder = benchmark_write(
         questions, root=benchmarks_folder(), name=name, version=number, manifest=manifest | {"left_out": left_out}
     )
-    benchmark = benchmark_register(folder=folder, actor=actor, project=project)
-    return Made(benchmark, left_out, benchmark.pk in before)
+    benchmark, created = benchmark_get_or_register(folder=folder, actor=actor, project=project)
+    if not created and Path(benchmark.folder) != folder:
+        _remove_copy(folder)
+    if created and number in versions:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise EvaluationRefused("version", f"There is a {name} {number} with other questions. Give another version, or none.")
+    return Made(benchmark, left_out, not created)
+
+
+def _remove_copy(folder: Path) -> None:
+    """The same questions under another name are written before they are known to be the same."""
+    if not Benchmark.objects.filter(folder=str(folder.resolve())).exists():
+        shutil.rmtree(folder, ignore_errors=True)

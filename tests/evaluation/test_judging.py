@@ -179,6 +179,22 @@ def test_a_question_without_what_its_judge_takes_is_refused(lacking: dict[str, A
         question(**lacking)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ([], "has no message"),
+        ([{"text": "hi"}], "message 1: role"),
+        ([{"role": "user", "content": "hi"}, {"role": "bot", "content": "ho"}], "message 2: role"),
+        ([{"role": "user", "content": ["hi"]}], "message 1: content"),
+    ],
+)
+def test_a_prompt_that_nobody_could_be_asked_is_refused(prompt: list[dict[str, Any]], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        question(prompt=prompt)
+    kept = [{"role": "user", "content": "hi", "name": "Ana"}]
+    assert question(prompt=kept).prompt == kept
+
+
 def test_every_judge_says_how_it_judges() -> None:
     assert all(one.title and one.about for one in JUDGES.values())
 

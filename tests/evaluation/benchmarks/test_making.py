@@ -54,6 +54,7 @@ def test_a_published_file_becomes_a_benchmark_once(halueval: Path, home: Path) -
     assert Path(made.benchmark.folder).parent == home / "benchmarks"
     again = benchmark_import(path=halueval, actor=None, name="Another name")
     assert again.known and again.benchmark == made.benchmark
+    assert [str(one) for one in (home / "benchmarks").iterdir()] == [made.benchmark.folder], "no second copy is left"
     assert AuditEntry.objects.filter(action="evaluation.benchmark_registered").count() == 1
 
 
@@ -66,6 +67,14 @@ def test_other_questions_under_a_name_are_its_next_version(halueval: Path) -> No
         ("mine", "2"),
         ("mine", "2"),
     ]
+
+
+def test_a_version_is_of_one_set_of_questions(halueval: Path, home: Path) -> None:
+    benchmark_import(path=halueval, actor=None, name="Mine", version="2026")
+    with pytest.raises(EvaluationRefused, match="mine 2026 with other questions") as refused:
+        benchmark_import(path=halueval, actor=None, name="Mine", version="2026", source_format="halueval-answer")
+    assert refused.value.field == "version"
+    assert Benchmark.objects.count() == len(list((home / "benchmarks").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -114,7 +123,8 @@ def test_a_projects_questions_are_judged_by_what_people_said(tmp_path: Path) -> 
             score_submit(item=item, actor=person, submission=uuid4(), overall=score, critique="So it is.")
     made = benchmark_from_project(project=project, actor=None)
     [one] = benchmark_read(Path(made.benchmark.folder)).questions
-    assert (made.benchmark.project, made.left_out) == (project, {"no answer to it is known to be right": 1})
+    assert made.benchmark.project == project
+    assert made.left_out == {"no answer to it is known to be right": 1, "no answer to it is scored by enough people": 1}
     assert (one.gold_answers, one.false_answers) == (["Ada Berg"], ["Karl Lund"])
     assert judge_answer(one, "karl lund").score == -1.5
     assert benchmark_from_project(project=project, actor=None).known
