@@ -63,8 +63,9 @@ class Asked:
 
     def usage(self) -> dict[str, Any]:
         """What was used of a service; nothing for a model of this machine."""
-        used = {} if isinstance(self.model, LocalModel) else self.model.usage()
-        return self.tasked.usage_besides(used) if self.tasked is not None else used
+        askers = [one for one in (self.model, self.tasked) if one is not None and not isinstance(one, LocalModel)]
+        used = [counts for one in askers if (counts := one.usage())]
+        return summed(used) if used else {}
 
 
 def main(arguments: list[str]) -> int:
@@ -97,7 +98,7 @@ def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:
     others = _ask_tasks(spec, benchmark, asked, folder=folder, stop=stop, progress=progress) if spec.tasks else None
     scorecard = _score(spec, benchmark, asked, pairs, others)
     if isinstance(asked[0].interview.asker, HarnessAsker):
-        scorecard.harness = asked[0].interview.asker.described([], limit=None)
+        scorecard.harness = asked[0].interview.asker.described()
     for name, one in zip((ANSWERS, BASE_ANSWERS), asked, strict=False):
         answers_write(folder / name, one.rows)
     _write_aside(folder / SCORECARD, scorecard.model_dump_json(indent=1).encode())
@@ -190,8 +191,8 @@ def _task_model(
 ) -> T:
     how: dict[str, Any] = {"hardware": spec.hardware, "prompt_format": spec.prompt_format, "batch_size": spec.batch_size}
     inner = LocalModel(model.path, **how) if model.endpoint is None else ServiceModel(model.endpoint)
-    place = folder / "harness" / model.name
-    return kind(TASKS_OF, inner, benchmark, place, path=model.path, service=model.endpoint, tell=tell, **how)
+    place, used = folder / "harness" / model.name, Ledger(folder / f"usage-tasks-{model.name}.jsonl")
+    return kind(TASKS_OF, inner, benchmark, place, path=model.path, service=model.endpoint, tell=tell, used=used, **how)
 
 
 def _ask_tasks(

@@ -43,10 +43,10 @@ class HarnessAsker(Asker):
             found.update(zip(rest, super().ask([wanted[index] for index in rest], how), strict=True))
         return [found[index] for index in range(len(wanted))]
 
-    def described(self, tasks: Sequence[str], *, limit: int | None) -> dict[str, Any]:
-        """What a scorecard says of the harness, `tasks` of its own asked first. Raises as `ask` does."""
+    def described(self) -> dict[str, Any]:
+        """What a scorecard says of the harness. Raises Disbelieved."""
         with self._forgotten_if_disbelieved():
-            return self._harness.described(tasks, limit=limit, stop=self._stop)
+            return self._harness.described()
 
     @contextmanager
     def _forgotten_if_disbelieved(self) -> Iterator[None]:

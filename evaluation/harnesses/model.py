@@ -52,8 +52,6 @@ PASSED_ONLINE: Final = frozenset({
 DISBELIEVED: Final = "disbelieved.json"
 """A report that was not believed, for people to read."""
 MOST_AT_ONCE: Final = 256
-TASK_TOKENS: Final = 256
-"""How long an answer to a task may be that does not say so itself."""
 
 
 class Disbelieved(HarnessFailed):
@@ -127,8 +125,8 @@ class HarnessModel:
         """The questions' ids by what is asked; the first one's, where two ask the same."""
         return {Wanted(one.prompt).key: one.id for one in reversed(self.benchmark.questions)}
 
-    def described(self, tasks: Sequence[str], *, limit: int | None, stop: StopRequest) -> dict[str, Any]:
-        """What a scorecard says of the harness, `tasks` of its own asked first. Raises Stopped, Disbelieved or HarnessFailed.
+    def described(self) -> dict[str, Any]:
+        """What a scorecard says of the harness. Raises Disbelieved.
 
         The harness' figures are of the questions that its last run asked: after an interruption, not of all. They are held
         against its answers here too: a process that was killed may never have come to it.
@@ -138,7 +136,6 @@ class HarnessModel:
         return {
             "name": self.name, "title": harness.title, "version": harness.version,
             "n": report.n if report else 0, "metrics": report.metrics if report else {},
-            "tasks": self._tasks(tasks, limit=limit, stop=stop) if tasks else {}, "task_limit": limit,
         }  # fmt: skip
 
     def _last_report(self) -> Report | None:
@@ -149,14 +146,6 @@ class HarnessModel:
         asked = Request.model_validate_json((place / REQUEST).read_bytes()).questions
         self._check({line.id: line for line in reversed(_Lines(place / ANSWERS).new())}.values(), asked, report)
         return report
-
-    def _tasks(self, names: Sequence[str], *, limit: int | None, stop: StopRequest) -> dict[str, dict[str, float | None]]:
-        """The figures of the harness' own tasks. Done once, and kept in the folder."""
-        place = self.folder / "tasks"
-        done = place / REPORT
-        if not done.is_file():
-            self._run(place, self._request([], TASK_TOKENS, tasks=list(names), limit=limit), stop, lambda: None)
-        return Report.model_validate_json(done.read_bytes()).tasks
 
     # --- one run of the harness
 

@@ -23,7 +23,6 @@ class Harness:
     driver: str
     environment: str
     takes_conversations: bool = True
-    has_tasks: bool = False
     rounding: float = 1e-6
     """How far its figures may be from those of its answers; EvalScope's have four digits."""
 
@@ -34,7 +33,7 @@ HARNESSES: Mapping[HarnessName, Harness] = {
     ),
     "lm-eval": Harness(
         "lm-eval", "lm-eval", "0.4.13", "evaluation.harnesses.lm_eval_driver", "harness",
-        takes_conversations=False, has_tasks=True,
+        takes_conversations=False,
     ),
     "evalscope": Harness(
         "EvalScope", "evalscope", "1.14.1", "evaluation.harnesses.evalscope_driver", "evalscope",

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
-from accounts.chat.service import Usage
 from evaluation.guard.trials import Others, Outcome, Trial, is_declined
 from evaluation.harnesses.model import HarnessModel, Served
 from evaluation.harnesses.request import REPORT, SAMPLES, Report, TaskSample
@@ -48,13 +47,6 @@ class TaskModel(HarnessModel):
         for one in _samples(place / SAMPLES):
             samples.setdefault(one.task, {})[one.id] = one
         return TaskAnswers(report.version, report.tasks, samples)
-
-    def usage_besides(self, used: Mapping[str, Any]) -> dict[str, Any]:
-        """What of a service was used for the tasks, added to what was used besides."""
-        if self.service is None:
-            return dict(used)
-        counts = {name: used.get(name, 0) + value for name, value in asdict(self.used).items()}
-        return {**counts, "cost": Usage(**counts).cost(self.service)}
 
 
 class TaskLoader(HarnessModel):

@@ -200,11 +200,11 @@ def test_a_harness_is_not_believed_on_the_second_try_either(told: Told, tmp_path
         with pytest.raises(Disbelieved, match=r"“correct” is 0.0, and its 6 answers have 0.5"):
             asker(told, tmp_path).ask(wanted, GREEDY)
         assert told.runs == tries, "asked anew, not taken from what was kept"
-    assert asker(told, tmp_path).described([], limit=None)["metrics"] == {}
+    assert asker(told, tmp_path).described()["metrics"] == {}
     told.figures = ROUNDED
     mended = asker(told, tmp_path)
     assert [reply.text for reply in mended.ask(wanted, GREEDY)] == ["x"] * 6
-    assert mended.described([], limit=None)["metrics"] == ROUNDED
+    assert mended.described()["metrics"] == ROUNDED
     assert mended.asked == 6
 
 
@@ -218,7 +218,7 @@ def test_figures_that_nobody_came_to_check_are_checked_before_they_are_told(told
     again = asker(told, tmp_path)
     again.ask(wanted, GREEDY)
     with pytest.raises(Disbelieved, match=r"“correct” is 0.0"):
-        again.described([], limit=None)
+        again.described()
     assert told.runs == 1
     asker(told, tmp_path).ask(wanted, GREEDY)
     assert told.runs == 2, "what it brought was forgotten"
