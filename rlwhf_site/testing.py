@@ -4,6 +4,7 @@ Loaded with `-p rlwhf_site.testing` rather than from a conftest, because pytest-
 """
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -32,6 +33,8 @@ def _start_postgres() -> None:
     os.environ["RLWHF_TEST_OWNER"] = str(os.getpid())
     os.environ.pop("DATABASE_URL", None)
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # There is a test process for each core already, and the models are tiny: more threads would wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["RLWHF_DASHBOARD_SECONDS"] = "0"  # what a test has just made is what the home page shows it
     server = EmbeddedPostgres(home, durable=False)
     os.environ["DATABASE_URL"] = server.start()
@@ -81,6 +84,11 @@ def pytest_configure(config: pytest.Config) -> None:
         Path(f"{made}.new").replace(made)
 
     threading.Thread(target=note_end, daemon=True).start()
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now, a gigabyte with PyTorch and all, stays: the garbage collector need not look through it again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -44,10 +44,8 @@ class Console:
         return [error for error in self.errors if not any(re.search(pattern, error) for pattern in self.allowed)]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for each test module, not for the session: while Playwright's synchronous API is on, the thread has a running
-    event loop, with which tests of async code could not start theirs."""
+def a_browser() -> Iterator[Browser]:
+    """A browser that runs until the generator ends."""
     if chromium_path() is None:
         reason = "no Chromium: put one on the PATH or name it in RLWHF_CHROMIUM"
         if os.environ.get("CI"):
@@ -59,6 +57,19 @@ def browser() -> Iterator[Browser]:
         browser = launch(playwright)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One browser for the tests of this folder, not for the session: while Playwright's synchronous API is on, the thread has a
+    running event loop, with which tests of async code could not start theirs. Each test has a profile of its own."""
+    yield from a_browser()
+
+
+@pytest.fixture(scope="module")
+def browser_of_module() -> Iterator[Browser]:
+    """One browser for a test module of another folder, which imports this as `browser`."""
+    yield from a_browser()
 
 
 @pytest.fixture

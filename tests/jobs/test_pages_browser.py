@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 
 from jobs.models import Job, Pipeline, Worker
 from jobs.services import job_queue, pipeline_create
-from tests.browser.conftest import browser, console, page, shot, sign_in  # noqa: F401 (fixtures)
+from tests.browser.conftest import browser_of_module as browser  # noqa: F401 (fixture)
+from tests.browser.conftest import console, page, shot, sign_in  # noqa: F401 (fixtures)
 from tests.jobs.test_live import cookie, port  # noqa: F401 (fixtures)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -16,7 +16,8 @@ from jobs.charts import POINTS_AT_MOST
 from jobs.models import Alert, Job
 from jobs.services import job_queue
 from tests.browser.axe import serious_findings
-from tests.browser.conftest import browser, console, page, shot, sign_in  # noqa: F401 (fixtures)
+from tests.browser.conftest import browser_of_module as browser  # noqa: F401 (fixture)
+from tests.browser.conftest import console, page, shot, sign_in  # noqa: F401 (fixtures)
 from tests.jobs.conftest import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
