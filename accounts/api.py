@@ -197,7 +197,7 @@ class EndpointIn(Schema):
     base_url: str = Field(description="Up to and with the version; its host must be among the allowed ones.")
     model: str = Field(description="As the service calls it.")
     key: str | None = Field(None, description="Kept encrypted, never told. None: as before; empty: it needs none.")
-    requests_per_minute: int | None = Field(None, description="None: no limit.")
+    requests_per_minute: int | None = Field(None, description="None: no limit. This and what follows: left out, as before.")
     timeout_s: float = 60.0
     price_in: Decimal | None = Field(None, description="Per million tokens of prompts.")
     price_out: Decimal | None = Field(None, description="Per million tokens of answers.")
@@ -229,7 +229,7 @@ def endpoint_list(request: HttpRequest) -> QuerySet[Endpoint]:
 def endpoint_create(request: HttpRequest, payload: EndpointIn) -> Status[Endpoint]:
     """Make a service known; a second time changes it."""
     try:
-        return Status(201, endpoint_save(**payload.dict(), actor=caller(request)))
+        return Status(201, endpoint_save(**payload.dict(exclude_unset=True), actor=caller(request)))
     except EndpointRefused as refused:
         raise HttpError(422, str(refused)) from refused
 

@@ -6,7 +6,7 @@ must be among the allowed ones: that is looked at when the endpoint is saved, an
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -29,6 +29,16 @@ class EndpointRefused(ValueError):  # noqa: N818 - reads as what happened
         self.field = field
 
 
+class Limits(TypedDict, total=False):
+    """How a service may be called, and what it costs. What is not given stays as it is; of a new one there is none."""
+
+    requests_per_minute: int | None
+    timeout_s: float
+    price_in: Decimal | None
+    price_out: Decimal | None
+    note: str
+
+
 @transaction.atomic
 def endpoint_save(
     *,
@@ -37,34 +47,30 @@ def endpoint_save(
     model: str,
     actor: User | None,
     key: str | None = None,
-    requests_per_minute: int | None = None,
-    timeout_s: float = 60.0,
-    price_in: Decimal | None = None,
-    price_out: Decimal | None = None,
-    note: str = "",
+    is_new: bool = False,
+    **limits: Unpack[Limits],
 ) -> Endpoint:
-    """Make a service known, or change the one of that name; without `key` it keeps the key it has. Raises EndpointRefused."""
+    """Make a service known, or change the one of that name; without `key` it keeps the key it has.
+
+    Raises EndpointRefused, also where it is to be new and there is one of that name.
+    """
     base_url = base_url.strip().rstrip("/")
-    _check(name=name, base_url=base_url, model=model, requests_per_minute=requests_per_minute, timeout_s=timeout_s)
-    values: dict[str, Any] = {
-        "base_url": base_url,
-        "model": model.strip(),
-        "requests_per_minute": requests_per_minute,
-        "timeout_s": timeout_s,
-        "price_in": price_in,
-        "price_out": price_out,
-        "note": note[:200],
-    }
+    _check(name=name, base_url=base_url, model=model, limits=limits)
+    values: dict[str, Any] = {"base_url": base_url, "model": model.strip(), **limits}
+    if "note" in limits:
+        values["note"] = limits["note"][:200]
     before = Endpoint.objects.select_for_update().filter(name=name).first()
+    if is_new and before is not None:
+        raise EndpointRefused("name", f"There is an endpoint “{name}” already: change it on its own page, or take another name.")
     if key is not None:
         values["sealed_key"] = seal(key.strip()) if key.strip() else ""
     elif before is not None and before.sealed_key and _server(before.base_url) != _server(base_url):
         # A key is meant for one server; whoever may change the address must not be able to send it to theirs.
         raise EndpointRefused("key", "The address is another server's: give the key for it, or an empty one.")
-    endpoint, is_new = Endpoint.objects.update_or_create(
+    endpoint, made = Endpoint.objects.update_or_create(
         name=name, defaults=values, create_defaults={**values, "created_by": actor}
     )
-    detail = {"base_url": base_url, "model": endpoint.model, "new": is_new, "key": "given" if key else "as before"}
+    detail = {"base_url": base_url, "model": endpoint.model, "new": made, "key": "given" if key else "as before"}
     audit.record(actor=actor, action="accounts.endpoint_saved", target=endpoint, detail=detail)
     return endpoint
 
@@ -110,12 +116,13 @@ def endpoint_environment(endpoint: Endpoint) -> dict[str, str]:
     return {KEY_VARIABLE: unseal(endpoint.sealed_key)} if endpoint.sealed_key else {}
 
 
-def _check(*, name: str, base_url: str, model: str, requests_per_minute: int | None, timeout_s: float) -> None:
+def _check(*, name: str, base_url: str, model: str, limits: Limits) -> None:
     if not NAME.fullmatch(name):
         raise EndpointRefused("name", "A name has small letters, digits, dashes and underscores, 80 at most.")
     if not model.strip():
         raise EndpointRefused("model", "Name the model, as the service calls it.")
-    if requests_per_minute is not None and requests_per_minute < 1:
+    rate, timeout_s = limits.get("requests_per_minute"), limits.get("timeout_s", 60.0)
+    if rate is not None and rate < 1:
         raise EndpointRefused("requests_per_minute", "At least one request a minute, or none for no limit.")
     if not 0 < timeout_s <= 3600:
         raise EndpointRefused("timeout_s", "A time-out lies between 0 and 3600 seconds.")

@@ -230,7 +230,7 @@ def host_remove(request: HttpRequest, pk: int) -> HttpResponse:
 def endpoint_list(request: HttpRequest) -> HttpResponse:
     """The services whose models the site may ask, with a form to make one known."""
     form = EndpointForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _endpoint_saved(request, form):
+    if request.method == "POST" and form.is_valid() and _endpoint_saved(request, form, is_new=True):
         return redirect("accounts:endpoint-list")
     context = {"endpoints": selectors.endpoint_list(), "form": form}
     return render(request, "accounts/endpoint_list.html", context, status=422 if form.is_bound else 200)
@@ -252,10 +252,10 @@ def endpoint_change(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "accounts/endpoint_change.html", context, status=422 if form.is_bound else 200)
 
 
-def _endpoint_saved(request: HttpRequest, form: EndpointForm) -> bool:
+def _endpoint_saved(request: HttpRequest, form: EndpointForm, *, is_new: bool = False) -> bool:
     """Whether it could be saved; else the form says why not."""
     try:
-        endpoint = endpoint_save(**form.wanted(), actor=signed_in_user(request))
+        endpoint = endpoint_save(**form.wanted(), is_new=is_new, actor=signed_in_user(request))
     except EndpointRefused as refused:
         form.add_error(refused.field, str(refused))
         return False

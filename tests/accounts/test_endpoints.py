@@ -74,6 +74,31 @@ def test_what_cannot_work_is_refused(allowed, change, field):
     assert refused.value.field == field
 
 
+def test_what_is_not_given_stays_as_it_is(allowed, client):
+    limits = {"requests_per_minute": 30, "timeout_s": 5.0, "price_in": Decimal("2.5"), "price_out": Decimal(9), "note": "ours"}
+    endpoint_save(name="one", **WHERE, actor=None, **limits)
+
+    def kept():
+        one = Endpoint.objects.get(name="one")
+        return one.model, {name: getattr(one, name) for name in limits}
+
+    endpoint_save(name="one", **WHERE | {"model": "new"}, actor=None)
+    assert kept() == ("new", limits)
+    call_command("endpoints", "save", "one", "--url", WHERE["base_url"], "--model", "newer", stdout=StringIO())
+    assert kept() == ("newer", limits)
+    client.force_login(User.objects.create_user("ada", role="admin"), backend="django.contrib.auth.backends.ModelBackend")
+    wanted = {"name": "one", **WHERE, "requests_per_minute": None}
+    assert client.post("/api/endpoints", wanted, content_type="application/json").status_code == 201
+    assert kept() == (WHERE["model"], limits | {"requests_per_minute": None})
+    more = ("--requests-per-minute", "7", "--price-in", "none", "--timeout", "9")
+    call_command("endpoints", "save", "one", "--url", WHERE["base_url"], "--model", "m", *more, stdout=StringIO())
+    assert kept() == ("m", limits | {"requests_per_minute": 7, "price_in": None, "timeout_s": 9.0})
+    # The page that makes one known has all fields, and empty ones; it would empty those of another.
+    again = client.post("/account/endpoints/", {"name": "one", **WHERE, "timeout_s": 60})
+    assert again.status_code == 422 and "already" in again.content.decode()
+    assert kept()[1]["requests_per_minute"] == 7
+
+
 def test_forgetting_takes_the_key_along(allowed):
     endpoint_forget(endpoint=endpoint_save(name="one", **WHERE, key=KEY, actor=None), actor=None)
     assert not Endpoint.objects.exists()

@@ -3,8 +3,10 @@
 import getpass
 import os
 import sys
+from argparse import SUPPRESS
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -12,6 +14,7 @@ from accounts import selectors
 from accounts.chat.service import KEY_VARIABLE
 from accounts.endpoints import (
     EndpointRefused,
+    Limits,
     endpoint_environment,
     endpoint_forget,
     endpoint_forget_key,
@@ -44,11 +47,16 @@ class Command(BaseCommand):
         keys.add_argument("--key-from", metavar="VARIABLE", help="the environment variable that holds the key")
         keys.add_argument("--ask-key", action="store_true", help="type the key, or pipe it in")
         keys.add_argument("--no-key", action="store_true", help="it asks for none")
-        save.add_argument("--requests-per-minute", type=int, help="default: no limit")
-        save.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for one answer (default: 60)")
-        save.add_argument("--price-in", type=Decimal, help="per million tokens of prompts")
-        save.add_argument("--price-out", type=Decimal, help="per million tokens of answers")
-        save.add_argument("--note", default="", help="what it is for")
+        limits = save.add_argument_group(
+            "what it may be asked", "What is not given stays as it is; “none” takes a limit or a price away."
+        )
+        limits.add_argument("--requests-per-minute", type=_or_none(int), default=SUPPRESS, help="a new one: no limit")
+        limits.add_argument(
+            "--timeout", type=float, dest="timeout_s", default=SUPPRESS, metavar="SECONDS", help="for one answer (a new one: 60)"
+        )
+        limits.add_argument("--price-in", type=_or_none(Decimal), default=SUPPRESS, help="per million tokens of prompts")
+        limits.add_argument("--price-out", type=_or_none(Decimal), default=SUPPRESS, help="per million tokens of answers")
+        limits.add_argument("--note", default=SUPPRESS, help="what it is for")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "list":
@@ -75,12 +83,8 @@ class Command(BaseCommand):
                 base_url=options["url"],
                 model=options["model"],
                 key=_key(options),
-                requests_per_minute=options["requests_per_minute"],
-                timeout_s=options["timeout"],
-                price_in=options["price_in"],
-                price_out=options["price_out"],
-                note=options["note"],
                 actor=acting_user(options),
+                **_limits(options),
             )
         except (EndpointRefused, SecretLost) as refused:
             raise CommandError(str(refused)) from refused
@@ -113,6 +117,21 @@ class Command(BaseCommand):
         except EndpointRefused as refused:
             raise CommandError(str(refused)) from refused
         self.stdout.write(f"{endpoint.name} is forgotten.")
+
+
+def _or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return None if text == "none" else kind(text)
+        except ArithmeticError as error:  # a Decimal's own
+            raise ValueError(text) from error
+
+    return read
+
+
+def _limits(options: dict[str, Any]) -> Limits:
+    given: Any = {name: options[name] for name in Limits.__annotations__ if name in options}
+    return cast(Limits, given)
 
 
 def _key(options: dict[str, Any]) -> str | None:
