@@ -186,3 +186,13 @@ def test_the_linters_run_beside_the_tests_and_either_fails_the_whole(monkeypatch
     assert environment.run_tests([], full=False) == 0
     status["pytest"] = 2
     assert environment.run_tests([], full=False) == 2
+
+
+def test_what_is_installed_is_compiled_and_templates_that_are_no_python_are_passed_over(monkeypatch, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path], check=True)
+    monkeypatch.setattr(environment, "PYTHON", tmp_path / environment.PYTHON.relative_to(environment.VENV))
+    (packages,) = tmp_path.rglob("site-packages")
+    (packages / "good.py").write_text("x = 1\n")
+    (packages / "template.py").write_text("class {{name}}:\n")
+    environment.compile_packages()
+    assert [file.name.split(".")[0] for file in packages.rglob("*.pyc")] == ["good"]
