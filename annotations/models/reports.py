@@ -14,6 +14,9 @@ class QualityReport(models.Model):
     # The highest score id that it has seen: what came later is not in it.
     last_score = models.BigIntegerField(default=0)
     data: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    # Of `data` what pages about all projects and all people read, which is a tenth of it: `annotations.services.quality`.
+    headline: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    summary: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     job = models.OneToOneField("jobs.Job", null=True, on_delete=models.SET_NULL, related_name="quality_report")
     requested_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

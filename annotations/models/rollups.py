@@ -35,6 +35,19 @@ class ScoreCount(models.Model):
         indexes = (
             models.Index(fields=("project", "week"), name="scorecount_by_week"),
             models.Index(fields=("project", "week"), name="scorecount_changes", condition=models.Q(is_folded=False)),
+            # All that is read is in them, so that neither rows nor what was drawn together and left its place empty is looked at.
+            models.Index(
+                fields=("project", "kind", "rater", "week", "score"),
+                include=("scores", "total"),
+                name="scorecount_by_rater",
+                condition=models.Q(rater__isnull=False),
+            ),
+            models.Index(
+                fields=("project", "kind", "source_model", "week", "score"),
+                include=("scores", "total"),
+                name="scorecount_by_model",
+                condition=models.Q(source_model__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 libraries that the web process does without.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from jobs.services import job_queue
 
 # Older ones say nothing that the newest chart of agreement over time does not.
 KEPT = 10
+# Of each annotator, in a report's summary.
+FIGURES = ("rater", "bias", "kappa", "gold_exact", "signals")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def quality_queue(*, project: Project, actor: User | None) -> QualityReport:
 @transaction.atomic
 def quality_publish(*, report: QualityReport, computed: Computed) -> QualityReport:
     report.last_score, report.data, report.ready_at = computed.last_score, computed.data, timezone.now()
+    report.headline, report.summary = headline_of(computed.data), summary_of(computed.data)
     report.save()
     kept = QualityReport.objects.filter(project=report.project_id).exclude(ready_at=None).order_by("-pk")[:KEPT]
     QualityReport.objects.filter(project=report.project_id, pk__lt=min(one.pk for one in kept)).delete()
@@ -59,3 +63,18 @@ def quality_publish(*, report: QualityReport, computed: Computed) -> QualityRepo
         detail={"scores": computed.data["scores"]},
     )
     return report
+
+
+def headline_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Ordinal α of people's scores (None where nothing was scored twice), and how many scores there were."""
+    agreement = data.get("agreement") or []
+    return {"alpha": agreement[0]["alpha"] if agreement else None, "scores": data.get("scores") or 0}
+
+
+def summary_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Agreement, also over time, and a line of each annotator."""
+    return {
+        "agreement": data.get("agreement") or [],
+        "over_time": data.get("over_time") or {"rows": []},
+        "annotators": [{name: one.get(name) for name in FIGURES} for one in data.get("annotators") or ()],
+    }

@@ -118,7 +118,9 @@ def _scores(items: int, each: int, people: list[int], others: list[int]) -> None
     report = quality_run(project=sample, actor=None)
     for project in Project.objects.exclude(pk=sample.pk):
         for _ in range(REPORTS_KEPT):
-            QualityReport.objects.create(project=project, data=report.data, ready_at=report.ready_at)
+            QualityReport.objects.create(
+                project=project, data=report.data, headline=report.headline, summary=report.summary, ready_at=report.ready_at
+            )
 
 
 def _scored(cursor: Any, about: dict[str, Any]) -> None:

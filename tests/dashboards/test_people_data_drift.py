@@ -103,7 +103,7 @@ def test_people_before_and_after_agreement_is_computed(member, scored):
 def test_the_people_page_reads_no_whole_report(member, scored, django_assert_max_num_queries):
     quality_run(project=scored, actor=None)
     QualityReport.objects.update(data={"annotators": []})
-    with django_assert_max_num_queries(12) as asked:
+    with django_assert_max_num_queries(13) as asked:
         page = page_of(member, PEOPLE)
     assert figures_of(page)["alpha"]["data"][0]["x"] and figures_of(page)["bias"]["data"][0]["x"]
     assert not [one["sql"] for one in asked if "data__" in one["sql"] or '"annotations_qualityreport"."data"' in one["sql"]]
