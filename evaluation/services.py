@@ -36,7 +36,6 @@ class EvaluationRefused(ValueError):  # noqa: N818 (a refusal is no accident)
         self.field = field
 
 
-@transaction.atomic
 class Registered(NamedTuple):
     """A benchmark that is known now; `created`: and was not before."""
 
@@ -49,6 +48,7 @@ def benchmark_register(*, folder: Path, actor: User | None, project: Project | N
     return benchmark_get_or_register(folder=folder, actor=actor, project=project).benchmark
 
 
+@transaction.atomic
 def benchmark_get_or_register(*, folder: Path, actor: User | None, project: Project | None = None) -> Registered:
     """The same, and whether the questions were known before."""
     try:
