@@ -68,12 +68,19 @@ def _usage(name: str, title: str, courses: Sequence[Course]) -> Chart:
     measured = [(place, one) for place, one in enumerate(courses) if name in one.telemetry.names]
     lines = [_line(one.telemetry, "minutes", name, one.name, place) for place, one in measured]
     layout = {"xaxis": {"title": {"text": "minutes"}}, "yaxis": {"rangemode": "tozero"}, "showlegend": len(courses) > 1}
-    rows = [row for one in courses for row in _rows(one.telemetry, "minutes", name, [one.name])]
-    return Chart(f"usage-{name}", title, {"data": lines, "layout": layout}, ["run", "minutes", title], rows)
+
+    def rows(most: int | None) -> list[list[Cell]]:
+        return [row for one in courses for row in _rows(one.telemetry, "minutes", name, [one.name], most)]
+
+    shown, is_cut = rows(ROWS_A_LINE), any(_is_cut(one.telemetry, "minutes", name) for one in courses)
+    return Chart(
+        f"usage-{name}", title, {"data": lines, "layout": layout}, ["run", "minutes", title], shown,
+        every=(lambda: rows(None)) if is_cut else None,
+    )  # fmt: skip
 
 
 def _overlaid(identity: str, title: str, columns: Sequence[str], courses: Sequence[Course], across: Across) -> Chart:
-    lines, rows = [], []
+    lines, logged = [], []
     for place, one in enumerate(courses):
         metrics = in_minutes(one.metrics) if across == "minutes" else one.metrics
         for column in columns:
@@ -81,9 +88,17 @@ def _overlaid(identity: str, title: str, columns: Sequence[str], courses: Sequen
                 part = "held out" if column.startswith(HELD_OUT) else "training"
                 name = f"{one.name}, held out" if column.startswith(HELD_OUT) else one.name
                 lines.append(_line(metrics, across, column, name, place, dash="dash" if name != one.name else "solid"))
-                rows += _rows(metrics, across, column, [one.name, part])
+                logged.append((metrics, column, one.name, part))
+
+    def rows(most: int | None) -> list[list[Cell]]:
+        return [row for metrics, column, *about in logged for row in _rows(metrics, across, column, about, most)]
+
+    shown, is_cut = rows(ROWS_A_LINE), any(_is_cut(metrics, across, column) for metrics, column, *_ in logged)
     layout = {"xaxis": {"title": {"text": across}}, "showlegend": len(lines) > 1}
-    return Chart(identity, title, {"data": lines, "layout": layout}, ["run", "part", across, title], rows)
+    return Chart(
+        identity, title, {"data": lines, "layout": layout}, ["run", "part", across, title], shown,
+        every=(lambda: rows(None)) if is_cut else None,
+    )  # fmt: skip
 
 
 def in_minutes(columns: Columns) -> Columns:
@@ -109,10 +124,15 @@ def _line(columns: Columns, x: str, y: str, name: str, place: int, *, dash: str 
     }
 
 
-def _rows(columns: Columns, x: str, y: str, about: list[Cell]) -> list[list[Cell]]:
+def _rows(columns: Columns, x: str, y: str, about: Sequence[Cell], most: int | None) -> list[list[Cell]]:
+    """At most so many of the points, evenly spaced; all of them where there is no limit."""
     across, up = columns.points(x, y)
-    kept = evenly(len(up), ROWS_A_LINE)
+    kept = evenly(len(up), most or len(up))
     return [[*about, rounded(at, 9), rounded(value)] for at, value in zip(across[kept].tolist(), up[kept].tolist(), strict=True)]
+
+
+def _is_cut(columns: Columns, x: str, y: str) -> bool:
+    return len(columns.points(x, y)[1]) > ROWS_A_LINE
 
 
 def parts_chart(courses: Sequence[Course]) -> Chart | None:

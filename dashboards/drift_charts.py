@@ -70,7 +70,7 @@ def drift_over_time(weeks: Sequence[Counted], found: Drift) -> Chart:
     columns = ["time (UTC)", "what", "of", "mean", "scores"]
     return Chart(
         "drift", "Scores and rewards over time", {"data": data, "layout": _panels([at for at, _ in every], said, paid)}, columns,
-        [row for _, row in shown], every=lambda: [row for _, row in every],
+        [row for _, row in shown], every=None if len(every) == len(shown) else lambda: [row for _, row in every],
     )  # fmt: skip
 
 

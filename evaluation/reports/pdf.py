@@ -58,7 +58,9 @@ def _section(section: Section) -> dict[str, Any]:
 def _block(block: Block) -> dict[str, Any]:
     if isinstance(block, Picture):
         table = _table(block.table) if len(block.table.rows) <= ROWS_AT_MOST else None
-        return {"kind": "picture", "title": block.chart.title, "svg": print_of(block.chart).decode(), "table": table}
+        left_out = "" if table else f"Its {len(block.table.rows)} rows of numbers are in the HTML file of this report."
+        picture = {"title": block.chart.title, "svg": print_of(block.chart).decode(), "table": table, "left_out": left_out}
+        return {"kind": "picture", **picture}
     return _table(block) if isinstance(block, Table) else asdict(block)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from annotations.verdicts import Verdict
@@ -76,17 +77,12 @@ def _verdict_trace(verdict: Verdict, title: str, names: list[str], counts: list[
 
 def reliability_diagram(bins: Sequence[ReliabilityBin]) -> Chart:
     """Accuracy against mean confidence, a point a bin; on the diagonal a model is as right as it is sure."""
-    points = {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "answers",
-        "x": [one.confidence for one in bins],
-        "y": [one.accuracy for one in bins],
-        "customdata": [one.n for one in bins],
-        "hovertemplate": "sure %{x:.0%}, right %{y:.0%} (%{customdata} answers)<extra></extra>",
-        "marker": {"size": 9, "color": "token:series-1"},
-        "error_y": error_bars([Measured(one.accuracy, one.low, one.high) for one in bins], "token:series-1"),
-    }
+    chart = reliability_diagrams({"answers": bins})
+    return replace(chart, columns=chart.columns[1:], table=[row[1:] for row in chart.table])
+
+
+def reliability_diagrams(by_source: Mapping[str, Sequence[ReliabilityBin]]) -> Chart:
+    """The same of several kinds of confidence, each by its title: a colour and a mark a kind."""
     diagonal = {
         "type": "scatter",
         "mode": "lines",
@@ -96,6 +92,7 @@ def reliability_diagram(bins: Sequence[ReliabilityBin]) -> Chart:
         "hoverinfo": "skip",
         "line": {"color": "token:muted", "dash": "dot", "width": 1},
     }
+    points = [_bins(title, bins, place) for place, (title, bins) in enumerate(by_source.items())]
     layout = {
         "xaxis": {"title": {"text": "confidence"}, "tickformat": ".0%", "range": [-0.03, 1.03]},
         "yaxis": {"title": {"text": "share right"}, "tickformat": ".0%", "range": [-0.03, 1.03]},
@@ -103,10 +100,29 @@ def reliability_diagram(bins: Sequence[ReliabilityBin]) -> Chart:
     return Chart(
         "reliability",
         "Share right by confidence",
-        {"data": [diagonal, points], "layout": layout},
-        ["mean confidence", "share right", "n"],
-        [[one.confidence, Measured(one.accuracy, one.low, one.high), one.n] for one in bins],
+        {"data": [diagonal, *points], "layout": layout},
+        ["confidence", "mean confidence", "share right", "n"],
+        [
+            [title, one.confidence, Measured(one.accuracy, one.low, one.high), one.n]
+            for title, bins in by_source.items()
+            for one in bins
+        ],
     )
+
+
+def _bins(title: str, bins: Sequence[ReliabilityBin], place: int) -> Figure:
+    colour = f"token:series-{place % 6 + 1}"
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": title,
+        "x": [one.confidence for one in bins],
+        "y": [one.accuracy for one in bins],
+        "customdata": [one.n for one in bins],
+        "hovertemplate": "sure %{x:.0%}, right %{y:.0%} (%{customdata} answers)<extra>" + title + "</extra>",
+        "marker": {"size": 9, "color": colour, "symbol": ("circle", "square", "diamond")[place % 3]},
+        "error_y": error_bars([Measured(one.accuracy, one.low, one.high) for one in bins], colour),
+    }
 
 
 def rubric_histogram(counts: Mapping[str, int]) -> Chart:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from evaluation.answers import HELD_OUT
 from evaluation.metrics import METRICS
 from evaluation.metrics.paired import Became
-from evaluation.scorecards.charts import scorecard_charts, slice_dots
+from evaluation.scorecards.charts import reliability_diagrams, scorecard_charts, slice_dots
 from evaluation.scorecards.document import KNOWLEDGE, Change, ConfidenceReport
 from evaluation.scorecards.scorecard import MetricValue, Scorecard, SliceReport
 from jobs.figures import Cell, Chart, Figure
@@ -52,6 +52,9 @@ T = TypeVar("T")
 def card_charts(card: Scorecard, chosen: str, finest: Mapping[str, SliceReport]) -> dict[str, Chart]:
     """Every chart of a scorecard, by name, as far as it has what they show; `chosen` is the slice that is looked at."""
     drawn = scorecard_charts(card, chosen, finest)
+    sources = {ELICITED.get(name, name): one.reliability for name, one in card.confidences.items() if one.reliability}
+    if len(sources) > 1:
+        drawn["reliability"] = reliability_diagrams(sources)
     if any(one.risk_coverage for one in card.confidences.values()):
         drawn["risk_coverage"] = risk_coverage_curves(card.confidences)
     if any(sum(row.values()) for row in card.knowledge_grid.values()):
@@ -65,6 +68,7 @@ def risk_coverage_curves(reports: Mapping[str, ConfidenceReport]) -> Chart:
     """The share wrong among the answers that the model is surest of, as more are taken in; a line a kind of confidence."""
     lines: list[Figure] = []
     rows: list[list[Cell]] = []
+    every: list[list[Cell]] = []
     for place, (source, report) in enumerate(reports.items()):
         if not report.risk_coverage:
             continue
@@ -83,13 +87,17 @@ def risk_coverage_curves(reports: Mapping[str, ConfidenceReport]) -> Chart:
             }
         )
         rows += [[title, one.coverage, one.risk, one.n] for one in _thinned(report.risk_coverage, CURVE_ROWS)]
+        every += [[title, one.coverage, one.risk, one.n] for one in report.risk_coverage]
     layout = {
         "xaxis": {"title": {"text": "coverage: share of attempted answers"}, "tickformat": ".0%", "range": [0, 1.02]},
         "yaxis": {"title": {"text": "risk: share wrong"}, "tickformat": ".1~%", "rangemode": "tozero"},
         "showlegend": len(lines) > 1,
     }
     columns = ["confidence", "coverage", "risk", "answers"]
-    return Chart("risk-coverage", "Risk by coverage, surest answers first", {"data": lines, "layout": layout}, columns, rows)
+    return Chart(
+        "risk-coverage", "Risk by coverage, surest answers first", {"data": lines, "layout": layout}, columns, rows,
+        every=None if len(every) == len(rows) else lambda: every,
+    )  # fmt: skip
 
 
 def _thinned(points: Sequence[T], number: int) -> list[T]:
@@ -196,9 +204,12 @@ def slice_chart(card: Scorecard, metric: str, by: str) -> Chart | None:
             rows[value if by in groups else f"{name}: {value}"] = row
     if not rows:
         return None
-    kept = dict(list(rows.items())[:SLICES_AT_MOST])
     # The chart of the compare page has the same name, and another table.
-    return replace(slice_dots(METRICS[metric], kept), id="by-slice")
+    chart = replace(slice_dots(METRICS[metric], dict(list(rows.items())[:SLICES_AT_MOST])), id="by-slice")
+    if len(rows) <= SLICES_AT_MOST:
+        return chart
+    title = f"{chart.title}: the first {SLICES_AT_MOST} of {len(rows)}"
+    return replace(chart, title=title, every=lambda: slice_dots(METRICS[metric], rows).table)
 
 
 def _same_slice(slices: Mapping[str, SliceReport], like: SliceReport, metric: str) -> MetricValue:

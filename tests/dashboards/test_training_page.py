@@ -87,6 +87,14 @@ def test_over_minutes_and_as_csv(member, tmp_path):
     assert member.get(f"{PAGE}?csv=other").status_code == 404
 
 
+def test_the_file_has_every_step_and_the_page_says_that_it_shows_some(member, tmp_path):
+    run_at(tmp_path, "long", data=seed.dataset(), steps=80)
+    page = member.get(f"{PAGE}?measure=loss").content.decode()
+    told = list(csv.reader(io.StringIO(member.get(f"{PAGE}?measure=loss&csv=curve-loss").content.decode())))
+    assert len(told) == 1 + 80 + 1 and "every one" in page
+    assert page.split('id="figure-curve-loss"')[1].split("</table>")[0].count("<tr>") < 30
+
+
 def test_what_parts_paid_in_the_end_stands_side_by_side_and_a_run_without_a_reward_has_no_bar(member, tmp_path):
     data = seed.dataset()
     run_at(tmp_path, "paid", data=data, parts=True)

@@ -57,6 +57,7 @@ def test_the_pdf_says_the_same_and_can_be_read_aloud(evaluation: Evaluation) -> 
     said = words(made.content)
     assert "More honest on held-out people, and still answers what it knows." in said
     assert "Truthful rate" in said and "Where these numbers come from" in said and "taught · B · hard" in said
+    assert re.search(r"Its \d+ rows of numbers are in the HTML file", said), "a table that is left out is said to be"
     catalogue = reader.trailer["/Root"]
     assert catalogue["/Lang"] == "en" and catalogue["/MarkInfo"]["/Marked"].value is True  # type: ignore[index]
     assert reader.metadata is not None and reader.metadata.title == "atlas-grpo on atlas"

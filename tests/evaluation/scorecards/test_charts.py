@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from evaluation.scorecards.charts import interval_dots, reliability_diagram, rubric_histogram, verdict_bars
+from evaluation.scorecards.charts import interval_dots, reliability_diagram, reliability_diagrams, rubric_histogram, verdict_bars
+from evaluation.scorecards.part_charts import card_charts, slice_chart
 from evaluation.scorecards.scorecard import MetricValue, ReliabilityBin
 from evaluation.scorecards.table import scorecard_text
 from evaluation.selectors import finest_slices
@@ -50,3 +51,29 @@ def test_the_scorecard_as_text_names_the_conclusion_and_every_metric() -> None:
     assert "Truthful rate" in text
     assert "Base model with a probability threshold" in text
     assert len(text.splitlines()) > 25
+
+
+def test_each_kind_of_confidence_has_its_points_in_one_diagram() -> None:
+    bins = [ReliabilityBin(n=5, confidence=0.8, accuracy=1.0, low=0.6, high=1.0)]
+    others = [ReliabilityBin(n=9, confidence=0.3, accuracy=0.5, low=0.2, high=0.8)]
+    chart = reliability_diagrams({"probability of the answer": bins, "stated by the model": others})
+    points = {one["name"]: (one["x"], one["marker"]["color"], one["marker"]["symbol"]) for one in chart.figure["data"][1:]}
+    assert points == {
+        "probability of the answer": ([0.8], "token:series-1", "circle"),
+        "stated by the model": ([0.3], "token:series-2", "square"),
+    }
+    assert [row[0] for row in chart.table] == list(points) and chart.columns[0] == "confidence"
+    assert reliability_diagram(bins).table == [chart.table[0][1:]]
+
+
+def test_a_scorecard_with_several_confidences_draws_them_all_and_more_slices_than_fit_are_in_the_file() -> None:
+    card = make(BASE)
+    one = card.confidences["probability"]
+    both = card.model_copy(update={"confidences": {"probability": one, "stated": one}})
+    drawn = card_charts(both, card.headline[0], finest_slices(card))["reliability"]
+    assert [line["name"] for line in drawn.figure["data"][1:]] == ["probability of the answer", "stated by the model"]
+    whole = card.slices["B"]
+    many = {f"t{place}": whole.model_copy(update={"labels": {"fold": "B", "topic": f"t{place}"}}) for place in range(70)}
+    chart = slice_chart(card.model_copy(update={"slices": card.slices | many}), "prudence", "topic")
+    assert chart is not None and chart.every is not None
+    assert "the first 60 of 70" in chart.title and len(chart.table) == 60 and len(chart.every()) == 70
