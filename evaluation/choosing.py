@@ -53,27 +53,32 @@ def chosen(answer: str, choices: Mapping[str, str]) -> str | None:
 # What the words before a label, up to it, must end with; and what the text after it must begin with.
 _FILLING = (
     r"(?:(?:is|be|would|must|should|the|a|an|it|that|definitely|clearly|certainly|surely|probably|likely|most|firm|indeed|therefore"
-    r"|thus|option|choice|letter|answer)\s+)*"
+    r"|thus|option|choice|letter|answer|é|seria|certa|correta|final|opção|alternativa|letra|resposta|com|que|provavelmente)\s+)*"
 )
 _ANNOUNCED = re.compile(
-    rf"\b(?:answer|choice|option|letter|choose|pick|select|go with|going with|opt for|say)"
+    rf"\b(?:answer|choice|option|letter|choose|pick|select|go with|going with|opt for|say"
+    rf"|resposta|escolha|escolho|opção|alternativa|letra|fico com|diria|digo)"
     rf"(?:['’]s)?\s*[:=]?\s*{_FILLING}\W{{0,4}}$",
     re.IGNORECASE,
 )
 _LED = re.compile(
     r"\b(?:it is|it['’]s|is|be|so|of these|of them|probably|likely|maybe|perhaps|think|believe|therefore|hence|clearly|definitely"
-    r"|certainly),?\W{0,3}$",
+    r"|certainly|é|então|portanto|logo|talvez|provavelmente|acho que|acho|creio que),?\W{0,3}$",
     re.IGNORECASE,
 )
 _DENIED_BEFORE = re.compile(
-    r"\b(?:not|neither|nor|rather than|instead of|over)\s+(?:option |choice |answer )?\W{0,2}$", re.IGNORECASE
+    r"\b(?:not|neither|nor|rather than|instead of|over|não|nem|em vez de)\s+(?:é )?(?:option |choice |answer |a )?\W{0,2}$",
+    re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(
-    r"\W{0,3}\s(?:is|are|was|would be|cannot be|can['’]?t be|isn['’]?t)\s(?:not|wrong|incorrect|false|untrue|out)\b",
+    r"\W{0,3}\s(?:is|are|was|would be|cannot be|can['’]?t be|isn['’]?t)\s(?:not|wrong|incorrect|false|untrue|out)\b"
+    r"|\W{0,3}\s(?:não|(?:é|está) (?:errada|incorreta|falsa))\b",
     re.IGNORECASE,
 )
 _IS_RIGHT = re.compile(
-    r"\W{0,3}\s(?:is|seems|looks|must be|would be|should be)\s(?:the )?(?:correct|right|best|true|answer|one)\b", re.IGNORECASE
+    r"\W{0,3}\s(?:(?:is|seems|looks|must be|would be|should be)\s(?:the )?(?:correct|right|best|true|answer|one)"
+    r"|(?:é|está|parece) (?:a )?(?:certa|correta|resposta|melhor))\b",
+    re.IGNORECASE,
 )
 _JOINED = re.compile(r"\W{0,3}(?:\b(?:and|or|e|ou)\b|&|/)\W{0,3}$", re.IGNORECASE)
 _OPENS, _CLOSES = re.compile(r"[(\[{>*]\s*$"), re.compile(r"\s*[)\]}<*]")
@@ -83,19 +88,32 @@ _AFTER_FIRST = re.compile(r"\W*$|[).\]:,;*]|\s+[-–—(]|\s*\n")
 _AFTER_SMALL = re.compile(r"\W*$|[).\]:,*]|[ \t]*\n")
 # “The answer is: A city” names no choice, “The answer is A because …” does.
 _ARTICLE = re.compile(
-    r"\s+(?!(?:because|since|as|for|is|due|which|but|and|or|not|over|rather|instead|seems|looks|must|would)\b)[a-zà-ÿ]"
+    r"\s+(?!(?:because|since|as|for|is|due|which|but|and|or|not|over|rather|instead|seems|looks|must|would|é|está|porque|pois|por"
+    r"|não|mas)\b)[a-zà-ÿ]"
 )
 # “No idea” and “no one” choose nothing, and “no doubt” says yes.
-_NO_CHOICE = re.compile(r"\s+(?:one|idea|clue|comment|way|answer|information|doubt|matter|question)\b", re.IGNORECASE)
+_NO_CHOICE = re.compile(
+    r"\s+(?:one|idea|clue|comment|way|answer|information|doubt|matter|question|sei|sabemos|tenho|posso|consigo|faço)\b",
+    re.IGNORECASE,
+)
+# Who is spoken to in Portuguese may answer in it.
+_PORTUGUESE = {"sim": "yes", "não": "no", "nao": "no"}
+
+
+@lru_cache(maxsize=256)
+def _forms(labels: Sequence[str]) -> dict[str, str]:
+    """The labels by how they may be written, in small letters."""
+    forms = {one.casefold(): one for one in labels}
+    return forms | {form: forms[meant] for form, meant in _PORTUGUESE.items() if {"yes", "no"} <= set(forms)}
 
 
 @lru_cache(maxsize=256)
 def _pattern(labels: Sequence[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w'’])(?:{'|'.join(map(re.escape, labels))})(?![\w'’])", re.IGNORECASE)
+    return re.compile(rf"(?<![\w'’])(?:{'|'.join(map(re.escape, _forms(labels)))})(?![\w'’])", re.IGNORECASE)
 
 
 def _mentions(answer: str, labels: tuple[str, ...]) -> Iterator[_Mention]:
-    by_case = {one.casefold(): one for one in labels}
+    by_case = _forms(labels)
     found = list(_pattern(labels).finditer(answer))
     for match, following in zip_longest(found, found[1:]):
         label = by_case[match[0].casefold()]

@@ -55,6 +55,40 @@ def test_the_article_is_no_choice(answer: str, label: str | None) -> None:
     assert chosen(answer, SETS["cities"]) == label
 
 
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("A resposta é B.", "B"),
+        ("A resposta certa é a (C).", "C"),
+        ("Resposta: A", "A"),
+        ("Fico com a opção D.", "D"),
+        ("Escolho B, pois é a mais antiga.", "B"),
+        ("Não é A, é B.", "B"),
+        ("Acho que é C.", "C"),
+        ("A está errada, então D.", "D"),
+        ("A é a correta.", "A"),
+        ("A cidade mais antiga.", None),
+        ("A resposta é A porque é a capital.", "A"),
+        ("Não sei.", None),
+        ("B ou C", None),
+        ("É Marselha? Não, é Lyon.", "B"),
+    ],
+)
+def test_a_choice_in_portuguese(answer: str, label: str | None) -> None:
+    assert chosen(answer, SETS["cities"]) == label
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("Sim.", "Yes"), ("Não.", "No"), ("Sim, há uma data inventada.", "Yes"), ("Não há nada inventado.", "No"), ("nao", "No"),
+        ("Não sei.", None), ("Não tenho certeza.", None), ("A resposta é não.", "No"), ("Sim e não.", None),
+    ],
+)  # fmt: skip
+def test_yes_and_no_in_portuguese(answer: str, label: str | None) -> None:
+    assert chosen(answer, SETS["yesno"]) == label
+
+
 @pytest.mark.parametrize(("answer", "label"), [("1", "1"), ("The answer is 2.", "2"), ("It has 2 sides", None)])
 def test_labels_may_be_numbers(answer: str, label: str | None) -> None:
     assert chosen(answer, {"1": "a circle", "2": "a line"}) == label
