@@ -14,6 +14,7 @@ from accounts.chat.answers import Ending
 from annotations.verdicts import Verdict
 from evaluation.metrics import Answered
 from evaluation.question import JudgeName
+from jobs.child import write_whole
 
 JOIN = " · "
 EVERYTHING = "all"
@@ -84,6 +85,8 @@ class AnswerRow(BaseModel):
     verdict: Verdict
     judge: JudgeName = "gold"
     """How its question has it judged."""
+    options: int = 0
+    """Of a choice: among how many."""
     known: bool | None = None
     knowledge_source: Literal["gold", "samples"] | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
@@ -113,10 +116,8 @@ class AnswerRow(BaseModel):
 
 
 def answers_write(path: Path, rows: Iterable[AnswerRow]) -> None:
-    """Write the rows aside and rename, so that a reader never sees half a file."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(b"".join(orjson.dumps(row.model_dump(mode="json")) + b"\n" for row in rows))
-    aside.replace(path)
+    """Write the rows in one step, so that a reader never sees half a file."""
+    write_whole(path, b"".join(orjson.dumps(row.model_dump(mode="json")) + b"\n" for row in rows))
 
 
 def answers_read(path: Path) -> list[AnswerRow]:

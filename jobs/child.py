@@ -29,9 +29,15 @@ PARENT_GRACE_S = 30.0
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Replace the file at `path` by `value` in one step; NaN and infinity are refused, as JSON has neither."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    write_whole(path, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace the file at `path` in one step: a reader sees the old one or the new one, and never half of one."""
+    # Named by process and thread: two may write the same file at once, and the later one holds.
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        aside.write_text(json.dumps(value, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        aside.write_bytes(content)
         aside.replace(path)
     except OSError:
         aside.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from jobs.child import append_jsonl
+from jobs.child import append_jsonl, write_whole
 from training.checkpoints import COMPLETE_MARK, list_files
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -128,6 +127,4 @@ def truncate_after(path: Path, step: int) -> None:
         if not line.endswith(b"\n") or json.loads(line)["step"] > step:
             break
         kept.append(line)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(b"".join(kept))
-    aside.replace(path)
+    write_whole(path, b"".join(kept))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from jobs.child import report_progress, report_result
+from jobs.child import report_progress, report_result, write_whole
 from training.child_main import child_main
 from training.data import Row, form_of, read_rows
 from training.exceptions import BadSpec, Stopped
@@ -170,9 +170,7 @@ def _keep_whole_batches(path: Path, batch_size: int) -> int:
         return 0
     lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     whole = len(lines) // batch_size
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(b"".join(lines[: whole * batch_size]))
-    aside.replace(path)
+    write_whole(path, b"".join(lines[: whole * batch_size]))
     return whole
 
 

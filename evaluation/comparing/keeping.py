@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import orjson
 from django.conf import settings
 from pydantic import BaseModel, ValidationError
+
+from jobs.child import write_whole
 
 # Kept results on disk, for all processes, and in this one's memory; those looked at longest ago go first.
 KEPT_AT_MOST = 200
@@ -89,9 +90,7 @@ def _on_disk(kind: type[M], path: Path, make: Callable[[], M]) -> M:
     except (OSError, ValidationError):
         made = make()
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{uuid4().hex}.part")
-    aside.write_bytes(made.model_dump_json().encode())
-    aside.replace(path)
+    write_whole(path, made.model_dump_json().encode())
     _forget_oldest(path.parent)
     return made
 

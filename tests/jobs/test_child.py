@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ def test_a_value_that_json_cannot_hold_leaves_the_old_report(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="JSON"):
         child.report_result({"loss": float("nan")}, folder=tmp_path)
     assert json.loads((tmp_path / "result.json").read_text()) == {"loss": 0.5}
+
+
+def test_a_file_that_many_write_at_once_is_always_one_of_theirs(tmp_path: Path) -> None:
+    path, wanted = tmp_path / "answers.jsonl", [bytes([65 + k]) * 200_000 for k in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda content: [child.write_whole(path, content) for _ in range(5)], wanted))
+    assert path.read_bytes() in wanted
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_streams_grow_by_whole_lines(tmp_path: Path) -> None:
