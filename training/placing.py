@@ -5,7 +5,10 @@ storage.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+
+from django.db import OperationalError
 
 from annotations.dataset_files import read_manifest, verify
 from annotations.models import DatasetVersion
@@ -43,6 +46,40 @@ def model_here(artifact: Artifact, folder: Path) -> Path:
     if artifact.base is not None:
         return _with_base(found, model_here(artifact.base, folder), folder / PLACED / artifact.name)
     return _with_base(found, here(base), folder / PLACED / artifact.name)
+
+
+class ModelNotHere(ValueError):  # noqa: N818 (says what is the matter)
+    """What somebody named is no model that can be asked on this machine."""
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model by name or by folder, where it lies on this machine; `base` is the model it was trained from, where it has one."""
+
+    name: str
+    path: Path
+    base: Path | None = None
+
+
+def model_named(wanted: str, folder: Path) -> NamedModel:
+    """The model that somebody names, or whose folder; adapters are placed below `folder`. Raises ModelNotHere."""
+    if Path(wanted).is_dir():
+        return NamedModel(Path(wanted).resolve().name, Path(wanted).resolve())
+    try:
+        found = Artifact.objects.select_related("base").filter(name=wanted).first()
+    except OperationalError as error:
+        raise ModelNotHere(f"“{wanted}” is no folder, and the site's models cannot be looked up: {error}") from error
+    if found is None:
+        raise ModelNotHere(f"There is no model named “{wanted}”, and no such folder; `rlwhf models` lists the models.")
+    if found.ready_at is None:
+        raise ModelNotHere(f"“{found}” is not trained yet.")
+    if found.purpose != Artifact.Purpose.POLICY:
+        raise ModelNotHere(f"“{found}” answers nothing: it is {found.purpose_in_words}.")
+    base = found.base if found.base is not None and found.base.purpose == Artifact.Purpose.POLICY else None
+    try:
+        return NamedModel(found.name, model_here(found, folder), model_here(base, folder) if base is not None else None)
+    except (StorageError, OSError) as error:
+        raise ModelNotHere(f"“{found}” cannot be had on this machine: {error}") from error
 
 
 def _base_of(folder: Path) -> str | None:

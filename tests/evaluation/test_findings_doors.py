@@ -28,8 +28,8 @@ from evaluation.validator.answers import said_of
 from evaluation.validator.report import validator_report
 from tests.evaluation.conftest import BASE_ROWS
 from tests.evaluation.validator.sets import GAMING, terse, told
-from tests.training.model_folders import model_folder_at
 from training.models import Artifact
+from training.placing import model_named
 
 FEW = Sampling(resamples=200, permutations=199)
 
@@ -161,8 +161,9 @@ def test_the_shell_looks_through_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     assert report["findings"]["refusals"]["state"] == "found"
 
     (tmp_path / "bad.jsonl").write_text('{"prompt": "x"}\n')
-    with pytest.raises(CommandError, match="line 1"):
+    with pytest.raises(CommandError, match="line 1") as refused:
         call_command("validate_answers", str(tmp_path / "bad.jsonl"))
+    assert refused.value.returncode == 2, "1 would say that a game was found"
 
 
 def test_the_shell_takes_rows_as_its_docs_allow_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,11 +210,24 @@ def _write_lines(path: Path, rows: list[dict]) -> None:
 
 
 @pytest.mark.django_db
-def test_the_guards_command_names_a_model_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="no model named"):
+def test_models_are_named_alike_for_the_guard_and_for_serving(model: Callable[..., Artifact], tmp_path: Path) -> None:
+    base = model("able")
+    trained = model("careful", base)
+    found = model_named("careful", tmp_path)
+    assert (found.name, found.path, found.base) == ("careful", trained.model_folder, base.model_folder)
+    assert model_named(str(trained.model_folder), tmp_path).path == Path(trained.model_folder).resolve()
+    unready, judge = model("unready"), model("judge")
+    unready.ready_at, judge.purpose = None, Artifact.Purpose.REWARD_MODEL
+    unready.save(update_fields=["ready_at"])
+    judge.save(update_fields=["purpose"])
+    for wanted, reason in (("nothing", "no model named"), ("unready", "not trained yet"), ("judge", "answers nothing")):
+        for command in ("guard", "serve"):
+            with pytest.raises(CommandError, match=reason) as refused:
+                call_command(command, wanted)
+        assert refused.value.returncode != 0
+    with pytest.raises(CommandError) as refused:
         call_command("guard", "nothing")
-    with pytest.raises(CommandError):
-        call_command("guard", str(model_folder_at(tmp_path / "empty")))
+    assert refused.value.returncode == 2, "1 would say that abilities were lost"
 
 
 def test_the_page_that_queues_names_both(signed_in: Callable[[str], Client], benchmark: object) -> None:

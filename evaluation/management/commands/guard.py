@@ -1,17 +1,17 @@
 """rlwhf guard: did a model keep the abilities of the one it was trained from?"""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from evaluation.guard.asking import guard_models
-from evaluation.scorecards.findings_text import guard_lines
-from training.exceptions import TrainingError
-from training.models import Artifact
+from jobs.hardware import COMPUTE_TAGS
+from training.placing import ModelNotHere, NamedModel, model_named
 
-CANNOT_TELL = 3
+FAILED = 2
 
 
 class Command(BaseCommand):
@@ -20,40 +20,36 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("model", help="name of a model of the site, or a model folder")
         parser.add_argument("--base", help="the same of the model to compare with (default: the one it was trained from)")
+        parser.add_argument("--tag", default="cpu", choices=COMPUTE_TAGS, help="hardware to compute on (default: cpu)")
+        parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
+        parser.add_argument("--prompt-format", default="auto", choices=["auto", "chat", "plain"])
         parser.add_argument("--batch-size", type=int, default=128, help="questions asked together (default: 128)")
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ends with status 1 where abilities were lost, and 3 where that cannot be told, so that a script can stop there."""
-        model, own_base = _folder(options["model"])
-        base = _folder(options["base"])[0] if options["base"] else own_base
-        done = 0
-
-        def tell(count: int) -> None:
-            nonlocal done
-            done += count
-            self.stderr.write(f"{done} replies", ending="\r")
-
-        try:
-            report = guard_models(
-                model,
-                base,
-                cache=Path(settings.RLWHF_HOME) / "cache" / "answers",
-                batch_size=options["batch_size"],
-                tell=tell,
-            )
-        except TrainingError as error:
-            raise CommandError(f"{error.reason} {error.hint}".strip()) from error
-        self.stdout.write(report.model_dump_json(indent=1) if options["json"] else "\n".join(guard_lines(report)))
-        if base and not report.passed:
-            raise SystemExit(CANNOT_TELL if report.passed is None else 1)
+        """Ends with status 1 where abilities were lost, 2 where the models could not be asked, and 3 where it cannot be told, so
+        that a script can stop there.
+        """
+        model = _named(options["model"])
+        base = _named(options["base"]).path if options["base"] else model.base
+        command = [sys.executable, "-m", "evaluation.guard", str(model.path), "--cache", str(_home() / "cache" / "answers")]
+        command += ["--base", str(base)] if base else []
+        for name in ("tag", "precision", "prompt_format", "batch_size"):
+            command += [f"--{name.replace('_', '-')}", str(options[name])]
+        command += ["--json"] if options["json"] else []
+        self.stdout.flush()
+        # A process of its own: models and their libraries never come into one of the site's.
+        status = subprocess.run(command, check=False, cwd=settings.BASE_DIR).returncode
+        if status:
+            raise SystemExit(status)
 
 
-def _folder(wanted: str) -> tuple[str, str | None]:
-    """The folder of a model, and that of its base where it has one."""
-    if Path(wanted).is_dir():
-        return wanted, None
-    found = Artifact.objects.select_related("base").filter(name=wanted).first()
-    if found is None:
-        raise CommandError(f"There is no model named “{wanted}”, and no such folder; `rlwhf models` lists models.")
-    return str(found.model_folder), str(found.base.model_folder) if found.base else None
+def _home() -> Path:
+    return Path(settings.RLWHF_HOME)
+
+
+def _named(wanted: str) -> NamedModel:
+    try:
+        return model_named(wanted, _home() / "cache" / "guard")
+    except ModelNotHere as error:
+        raise CommandError(str(error), returncode=FAILED) from error

@@ -7,11 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
 
 from jobs.hardware import COMPUTE_TAGS
-from training.models import Artifact
-from training.placing import model_here
+from training.placing import ModelNotHere, NamedModel, model_named
 
 
 class Command(BaseCommand):
@@ -26,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--batch-size", type=int, default=32, help="requests answered together at most (default: 32)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        named = [f"{name}={path}" for name, path in map(_named, options["models"])]
+        named = [f"{one.name}={one.path}" for one in map(_named, options["models"])]
         how = [
             part for name in ("host", "port", "tag", "precision", "batch_size")
             for part in (f"--{name.replace('_', '-')}", str(options[name]))
@@ -36,18 +34,8 @@ class Command(BaseCommand):
         os.execv(sys.executable, [sys.executable, "-m", "evaluation.serving", *named, *how])  # noqa: S606 (no shell is meant)
 
 
-def _named(wanted: str) -> tuple[str, Path]:
-    """A model's name and where it lies. Raises CommandError."""
-    if Path(wanted).is_dir():
-        return Path(wanted).resolve().name, Path(wanted).resolve()
+def _named(wanted: str) -> NamedModel:
     try:
-        found = Artifact.objects.filter(name=wanted).first()
-    except OperationalError as error:
-        raise CommandError(f"“{wanted}” is no folder, and the site's models cannot be looked up: {error}") from error
-    if found is None:
-        raise CommandError(f"There is no model named “{wanted}”, and no such folder; `rlwhf models` lists the models.")
-    if found.ready_at is None:
-        raise CommandError(f"“{found}” is not trained yet.")
-    if found.purpose != Artifact.Purpose.POLICY:
-        raise CommandError(f"“{found}” answers nothing: it is {found.purpose_in_words}.")
-    return found.name, model_here(found, Path(settings.RLWHF_HOME) / "cache" / "serving")
+        return model_named(wanted, Path(settings.RLWHF_HOME) / "cache" / "serving")
+    except ModelNotHere as error:
+        raise CommandError(str(error)) from error

@@ -12,7 +12,7 @@ from evaluation.scorecards.findings_text import validator_lines
 from evaluation.validator.answers import Said, said_of, said_of_records
 from evaluation.validator.report import validator_report
 
-CANNOT_TELL = 3
+FAILED, CANNOT_TELL = 2, 3
 
 
 class Command(BaseCommand):
@@ -24,11 +24,11 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ends with status 1 where a game was found, and 3 where that cannot be told."""
+        """Ends with status 1 where a game was found, 2 where the answers cannot be read, and 3 where it cannot be told."""
         try:
             report = validator_report(_answers(options["file"], options["base"]))
         except (OSError, ValueError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=FAILED) from error
         self.stdout.write(report.model_dump_json(indent=1) if options["json"] else "\n".join(validator_lines(report)))
         if not report.passed:
             raise SystemExit(CANNOT_TELL if report.passed is None else 1)

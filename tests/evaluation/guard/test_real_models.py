@@ -15,12 +15,14 @@ from evaluation.asking.asker import Asker
 from evaluation.asking.local import LocalModel
 from evaluation.asking.replies import How, Wanted
 from evaluation.execute import evaluate
+from evaluation.guard.__main__ import main
 from evaluation.guard.asking import guard_models
 from evaluation.guard.items import TITLES, guard_set
 from evaluation.guard.making import make_items
 from evaluation.guard.verdict import GuardReport
 from evaluation.scorecards.scorecard import Sampling, Scorecard
 from tests.evaluation.guard.conftest import LEARNT, SILENCE
+from tests.training.model_folders import model_folder_at
 from training.specs import HardwareSpec
 from training.stopping import StopRequest
 
@@ -114,12 +116,21 @@ def test_an_evaluation_asks_the_guard_and_says_so_first(able: Path, changed: Cal
 
 
 def test_the_command_says_what_was_found_and_ends_so_that_a_script_stops(
-    able: Path, changed: Callable, tmp_path: Path, settings: Any, capsys: pytest.CaptureFixture[str]
+    able: Path, changed: Callable, tmp_path: Path, settings: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings.RLWHF_HOME = tmp_path
     call_command("guard", str(able), "--base", str(able))
-    assert "It kept its abilities" in capsys.readouterr().out
+    assert "It kept its abilities" in capfd.readouterr().out
     with pytest.raises(SystemExit) as ended:
         call_command("guard", str(changed(noise=0.5)), "--base", str(able), "--json")
     assert ended.value.code == 1
-    assert GuardReport.model_validate_json(capsys.readouterr().out).passed is False
+    assert GuardReport.model_validate_json(capfd.readouterr().out).passed is False
+
+
+def test_without_a_site_it_ends_alike(able: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    where = ["--cache", str(tmp_path)]
+    assert main([str(able), *where]) == 0, "nothing to compare with is no failure"
+    assert "There is no model to compare it with" in capfd.readouterr().out
+    empty = model_folder_at(tmp_path / "empty")
+    assert main([str(empty), "--base", str(able), *where]) == 2, "what cannot be asked has lost nothing"
+    assert main([str(able), "--base", str(model_folder_at(tmp_path / "none")), *where]) == 2
