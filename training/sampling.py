@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +124,12 @@ class Sampler:
         self._likeliest = GenerationConfig(do_sample=False, **common)
         tokenizer.padding_side = "left"
 
+    @property
+    def longest(self) -> int | None:
+        """How many tokens the model reads at most, its answer included; None where its configuration does not say."""
+        config = self._model.config.get_text_config()
+        return int(getattr(config, "max_position_embeddings", 0) or 0) or None
+
     def tokens(self, prompt: str | list[Row]) -> list[int]:
         """A prompt as token ids."""
         formed = prompt_in_form(prompt, self._form)
@@ -158,9 +165,14 @@ class Sampler:
 
     @torch.inference_mode()
     def answer(
-        self, prompts: Sequence[Sequence[int]], *, numbers: Tensor | None = None, heard: Heard | None = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        numbers: Tensor | None = None,
+        heard: Heard | None = None,
+        most: int | None = None,
     ) -> list[Answer]:
-        """One answer per prompt (of token ids), in order, in one batch.
+        """One answer per prompt (of token ids), in order, in one batch; of `most` tokens, where that is fewer than usual.
 
         With `numbers` in [0, 1), of shape (prompts, max_new_tokens), these say what is drawn, in place of torch's random state.
         `heard` listens to every step, and may end answers.
@@ -174,7 +186,7 @@ class Sampler:
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],
             # what `_Draw` has chosen is the likeliest
-            generation_config=self._drawn if drawn is None and self._temperature > 0 else self._likeliest,
+            generation_config=_limited(self._drawn if drawn is None and self._temperature > 0 else self._likeliest, most),
             logits_processor=[scores],
             stopping_criteria=[tally],
         )
@@ -186,3 +198,11 @@ class Sampler:
                 texts, tally.total.tolist(), new.tolist(), tally.lengths.tolist(), tally.running.tolist(), strict=True
             )
         ]
+
+
+def _limited(config: GenerationConfig, most: int | None) -> GenerationConfig:
+    if most is None:
+        return config
+    limited = copy(config)
+    limited.max_new_tokens = most
+    return limited

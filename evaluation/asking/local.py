@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from accounts.chat.answers import Ending
 from evaluation.asking.kept import KeptReplies
 from evaluation.asking.replies import How, Keep, Prompt, Reply, Wanted
 from evaluation.model_hash import model_hash
@@ -22,7 +24,7 @@ from training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from training.loading import Loaded
-    from training.sampling import Sampler
+    from training.sampling import Answer, Sampler
 
 
 FEW = 16
@@ -53,19 +55,22 @@ class LocalModel:
     def reply(self, wanted: Sequence[Wanted], how: How, *, keep: Keep, stop: StopRequest) -> None:
         sampler = self._sampler(how)
         tokens = [sampler.tokens(one.prompt) for one in wanted]
+        for room, places in _by_room(tokens, sampler.longest, how.max_new_tokens).items():
+            if room < 1:
+                keep([(place, _too_long(len(tokens[place]), sampler.longest)) for place in places])
+                continue
 
-        def answer(batch: Sequence[int]) -> None:
-            answers = sampler.answer([tokens[i] for i in batch], numbers=_numbers([wanted[i] for i in batch], how))
-            replies = [
-                Reply(one.text, round(one.logprob, 6), len(one.ids), one.ids, "stop" if one.ended else "length")
-                for one in answers
-            ]
-            keep(list(zip(batch, replies, strict=True)))
+            def answer(batch: Sequence[int], most: int = room, places: Sequence[int] = places) -> None:
+                asked = [places[i] for i in batch]
+                numbers = _numbers([wanted[i] for i in asked], how)
+                answers = sampler.answer([tokens[i] for i in asked], numbers=numbers, most=most)
+                keep([(i, _reply(one)) for i, one in zip(asked, answers, strict=True)])
 
-        self._in_batches([len(one) for one in tokens], answer, stop)
+            self._in_batches([len(tokens[place]) for place in places], answer, stop)
 
     def logprobs(self, given: Sequence[tuple[Prompt, Reply]], *, keep: Keep, stop: StopRequest) -> None:
-        """How likely this model finds replies that another one gave: `keep` is told each again, with this model's `logprob`.
+        """How likely this model finds replies that another one gave: `keep` is told each again, with this model's `logprob`; what
+        is longer than it reads has none.
 
         Read are the reply's own tokens where they spell its text here too, else its text and the end of an answer, as training
         writes them.
@@ -77,12 +82,17 @@ class LocalModel:
         sampler, loaded = self._sampler(How(max_new_tokens=1)), self._loaded
         rows = [sampler.read(prompt, reply.text, reply.ids, ended=reply.ending != "length") for prompt, reply in given]
 
-        def read(batch: Sequence[int]) -> None:
-            with torch.inference_mode():
-                found = logprobs_of(loaded.model, [rows[i] for i in batch], pad=loaded.tokenizer.pad_token_id)
-            keep([(i, Reply(given[i][1].text, round(value, 6))) for i, value in zip(batch, found, strict=True)])
+        lengths = [len(prompt) + len(answer) for prompt, answer in rows]
+        able = [place for place, length in enumerate(lengths) if sampler.longest is None or length <= sampler.longest]
+        keep([(place, _too_long(lengths[place], sampler.longest)) for place in sorted(set(range(len(rows))) - set(able))])
 
-        self._in_batches([len(prompt) + len(answer) for prompt, answer in rows], read, stop)
+        def read(batch: Sequence[int]) -> None:
+            places = [able[i] for i in batch]
+            with torch.inference_mode():
+                found = logprobs_of(loaded.model, [rows[i] for i in places], pad=loaded.tokenizer.pad_token_id)
+            keep([(i, Reply(given[i][1].text, round(value, 6))) for i, value in zip(places, found, strict=True)])
+
+        self._in_batches([lengths[place] for place in able], read, stop)
 
     def _in_batches(self, lengths: Sequence[int], work: Callable[[Sequence[int]], None], stop: StopRequest) -> None:
         """Have all rows worked on, by index; `lengths` are their tokens."""
@@ -148,6 +158,27 @@ class LocalModel:
         return load_for(ModelSpec(path=self._path), self._hardware)
 
 
+def _by_room(tokens: Sequence[Sequence[int]], longest: int | None, most: int) -> dict[int, list[int]]:
+    """The places of prompts by how many tokens their answer may have: `most`, or what the model's positions leave.
+
+    Those with less room are asked apart: nobody else's answer is to end earlier for them.
+    """
+    rooms: dict[int, list[int]] = {}
+    for place, one in enumerate(tokens):
+        room = most if longest is None else max(0, min(most, longest - len(one)))
+        rooms.setdefault(room, []).append(place)
+    return dict(sorted(rooms.items(), reverse=True))
+
+
+def _reply(answer: Answer) -> Reply:
+    ending: Ending = "stop" if answer.ended else "length"
+    return Reply(answer.text, round(answer.logprob, 6), len(answer.ids), answer.ids, ending)
+
+
+def _too_long(tokens: int, longest: int | None) -> Reply:
+    return Reply("", ending="rejected", reason=f"It has {tokens} tokens, and the model reads {longest} at most.")
+
+
 def reference_logprobs(
     reference: LocalModel,
     given: Sequence[tuple[Prompt, Reply]],
@@ -155,15 +186,17 @@ def reference_logprobs(
     folder: Path,
     stop: StopRequest,
     tell: Callable[[int], None],
-) -> list[float]:
-    """The logarithm of the probability that `reference` gives each reply, in order; what was read before is kept."""
+) -> list[float | None]:
+    """The logarithm of the probability that `reference` gives each reply, in order; None for what is longer than it reads. What
+    was read before is kept.
+    """
     cache = KeptReplies.of(folder, reference, READ)
     keys = [_scored_key(prompt, reply) for prompt, reply in given]
     missing = list({key: index for index, key in enumerate(keys) if cache.get(key) is None}.values())
     tell(len(given) - len(missing))
 
     def keep(found: Sequence[tuple[int, Reply]]) -> None:
-        cache.add((keys[missing[index]], Reply("", reply.logprob)) for index, reply in found)
+        cache.add((keys[missing[index]], replace(reply, text="")) for index, reply in found)
         tell(len(found))
 
     if missing:
@@ -171,10 +204,10 @@ def reference_logprobs(
     return list(_found(cache, keys))
 
 
-def _found(cache: KeptReplies, keys: Sequence[str]) -> Iterator[float]:
+def _found(cache: KeptReplies, keys: Sequence[str]) -> Iterator[float | None]:
     for key in keys:
         reply = cache.get(key)
-        assert reply is not None and reply.logprob is not None
+        assert reply is not None
         yield reply.logprob
 
 

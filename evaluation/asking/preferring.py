@@ -58,14 +58,18 @@ def rewarded_pairs(
     order). Without a reference there is none.
     """
     given = [(one.prompt, Reply(text)) for one in preferences for text in (one.chosen, one.rejected)]
-    read = []
+    read: list[list[float | None]] = []
     for reader in (model, reference):
         if reader is not None:
             read.append(reference_logprobs(reader, given, folder=folder, stop=stop, tell=tell))
             reader.unload()
     own, base = read[0], read[1] if reference is not None else None
-    rewards = [p - q for p, q in zip(own, base, strict=True)] if base is not None else [None] * len(own)
-    return [
-        RewardedPair(one.item, one.entity, own[2 * k], own[2 * k + 1], rewards[2 * k], rewards[2 * k + 1])
-        for k, one in enumerate(preferences)
-    ]
+    found = []
+    for k, one in enumerate(preferences):
+        chosen, rejected = own[2 * k : 2 * k + 2]
+        if chosen is None or rejected is None:
+            continue  # longer than the model reads
+        before = (None, None) if base is None else (base[2 * k], base[2 * k + 1])
+        rewards = (None if q is None else p - q for p, q in zip((chosen, rejected), before, strict=True))
+        found.append(RewardedPair(one.item, one.entity, chosen, rejected, *rewards))
+    return found

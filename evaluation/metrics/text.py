@@ -36,7 +36,7 @@ class Texts(Columns):
     cut: Mask
     """cut off at the length that was allowed"""
     refused: Mask
-    """not answered: the service refused the question, or its filter let nothing through"""
+    """not answered: the service refused the question or let nothing through, or it is longer than the model reads"""
     ended: Mask
     """how it ended is known"""
 
@@ -100,7 +100,8 @@ ENDING_METRICS: dict[str, Metric[Texts]] = {
         "plain counting", ENDED, lambda x: x.cut,
     ),
     "refused_share": Metric(
-        "Questions that the service refused", "text", "lower", 0, 1, "refused, or filtered / all whose end is known",
+        "Questions that could not be asked", "text", "lower", 0, 1,
+        "refused or filtered by the service, or longer than the model reads / all whose end is known",
         "plain counting", ENDED, lambda x: x.refused,
     ),
 }  # fmt: skip

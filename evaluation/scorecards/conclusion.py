@@ -104,7 +104,7 @@ def _unread(parses: float, after: Values, before: Values) -> Conclusion:
     """Say why answers cannot be read: the text, or how it was asked for, where that accounts for most of them."""
     refused, cut = after.get("refused_share") or 0.0, after.get("cut_share") or 0.0
     if refused >= (1 - parses) / 2:
-        text = f"The service refused {refused:.1%} of the questions: nothing is known of those, and the rest is no fair sample."
+        text = f"{refused:.1%} of the questions could not be asked: refused by the service, or longer than the model reads."
         return Conclusion(tone="warn", text=text)
     if cut >= (1 - parses) / 2:
         text = f"{cut:.1%} of its answers were cut off, and only {parses:.1%} can be read: "

@@ -196,6 +196,27 @@ def test_a_batch_holds_prompts_that_are_alike_in_length(tiny: Callable[[int], Pa
     assert len(batches) < 6
 
 
+def test_what_is_longer_than_the_model_reads_is_not_asked_and_shortens_no_other_answer(
+    tiny: Callable[[int], Path], tmp_path: Path
+) -> None:
+    model, how = local(tiny(0)), How(max_new_tokens=20)
+    sampler = model._sampler(how)
+    longest = sampler.longest
+    assert longest == 256
+    long: list[Prompt] = [
+        next(text for n in range(999) if len(sampler.tokens(text := "q" * n)) == longest - room) for room in (0, 3)
+    ]
+    found = replies(model, [Wanted(prompt) for prompt in [*long, *PROMPTS]], how)
+    assert [one.ending for one in found[:2]] == ["rejected", "length"]
+    assert "256 tokens, and the model reads 256 at most" in found[0].reason and found[0].logprob is None
+    assert found[1].tokens == 3
+    assert found[2:] == replies(local(tiny(0)), [Wanted(prompt) for prompt in PROMPTS], how)
+    given = [(long[0], Reply("Ada.")), (PROMPTS[0], Reply("Ada."))]
+    read = reference_logprobs(model, given, folder=tmp_path, stop=StopRequest(), tell=lambda number: None)
+    assert read[0] is None and read[1] is not None
+    assert reference_logprobs(model, given, folder=tmp_path, stop=StopRequest(), tell=lambda number: None) == read
+
+
 def test_asked_to_stop_it_keeps_what_it_has(tiny: Callable[[int], Path]) -> None:
     stop, kept = StopRequest(), []
 
