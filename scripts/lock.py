@@ -98,9 +98,11 @@ def site_files() -> dict[Path, list[str]]:
 
 
 def harness_files(site: list[str]) -> dict[Path, list[str]]:
-    """What each environment of harnesses needs, as its own Python sees it; less the site's, where it stands upon these."""
+    """What each environment of harnesses needs, as its own Python sees it; of the site's packages the names alone."""
     sys.path.insert(0, str(ROOT))
-    from evaluation.harnesses.environment import ENVIRONMENTS  # noqa: PLC0415 (the project need not be importable elsewhere)
+    # the project need not be importable elsewhere
+    from evaluation.harnesses.environment import ENVIRONMENTS  # noqa: PLC0415
+    from training.virtual_environments import FROM_SITE  # noqa: PLC0415
 
     files = {}
     for wanted in ENVIRONMENTS.values():
@@ -109,7 +111,9 @@ def harness_files(site: list[str]) -> dict[Path, list[str]]:
         without = [f"--without={name}" for name in wanted.left_out]
         command = [str(wanted.python), str(Path(__file__).resolve()), "--print", *without, *wanted.roots]
         lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
-        files[wanted.requirements] = [line for line in lines if not (wanted.on_site and line in site)]
+        shared = [line for line in lines if wanted.on_site and line in site]
+        names = [FROM_SITE + line.partition("==")[0] for line in shared]
+        files[wanted.requirements] = [line for line in lines if line not in shared] + names
     return files
 
 
@@ -121,7 +125,8 @@ def differs(path: Path, lines: list[str]) -> bool:
         return False
     if "--check" not in sys.argv:
         path.write_text(content, encoding="utf-8", newline="\n")
-    sys.stdout.write(f"{path.relative_to(ROOT)}: {len(lines)} packages\n")
+    count = sum(not line.startswith("#") for line in lines)
+    sys.stdout.write(f"{path.relative_to(ROOT)}: {count} packages\n")
     return True
 
 

@@ -26,6 +26,8 @@ from training.exceptions import TrainingError
 
 FOLDER_VARIABLE: Final = "RLWHF_ENVIRONMENTS"
 SITE_LOCK: Final = Path(__file__).resolve().parents[1] / "requirements" / "site.txt"
+FROM_SITE: Final = "# from the site: "
+"""Stands before the names of the site's packages that a list of requirements counts on."""
 READY: Final = "ready.json"
 BUILDING: Final = ".building-"
 LOG: Final = "install.txt"
@@ -66,15 +68,21 @@ class VirtualEnvironment:
     @property
     def packages(self) -> list[str]:
         """Every package with its exact version, as pip takes it."""
-        lines = self.requirements.read_text(encoding="utf-8").splitlines()
-        return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        return [line for line in _lines(self.requirements) if not line.startswith("#")]
+
+    @property
+    def of_site(self) -> list[str]:
+        """Those of the site's packages, as its lock has them now, that are needed here too."""
+        mark = FROM_SITE.strip()
+        named = {line.removeprefix(mark).strip() for line in _lines(self.requirements) if line.startswith(mark)}
+        return [line for line in _lines(SITE_LOCK) if line.partition("==")[0] in named]
 
     @property
     def folder(self) -> Path:
-        """Where it lies, or would: after its packages, the Python that makes it, and the site's packages, if it needs them."""
+        """Where it lies, or would: after its packages, the Python that makes it, and what it needs of the site's packages."""
         what = [*self.packages, f"{sys.version_info.major}.{sys.version_info.minor}", sys.platform]
         if self.on_site:
-            what += [sys.prefix, SITE_LOCK.read_text(encoding="utf-8") if SITE_LOCK.is_file() else ""]
+            what += [sys.prefix, *self.of_site]
         return home() / f"{self.name}-{hashlib.sha256(chr(10).join(what).encode()).hexdigest()[:12]}"
 
     @property
@@ -93,6 +101,11 @@ class VirtualEnvironment:
             return {}
         values: dict[str, Any] = json.loads((self.folder / READY).read_text(encoding="utf-8"))
         return values
+
+
+def _lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def home() -> Path:

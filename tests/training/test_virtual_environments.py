@@ -35,12 +35,18 @@ def test_every_harness_has_an_environment_with_exact_packages() -> None:
 def test_what_stands_on_the_site_is_another_once_the_sites_packages_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that the site drops or moves would be missing in an environment that was made upon the old ones."""
     upon, apart = ENVIRONMENTS["harness"], ENVIRONMENTS["evalscope"]
-    before = upon.folder, apart.folder
+    before, lines = (upon.folder, apart.folder), virtual_environments.SITE_LOCK.read_text().splitlines()
+    needed = [line for line in upon.of_site if line.startswith("jinja2==")]
+    assert needed and not apart.of_site
+    assert not set(upon.of_site) & set(upon.packages)
     lock = tmp_path / "site.txt"
-    lock.write_text(virtual_environments.SITE_LOCK.read_text() + "one-more==1.0\n")
     monkeypatch.setattr(virtual_environments, "SITE_LOCK", lock)
-    assert upon.folder != before[0]
-    assert apart.folder == before[1]
+    lock.write_text("\n".join([*lines, "one-more==1.0"]))
+    assert (upon.folder, apart.folder) == before, "it needs no such package"
+    for other in ("jinja2==4.0", ""):
+        lock.write_text("\n".join(other if line in needed else line for line in lines))
+        assert upon.folder != before[0]
+        assert apart.folder == before[1]
 
 
 def test_what_was_begun_and_left_is_removed_whoever_asks(place: Path) -> None:
