@@ -8,10 +8,11 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,10 +25,11 @@ Colours: TypeAlias = Mapping[str, str]
 
 SERIES = 6
 DASHES = {"solid": "-", "dot": ":", "dash": "--", "dashdot": "-."}
-MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P", "x": "X"}
+MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P", "x": "X", "star": "*"}
 # Inches; a row of bars or dots that lie on their side takes this much.
 ROW, LEAST = 0.34, 2.3
 WIDTH, HEIGHT, DPI = 6.8, 2.8, 100
+PANEL = 2.2
 _TOKEN = re.compile(r"--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)")
 _SIZE = re.compile(r' width="[^"]*" height="[^"]*"')
 _STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
@@ -62,7 +64,7 @@ def svg_of(chart: Chart) -> str:
     """The chart as an SVG element in both themes: its colours are the tokens of the page that holds it."""
     colour = colours("light")
     picture = blank(WIDTH, height_of(chart), {**colour, "surface": "none"})
-    draw_on(picture.subplots(), chart, colour)
+    _draw(picture, chart, colour)
     _legend_above(picture, chart, colour)
     out = BytesIO()
     picture.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -93,7 +95,7 @@ def print_of(chart: Chart) -> bytes:
 def _saved(chart: Chart, theme: str, **how: Any) -> bytes:
     colour = colours(theme)
     picture = blank(WIDTH, height_of(chart), colour)
-    draw_on(picture.subplots(), chart, colour)
+    _draw(picture, chart, colour)
     _legend_above(picture, chart, colour)
     out = BytesIO()
     picture.savefig(out, **how)
@@ -101,7 +103,8 @@ def _saved(chart: Chart, theme: str, **how: Any) -> bytes:
 
 
 def _legend_above(picture: Any, chart: Chart, colour: Colours) -> None:
-    handles, labels = picture.axes[0].get_legend_handles_labels()
+    found = [one.get_legend_handles_labels() for one in picture.axes]
+    handles, labels = ([one for pair in found for one in pair[part]] for part in (0, 1))
     if len(labels) > 1 and chart.figure["layout"].get("showlegend", True):
         columns = 3 if max(map(len, labels)) < 24 else 2
         picture.legend(
@@ -115,6 +118,8 @@ def height_of(chart: Chart) -> float:
     rows = len(layout.get("yaxis", {}).get("tickvals", ()))
     lying = [trace for trace in chart.figure["data"] if trace.get("orientation") == "h"]
     rows = max([rows, *(len(trace["y"]) for trace in lying)])
+    if len(_panels(chart)) > 1:
+        return PANEL * len(_panels(chart))
     return max(LEAST, 1.0 + ROW * rows) if rows else HEIGHT
 
 
@@ -152,6 +157,34 @@ class _Plot:
         if name is None:
             return self.colour[f"series-{number % SERIES + 1}"]
         return self.colour[name.removeprefix("token:")] if str(name).startswith("token:") else str(name)
+
+
+def _draw(picture: Any, chart: Chart, colour: Colours) -> None:
+    """In one panel, or in several above each other that share what lies across. Raises NotDrawn."""
+    panels, layout = _panels(chart), chart.figure["layout"]
+    if len(panels) > 1 and any(layout.get(name) for name in ("shapes", "annotations")):
+        raise NotDrawn(f"{chart.id}: no picture is made of lines or words over several panels.")
+    places = picture.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=[high for _, high in panels])
+    for (name, _), place in zip(panels, places[:, 0], strict=True):
+        data = [trace for trace in chart.figure["data"] if trace.get("yaxis", "y") == name]
+        part = {"data": data, "layout": {**layout, "yaxis": layout.get(_axis_of(name), {})}}
+        draw_on(place, replace(chart, figure=part), colour)
+
+
+def _panels(chart: Chart) -> list[tuple[str, float]]:
+    """The axes that figures stand on, the uppermost first, and what share of the height each has."""
+    layout = chart.figure["layout"]
+    names = dict.fromkeys(str(trace.get("yaxis", "y")) for trace in chart.figure["data"]) or {"y": None}
+    spans = {name: layout.get(_axis_of(name), {}).get("domain", (0.0, 1.0)) for name in names}
+    found = sorted(spans.items(), key=lambda pair: -pair[1][1])
+    if any(upper[1][0] < lower[1][1] for upper, lower in pairwise(found)):
+        raise NotDrawn(f"{chart.id}: no picture is made of two scales in one panel.")
+    return [(name, high - low) for name, (low, high) in found]
+
+
+def _axis_of(name: str) -> str:
+    """Where the layout has it: "y2" → "yaxis2"."""
+    return f"yaxis{name[1:]}"
 
 
 def draw_on(place: Any, chart: Chart, colour: Colours) -> None:
@@ -192,11 +225,16 @@ def _points(plot: _Plot, trace: Figure, number: int) -> None:
         "color": hue,
         "linestyle": DASHES[line.get("dash", "solid")] if "lines" in mode else "none",
         "linewidth": 0.75 * line.get("width", 2),
-        "marker": MARKERS[marker.get("symbol", "circle")] if "markers" in mode else None,
         "markersize": 0.6 * marker.get("size", 6),
         "label": plain(trace["name"]) if trace.get("name") and trace.get("showlegend", True) else "_",
     }
-    plot.place.plot(across, up, drawstyle="steps-post" if line.get("shape") == "hv" else "default", **shown)
+    symbols = marker.get("symbol", "circle")
+    if isinstance(symbols, list):
+        for at, high, symbol in zip(across, up, symbols, strict=True):
+            plot.place.plot([at], [high], **{**shown, "linestyle": "none", "label": "_"}, **_mark(symbol))
+    else:
+        steps = "steps-post" if line.get("shape") == "hv" else "default"
+        plot.place.plot(across, up, drawstyle=steps, **shown, **(_mark(symbols) if "markers" in mode else {}))
     for side in "xy":
         if f"error_{side}" in trace:
             bars = trace[f"error_{side}"]
@@ -204,6 +242,13 @@ def _points(plot: _Plot, trace: Figure, number: int) -> None:
             plot.place.errorbar(across, up, **{f"{side}err": reach}, fmt="none", color=hue, mfc=hue, elinewidth=0.9, capsize=2)
     if trace.get("fill") == "tozeroy":
         plot.place.fill_between(across, up, color=hue, alpha=0.15, linewidth=0)
+
+
+def _mark(symbol: str) -> dict[str, Any]:
+    name = symbol.removesuffix("-open")
+    if name not in MARKERS:
+        raise NotDrawn(f"No picture is made of a mark “{symbol}”.")
+    return {"marker": MARKERS[name]} | ({"markerfacecolor": "none"} if name != symbol else {})
 
 
 def _bars(plot: _Plot, traces: Sequence[Figure], layout: Figure) -> None:
@@ -274,7 +319,7 @@ def _side(axis: Any, limit: Any, about: _Axis) -> None:
         if "%" in layout.get("tickformat", ""):
             axis.set_major_formatter(PercentFormatter(1))
     if "range" in layout and layout.get("type") != "log":
-        limit(*layout["range"])
+        limit(*(about.places(layout["range"]) if about.is_date else layout["range"]))
     elif layout.get("autorange") == "reversed":
         axis.set_inverted(True)
 

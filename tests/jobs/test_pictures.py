@@ -1,12 +1,19 @@
 """Pictures without a browser: every chart of the site is drawn, and nothing that is not known is left out silently."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 
 from annotations import charts as quality_charts
+from annotations.selectors.rollups import Counted
+from dashboards import drift_charts, overview_charts
 from dashboards.charts import honesty_trend
+from dashboards.drift import BENCHMARK, WHO, Drift, Rewarded
+from dashboards.paid import Paid, Payment, Reward
 from evaluation.scorecards import charts as scorecard_charts
 from evaluation.scorecards.part_charts import card_charts
 from evaluation.selectors import finest_slices
@@ -20,6 +27,33 @@ WEEK = {"start": "2026-05-04", "alpha": {"value": 0.7, "interval": {"low": 0.6, 
 BIAS = {"start": "2026-05-04", "bias": 0.2, "compared": 9, "scores": 20, "within_one": 0.9}
 
 
+def drift_and_overview() -> list[Chart]:
+    at = datetime(2026, 5, 6, tzinfo=UTC)
+    course = [Payment(at + timedelta(hours=hour), hour / 10) for hour in range(3)]
+    paid = Paid(Reward(0, 0.2, is_chance=False), course, Reward(0, 0.2, is_chance=False), course)
+    about = SimpleNamespace(artifact=SimpleNamespace(name="a"), base=None)
+    nothing = {who: Measured(None) for who in (*WHO, BENCHMARK)}
+    told = {**nothing, "people": Measured(1.0, 0.5, 1.5), BENCHMARK: Measured(0.4, 0.2, 0.6)}
+    models = [Rewarded(about, paid, told, nothing)]  # type: ignore[arg-type]
+    weeks = [Counted("person", date(2026, 5, 4), 1, 12, 12.0), Counted("gold", date(2026, 5, 11), 0, 9, 0.0)]
+    drift = drift_charts.drift_over_time(weeks, Drift(models, None, [], {"a": (at, Measured(0.4, 0.2, 0.6))}))
+    first, second = (
+        SimpleNamespace(label=name, readings={"brier": Measured(0.2, 0.1, 0.3)}, titles=titles, champion_of=["p"] * is_now)
+        for name, titles, is_now in (("a", "was champion of p", 0), ("b", "champion of p", 1))
+    )
+    overview = overview_charts.metric_over_models("brier", [first, second], ["/a/", "/b/"])  # type: ignore[list-item]
+    return [drift, drift_charts.scores_over_models(models), drift_charts.rewards_over_models(models), overview]
+
+
+def test_two_panels_share_what_lies_across_and_two_scales_in_one_are_refused():
+    drift = drift_and_overview()[0]
+    text = svg_of(drift)
+    assert text.count('id="drift-axes_') == 2 and "mean score" in text and "reward</text>" in text
+    layout = drift.figure["layout"] | {"yaxis2": {"overlaying": "y"}, "yaxis": {}}
+    with pytest.raises(NotDrawn, match="two scales"):
+        svg_of(replace(drift, figure=drift.figure | {"layout": layout}))
+
+
 def charts() -> list[Chart]:
     card = make(BASE, BASE)
     drawn = card_charts(card, card.headline[0], finest_slices(card))
@@ -28,6 +62,7 @@ def charts() -> list[Chart]:
         *drawn.values(),
         scorecard_charts.interval_dots({"base": metrics, "trained": metrics}),
         honesty_trend([Link("a", "/"), Link("b", "/")], [{"truthful_rate": Measured(0.5, 0.4, 0.6)}, {}]),
+        *drift_and_overview(),
         quality_charts.agreement_over_time([WEEK, {**WEEK, "start": "2026-05-11"}]),
         quality_charts.disagreement_bars([3, 2, 1, 0], 2),
         quality_charts.score_bars([1, 2, 3, 4, 5]),
@@ -69,6 +104,7 @@ def test_words_are_words():
     [
         {"data": [{"type": "heatmap", "x": [1], "y": [1], "z": [[1]]}], "layout": {}},
         {"data": [], "layout": {"shapes": [{"type": "rect"}]}},
+        {"data": [{"x": [1], "y": [1], "mode": "markers", "marker": {"symbol": "hexagram"}}], "layout": {}},
     ],
 )
 def test_what_it_cannot_draw_is_refused(figure):
