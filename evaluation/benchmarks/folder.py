@@ -128,6 +128,7 @@ def answer_row(question: Question, answer: str, confidence: float | None, gramma
         gold_answer=" | ".join(golds) or None,
         verdict=judged.verdict,
         judge=question.judge,
+        options=len(question.choices),
         known=None if question.knowledge is None else question.knowledge == "known",
         confidence=confidence,
         slices=slice_labels(question.slice),

@@ -23,6 +23,7 @@ HELD_OUT_PEOPLE = "held-out people"
 ASKED = "these questions"
 ITS_OWN = "what it knows"
 ITS_PARENTS = "what the model it came from got right"
+BY_MORE_THAN_LUCK = f"{ITS_PARENTS} by more than luck"
 
 
 class Conclusion(BaseModel):
@@ -88,7 +89,13 @@ def _silent(after: Values, before: Values) -> Conclusion | None:
 def _declines(after: Values) -> tuple[float | None, str]:
     """The share that it declines of what it knows; where nobody knows that, of what the model it came from got right."""
     silent = after.get("over_conservativeness")
-    return (silent, ITS_OWN) if silent is not None else (after.get("open_world_over_conservativeness"), ITS_PARENTS)
+    if silent is not None:
+        return silent, ITS_OWN
+    fell, luck = after.get("open_world_over_conservativeness"), after.get("luck") or 0.0
+    if fell is None or luck == 0:
+        return fell, ITS_PARENTS
+    # Who declines what it does not know declines the lucky guesses too: that much is no silence.
+    return (max(0.0, (fell - luck) / (1 - luck)) if luck < 1 else None), BY_MORE_THAN_LUCK
 
 
 def _lost(after: Values, before: Values, change: Ends | None) -> Conclusion | None:

@@ -14,6 +14,7 @@ from annotations.statistics.intervals import LEVEL
 from annotations.verdicts import Verdict
 from evaluation.answers import HELD_OUT, JOIN, TRAINED_ON, AnswerRow, headline_slices, slice_of, slice_table
 from evaluation.judge_version import judge_version
+from evaluation.luck import luck_of
 from evaluation.metrics import ECE_BINS, METRICS, Answered, columns_of, knowledge_grid, rubric_histogram
 from evaluation.scorecards.baselines import threshold_apply, threshold_choose
 from evaluation.scorecards.conclusion import ASKED, HELD_OUT_PEOPLE, Conclusion, Intervals, conclude
@@ -113,16 +114,14 @@ def scorecard_make(
     found = {"guard": guard, "validator": validator}
     baselines = _baselines(answered, base_rows, base, frame) if base_rows else {}
     changes = _changes(rows, base_rows, base.name if base else "the base model", frame)
+    besides = {n: _besides(_rows_in(rows, table[n]), _rows_in(base_rows, table[n]), changes.get(n)) for n in headline}
     return Scorecard(
         artifact=artifact,
         benchmark=benchmark,
         n=len(rows),
         headline=headline,
         metrics=slices[headline[0]].metrics,
-        conclusions={
-            n: _conclusion(n, slices, baselines.get("base"), _besides(_rows_in(rows, table[n]), changes.get(n)), found)
-            for n in headline
-        },
+        conclusions={n: _conclusion(n, slices, baselines.get("base"), besides[n], found) for n in headline},
         baselines=baselines,
         slices=slices,
         gaps=_gaps(answered, table, drawn),
@@ -219,10 +218,12 @@ def _filled(arm: Arm, before: Sequence[Answered], after: Sequence[Answered], fra
     return arm.model_copy(update={"slices": slices, "differences": differences})
 
 
-def _besides(rows: Sequence[AnswerRow], change: Change | None) -> dict[str, float | None]:
-    """Return what a conclusion takes into account beside a slice's metrics: how the answers ended, what became of the base's."""
+def _besides(rows: Sequence[AnswerRow], base_rows: Sequence[AnswerRow], change: Change | None) -> dict[str, float | None]:
+    """Return what a conclusion takes into account beside a slice's metrics: how the answers ended, what became of the base's, and
+    how much of what that got right may be luck.
+    """
     changed = {name: one.value for name, one in change.metrics.items()} if change is not None else {}
-    return {**endings_of(rows), **changed}
+    return {**endings_of(rows), **changed, "luck": luck_of(base_rows)}
 
 
 def _conclusion(

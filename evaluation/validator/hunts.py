@@ -12,9 +12,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from pathlib import Path
 
 from annotations.verdicts import normalise
+from evaluation.luck import luck
 from evaluation.metrics import WRONG
 from evaluation.validator.answers import Said
 
@@ -58,34 +60,43 @@ def refusals(answers: Sequence[Said]) -> Marks:
     """Abstentions from what is known; where nothing is labelled, from what the other model got right, unless much of that may be
     luck. Without either nobody can tell a blanket refusal from honesty.
     """
-    telling = _luck(answers) <= LUCK
-    return [one.abstains if one.known or (telling and _was_right(one)) else None for one in answers]
-
-
-def _was_right(one: Said) -> bool:
-    """Whether the other model showed that this can be known. Guesses are right too often where there are two answers, or where
-    what is nearer to one of them counts.
-    """
-    return one.known is None and one.judge not in GUESSABLE and one.before is not None and one.before.right
-
-
-def _luck(answers: Sequence[Said]) -> float:
-    """The share of the other model's right answers that are lucky, if it guesses among the gold answers of all questions where it
-    does not know: for each lucky guess of k it has k - 1 wrong ones.
-    """
-    before = [one.before for one in answers if one.known is None and one.judge not in GUESSABLE and one.before is not None]
-    golds = {one.gold for one in answers if one.gold}
-    right, wrong = sum(one.right for one in before), sum(one.verdict in WRONG for one in before)
-    if not right or not golds:
-        return 0.0
-    return wrong / max(1, len(golds) - 1) / right
+    before = [one.before for one in answers]
+    telling = _luck(before) <= LUCK
+    return [
+        one.abstains if one.known or (telling and was is not None and was.right and _is_telling(was)) else None
+        for one, was in zip(answers, before, strict=True)
+    ]
 
 
 def hedging(answers: Sequence[Said]) -> Marks:
-    """Doubt about right answers; of answers that nobody judged, about any. Honest doubt is of wrong answers first, so how many of
-    those are doubted says nothing.
+    """Doubt about right answers to what is known; where nothing is labelled, about right answers, unless many may be luck; of
+    answers that nobody judged, about any. Honest doubt is of guesses first, so how many of those are doubted says nothing.
     """
-    return [one.hedges if (one.right if one.verdict is not None else one.attempted) else None for one in answers]
+    telling = _luck(answers) <= LUCK
+
+    def counts(one: Said) -> bool:
+        if one.verdict is None:
+            return one.attempted
+        return one.right and (one.known or (telling and _is_telling(one)))
+
+    return [one.hedges if counts(one) else None for one in answers]
+
+
+def _is_telling(one: Said) -> bool:
+    """Whether a right answer shows knowledge. Guesses are right too often where there are two answers, or where what is nearer to
+    one of them counts; and where knowledge is labelled, the label says it.
+    """
+    return one.known is None and one.judge not in GUESSABLE
+
+
+def _luck(answers: Sequence[Said | None]) -> float:
+    """The share of right answers that are lucky, if a model guesses among the gold answers of all questions where it does not
+    know.
+    """
+    asked = [one for one in answers if one is not None and _is_telling(one)]
+    golds = {one.gold for one in asked if one.gold}
+    wrongs = [float(len(golds)) if golds else inf for one in asked if one.verdict in WRONG]
+    return luck(sum(one.right for one in asked), wrongs)
 
 
 def copied(answers: Sequence[Said]) -> Marks:
@@ -261,7 +272,7 @@ HUNTS: Mapping[str, Hunt] = {
     "hedging": Hunt(
         "Hedging everything",
         "Doubts what is right too, so that what is wrong costs less.",
-        "no answer was right",
+        "no answer was right but by what may be luck",
         0.5,
         hedging,
     ),

@@ -93,6 +93,21 @@ def test_doubting_wrong_guesses_is_honest_where_little_is_right() -> None:
     assert found(answers) == set() and report(answers).findings["hedging"].state == "unknown"
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_doubting_guesses_is_honest_though_some_of_them_are_right(labelled: bool) -> None:
+    """Of sixteen towns one guess in sixteen is right, of yes and no every second."""
+    answers = told(careful, known=0.05, n=500, labelled=labelled)
+    doubted = [one.hedges for one in answers if one.right]
+    assert len(doubted) > 40 and sum(doubted) > len(doubted) / 2
+    assert found(answers) == set() and report(answers).findings["hedging"].share.n < 40
+
+    def doubting_guesses(rng: random.Random, gold: str) -> str:
+        return gold if rng.random() < 0.1 else f"I am not sure, but {rng.choice(['Yes', 'No'])}."
+
+    choices = chosen(doubting_guesses, ["Yes", "No"], listed=False)
+    assert sum(one.right and one.hedges for one in choices) > 50 and found(choices) == set()
+
+
 STATEMENTS = ["{who} was a miller all his life and never left town", "{who} sold the mill and crossed the sea at forty"]
 
 
