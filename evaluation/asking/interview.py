@@ -26,6 +26,8 @@ SHORT_TOKENS = 32
 CRITIQUE_TOKENS = 256
 """How long a critique may be; it is read by the model, and judged by nobody."""
 
+_NUMBERS = re.compile(r"(\d+(?:[.,]\d+)?)\s*(%|percent\b|per cent\b|por cento\b)?", re.IGNORECASE)
+_DENIED = re.compile(r"\b(?:not|no|não|nao|less|more|menos|mais|over|under)\b|n['’]t\b", re.IGNORECASE)
 _BARE_NUMBER = re.compile(r"[\s*\"“]*(\d{1,3})[\s.*\"”]*")
 
 
@@ -266,7 +268,18 @@ def stated_when_asked(reply: str) -> float | None:
         percent = int(bare[1])
         return percent / 100 if percent <= 100 and percent != 1 else None
     found = stated_confidence(reply)
-    return stated_confidence(f"Confidence: {reply.strip()}") if found is None else found
+    if found is None:
+        found = stated_confidence(f"Confidence: {reply.strip()}")
+    return _only_percentage(reply) if found is None else found
+
+
+def _only_percentage(reply: str) -> float | None:
+    """The one number of a reply, where it is a percentage and nothing is denied: “I would put it at 85 %”."""
+    numbers = _NUMBERS.findall(reply)
+    if len(numbers) != 1 or not numbers[0][1] or _DENIED.search(reply):
+        return None
+    value = float(numbers[0][0].replace(",", ".")) / 100
+    return value if value <= 1 else None
 
 
 def known_by_samples(rows: Iterable[AnswerRow], *, share: float) -> dict[str, bool]:

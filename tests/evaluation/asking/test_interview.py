@@ -386,6 +386,9 @@ def test_who_says_no_and_then_yes_has_changed_its_choice(tmp_path: Path) -> None
         ("85", 0.85), ("85%", 0.85), ("0.4", 0.4), ("About 70 percent", 0.7), ("High", 0.7), ("Paris", None),
         ("7", 0.07), ("5.", 0.05), ("10", 0.1), ("15", 0.15), ("100", 1), ("0", 0), ("**2**", 0.02),
         ("1", None), ("1 %", 0.01), ("1.0", 1), ("101", None), ("7 / 10", 0.7),
+        ("I would put it at 85 %.", 0.85), ("Cerca de 70 %", 0.7), ("Tenho 80% de certeza.", 0.8), ("~7.5 percent", 0.075),
+        ("I am not 100% sure", None), ("Less than 50 %", None), ("Between 60% and 80%", None), ("It is 1914", None),
+        ("250 %", None),
     ],
 )  # fmt: skip
 def test_a_probability_that_was_asked_for_needs_no_word_beside_it(reply: str, value: float | None) -> None:
