@@ -22,6 +22,7 @@ from annotations.verdicts import Verdict
 from evaluation.answers import AnswerRow, answers_write
 from evaluation.asking.asker import Asker
 from evaluation.asking.interview import Interview, Plan, known_by_samples, with_knowledge
+from evaluation.asking.kept import forget_oldest
 from evaluation.asking.local import LocalModel, reference_logprobs
 from evaluation.asking.preferring import preferences_of, rewarded_pairs
 from evaluation.asking.service import ServiceModel
@@ -102,6 +103,7 @@ def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:
     for name, one in zip((ANSWERS, BASE_ANSWERS), asked, strict=False):
         answers_write(folder / name, one.rows)
     _write_aside(folder / SCORECARD, scorecard.model_dump_json(indent=1).encode())
+    forget_oldest(cache)
     progress.done(f"{len(asked) * len(benchmark.questions)} answers judged")
     return _result(scorecard, asked, progress, seconds=time.perf_counter() - started)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,25 @@ FORMAT = 2
 _FIELDS = ("logprob", "tokens", "ids", "ending", "reason", "drawn")
 
 
+MOST_BYTES = 20 << 30
+"""Of all that is kept in a folder; what was not used for longest is forgotten first."""
+USED_LATELY_S = 86_400.0
+"""What was used since then is not forgotten: an evaluation may be reading it."""
+_START = b'{"key":"'
+
+
 class KeptReplies:
-    """The replies of one model, asked in one way."""
+    """The replies of one model, asked in one way. Only where they stand is held in memory: a file may have those to every
+    benchmark there ever was.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._replies = dict(_read(path))
+        self._new: dict[str, Reply] = {}
+        self._places = dict(_places(path))
+        if self._places:
+            with suppress(PermissionError):
+                os.utime(path)  # used, if only read
 
     @classmethod
     def of(cls, folder: Path, model: Model, how: How | str) -> KeptReplies:
@@ -39,7 +54,21 @@ class KeptReplies:
         return cls(folder / f"{name}.jsonl")
 
     def get(self, key: str) -> Reply | None:
-        return self._replies.get(key)
+        return self.of_keys([key]).get(key)
+
+    def of_keys(self, keys: Iterable[str]) -> dict[str, Reply]:
+        """Those of the replies that there are."""
+        wanted = set(keys)
+        found = {key: self._new[key] for key in wanted & self._new.keys()}
+        there = sorted((self._places[key], key) for key in wanted - found.keys() if key in self._places)
+        if not there or not self.path.exists():
+            return found
+        with self.path.open("rb") as file:
+            for place, key in there:
+                file.seek(place)
+                if (reply := _reply(file.readline())) is not None:
+                    found[key] = reply
+        return found
 
     def add(self, replies: Iterable[tuple[str, Reply]]) -> None:
         """Keep replies; written, and there for other processes, when this returns. Raises OSError."""
@@ -54,7 +83,7 @@ class KeptReplies:
             _write(descriptor, (b"\n" if torn else b"") + lines)
         finally:
             os.close(descriptor)
-        self._replies.update(new)
+        self._new.update(new)
 
 
 def _write(descriptor: int, content: bytes) -> None:
@@ -67,16 +96,41 @@ def _line(key: str, reply: Reply) -> Mapping[str, Any]:
     return {"key": key, "text": reply.text, **told}
 
 
-def _read(path: Path) -> Iterable[tuple[str, Reply]]:
+def _places(path: Path) -> Iterator[tuple[str, int]]:
+    """Where each reply's line begins; of several to one key the last."""
     if not path.exists():
         return
+    place = 0
     with path.open("rb") as lines:
         for line in lines:
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue  # half a line
-            told = {name: row[name] for name in _FIELDS if name in row}
-            if "ids" in told:
-                told["ids"] = tuple(told["ids"])
-            yield row["key"], Reply(row["text"], **told)
+            if line.startswith(_START):
+                yield line[len(_START) : line.find(b'"', len(_START))].decode(), place
+            place += len(line)
+
+
+def _reply(line: bytes) -> Reply | None:
+    """The reply of a line; None for half a line."""
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    told = {name: row[name] for name in _FIELDS if name in row}
+    if "ids" in told:
+        told["ids"] = tuple(told["ids"])
+    return Reply(row["text"], **told)
+
+
+def forget_oldest(folder: Path, *, most: int = MOST_BYTES) -> int:
+    """Forget replies until the folder has `most` bytes, or only what was used lately is left. Returns how many files went."""
+    there = []
+    for path in folder.glob("*.jsonl"):
+        with suppress(FileNotFoundError):  # another process forgets too
+            told = path.stat()
+            there.append((told.st_mtime, told.st_size, path))
+    whole, gone = sum(size for _, size, _ in there), 0
+    for used, size, path in sorted(there):
+        if whole <= most or used > time.time() - USED_LATELY_S:
+            break
+        path.unlink(missing_ok=True)
+        whole, gone = whole - size, gone + 1
+    return gone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -192,23 +192,19 @@ def reference_logprobs(
     """
     cache = KeptReplies.of(folder, reference, READ)
     keys = [_scored_key(prompt, reply) for prompt, reply in given]
-    missing = list({key: index for index, key in enumerate(keys) if cache.get(key) is None}.values())
+    found = cache.of_keys(keys)
+    missing = list({key: index for index, key in enumerate(keys) if key not in found}.values())
     tell(len(given) - len(missing))
 
-    def keep(found: Sequence[tuple[int, Reply]]) -> None:
-        cache.add((keys[missing[index]], replace(reply, text="")) for index, reply in found)
-        tell(len(found))
+    def keep(read: Sequence[tuple[int, Reply]]) -> None:
+        new = {keys[missing[index]]: replace(reply, text="") for index, reply in read}
+        cache.add(new.items())
+        found.update(new)
+        tell(len(read))
 
     if missing:
         reference.logprobs([given[index] for index in missing], keep=keep, stop=stop)
-    return list(_found(cache, keys))
-
-
-def _found(cache: KeptReplies, keys: Sequence[str]) -> Iterator[float | None]:
-    for key in keys:
-        reply = cache.get(key)
-        assert reply is not None
-        yield reply.logprob
+    return [found[key].logprob for key in keys]
 
 
 def _scored_key(prompt: Prompt, reply: Reply) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evaluation.asking import kept as kept_module
 from evaluation.asking.asker import Asker
-from evaluation.asking.kept import KeptReplies
+from evaluation.asking.kept import KeptReplies, forget_oldest
 from evaluation.asking.replies import How, Keep, Reply, Wanted
 from training.exceptions import TrainingError
 from training.stopping import StopRequest
@@ -78,6 +81,36 @@ def test_half_a_line_spoils_nothing(tmp_path: Path) -> None:
     again.add([("b", Reply("two"))])
     last = KeptReplies(kept.path)
     assert (last.get("a"), last.get("b")) == (Reply("one", -1.0, 3, (4, 5)), Reply("two"))
+
+
+def test_only_what_is_wanted_is_read_and_a_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(Parrot(), tmp_path, [str(number) for number in range(50)])
+    read = []
+    reading = kept_module._reply
+    monkeypatch.setattr(kept_module, "_reply", lambda line: (read.append(line), reading(line))[1])
+    model = Parrot()
+    asker = Asker(model, tmp_path, stop=StopRequest())
+    assert [one.text for one in asker.ask([Wanted("7"), Wanted("9"), Wanted("new")], HOW)] == ["7 0", "9 0", "new 0"]
+    assert len(read) == 2
+    assert [one.text for one in asker.ask([Wanted("new"), Wanted("11")], HOW)] == ["new 0", "11 0"]
+    assert len(read) == 3 and [one.prompt for one in model.asked] == ["new"]
+
+
+def test_what_was_not_used_for_longest_is_forgotten_first(tmp_path: Path) -> None:
+    now = time.time()
+    for number, days in enumerate((0, 3, 9, 6)):
+        path = tmp_path / f"{number}.jsonl"
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (now, now - days * 86_400))
+    assert forget_oldest(tmp_path, most=400) == 0
+    assert forget_oldest(tmp_path, most=250) == 2
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["0", "1"]
+    assert forget_oldest(tmp_path, most=0) == 1  # what is in use stays
+    ask(Parrot(), tmp_path, ["a"])
+    [kept] = [path for path in tmp_path.iterdir() if path.stem != "0"]
+    os.utime(kept, (now, now - 9 * 86_400))
+    ask(Parrot(), tmp_path, ["a"])
+    assert forget_oldest(tmp_path, most=0) == 0, "to read it is to use it"
 
 
 def test_a_conversation_is_not_its_last_turn(tmp_path: Path) -> None:
