@@ -29,6 +29,9 @@ from evaluation.benchmarks.formats.format import BenchmarkFormat
 from evaluation.question import Question
 
 REFUSED_KEPT = 100
+MOST_QUESTIONS = 200_000
+MOST_TEXT = 256 << 20
+"""Of all questions together, in characters as JSON. A packed file may come to two hundred times its own size."""
 HASH_SHOWN = 12
 
 
@@ -59,6 +62,7 @@ def benchmark_import_read(path: Path, *, source_format: str = AUTO, called: str 
     chosen = _format(path, container.records(0), source_format)
     imported = Imported(chosen, {"file": called or path.name, "sha256": file_hash(path)})
     seen: set[str] = set()
+    size = 0
     for one in container.records(0):
         imported.records += 1
         found = _questions(one, chosen, seen) if isinstance(one, Record) else one
@@ -67,6 +71,10 @@ def benchmark_import_read(path: Path, *, source_format: str = AUTO, called: str 
         else:
             seen.update(question.id for question in found)
             imported.questions += found
+            size += sum(len(question.model_dump_json()) for question in found)
+            if size > MOST_TEXT or len(imported.questions) > MOST_QUESTIONS:
+                limits = f"{MOST_QUESTIONS:,} questions, or {MOST_TEXT >> 20} MB of them"
+                raise SourceError(f"{called or path.name} has more than {limits}; a benchmark has not.", where="file")
     if not imported.questions:
         first = imported.refused[0].problem if imported.refused else None
         why = f"its first record {' '.join([first.field, first.reason]).strip()}" if first else "it is empty"

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from annotations.sources.errors import SourceError
+from evaluation.benchmarks import importing
 from evaluation.benchmarks.folder import benchmark_read
 from evaluation.benchmarks.formats import FORMATS
 from evaluation.benchmarks.importing import Imported, benchmark_import_read, benchmark_write, manifest_of, name_of
@@ -206,3 +207,17 @@ def test_the_hash_is_of_the_questions_and_nothing_else(tmp_path: Path) -> None:
 
 def test_names_of_benchmarks_are_plain() -> None:
     assert (name_of("TruthfulQA (2025).csv"), name_of("…")) == ("truthfulqa-2025-csv", "benchmark")
+
+
+def test_a_small_packed_file_does_not_become_a_large_one_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "own.jsonl.gz"
+    rows = [{"id": str(number), "prompt": "q" * 5000, "gold_answer": "a"} for number in range(40)]
+    path.write_bytes(gzip.compress(b"".join(orjson.dumps(one) + b"\n" for one in rows)))
+    assert len(read(path).questions) == 40 and path.stat().st_size < 5000
+    monkeypatch.setattr(importing, "MOST_TEXT", 100_000)
+    with pytest.raises(SourceError, match=r"own.jsonl.gz has more than"):
+        read(path)
+    monkeypatch.setattr(importing, "MOST_TEXT", 1 << 30)
+    monkeypatch.setattr(importing, "MOST_QUESTIONS", 39)
+    with pytest.raises(SourceError, match=r"more than 39 questions"):
+        read(path)
