@@ -9,8 +9,10 @@ from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import ProtectedError
+from django.utils.module_loading import import_string
 
 from accounts import audit
 from accounts.chat.service import KEY_VARIABLE, ChatService
@@ -62,6 +64,8 @@ def endpoint_save(
     before = Endpoint.objects.select_for_update().filter(name=name).first()
     if is_new and before is not None:
         raise EndpointRefused("name", f"There is an endpoint “{name}” already: change it on its own page, or take another name.")
+    if before is None and any(import_string(taken)(name) for taken in settings.MODEL_NAMES_TAKEN):
+        raise EndpointRefused("name", f"There is a model “{name}” on this site: pages go by names, so take another one.")
     if key is not None:
         values["sealed_key"] = seal(key.strip()) if key.strip() else ""
     elif before is not None and before.sealed_key and _server(before.base_url) != _server(base_url):

@@ -62,6 +62,8 @@ def _stars(models: Sequence[MeasuredModel], readings: Sequence[Measured], colour
         "x": [one.label for one, _ in there],
         "y": [reading.value for _, reading in there],
         "customdata": [one.titles for one, _ in there],
+        # A star on the axis' end is still a whole one.
+        "cliponaxis": False,
         "marker": {
             "color": colour,
             "symbol": ["star" if one.champion_of else "star-open" for one, _ in there],

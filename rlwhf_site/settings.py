@@ -233,6 +233,9 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
+# Who else gives names to models, by dotted name: pages tell an endpoint's and the site's own apart by name alone.
+MODEL_NAMES_TAKEN = ("training.selectors.artifact_named",)
+
 # What each background job does, by dotted name: `jobs` itself knows no kind of job.
 JOB_KINDS = {
     "annotations.import": "annotations.jobs.ItemImport",

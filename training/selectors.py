@@ -44,6 +44,11 @@ def run_fallbacks(run: Run) -> list[dict[str, Any]]:
     ]
 
 
+def artifact_named(name: str) -> bool:
+    """Whether a model of the site's own has that name, ready or not."""
+    return Artifact.objects.filter(name=name).exists()
+
+
 def artifact_list() -> QuerySet[Artifact]:
     return Artifact.objects.ready().select_related("base", "run", "run__dataset")
 

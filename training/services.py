@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from accounts import audit
 from accounts.hosts import host_allowed
-from accounts.models import User
+from accounts.models import Endpoint, User
 from annotations.models import DatasetVersion
 from jobs.hardware import COMPUTE_TAGS
 from jobs.models import Job, Pipeline
@@ -411,7 +411,7 @@ def _check_name(name: str) -> None:
         raise RunRefused("name", f"The name may hold small letters, digits and dashes: {rule}.")
     if name in RESERVED:
         raise RunRefused("name", f"“{name}” is the address of a page; choose another name.")
-    if Artifact.objects.filter(name=name).exists():
+    if Artifact.objects.filter(name=name).exists() or Endpoint.objects.filter(name=name).exists():
         raise _taken(name)
 
 

@@ -14,6 +14,9 @@ from accounts.endpoints import EndpointRefused, endpoint_environment, endpoint_f
 from accounts.hosts import HostRefused, host_allow, host_forget
 from accounts.models import AllowedHost, AuditEntry, Endpoint, User
 from tests.chat_server import ChatServer, serving
+from tests.training.model_folders import model_folder_at
+from training.models import Artifact
+from training.services import RunRefused, artifact_register
 
 pytestmark = pytest.mark.django_db
 KEY = "sk-very-secret"
@@ -72,6 +75,18 @@ def test_what_cannot_work_is_refused(allowed, change, field):
     with pytest.raises(EndpointRefused) as refused:
         endpoint_save(**{"name": "one", **WHERE, "actor": None, **change})
     assert refused.value.field == field
+
+
+def test_an_endpoint_and_a_model_of_the_site_never_have_one_name(allowed, tmp_path):
+    artifact_register(name="mine", folder=model_folder_at(tmp_path / "mine"), actor=None)
+    with pytest.raises(EndpointRefused, match="There is a model “mine” on this site"):
+        endpoint_save(name="mine", **WHERE, actor=None)
+    endpoint_save(name="theirs", **WHERE, actor=None)
+    with pytest.raises(RunRefused, match="There is a model named “theirs” already"):
+        artifact_register(name="theirs", folder=model_folder_at(tmp_path / "theirs"), actor=None)
+    Artifact.objects.create(name="both")
+    Endpoint.objects.create(name="both", base_url=WHERE["base_url"], model="big")
+    assert endpoint_save(name="both", **WHERE | {"model": "bigger"}, actor=None).model == "bigger", "one of old can be changed"
 
 
 def test_what_is_not_given_stays_as_it_is(allowed, client):
