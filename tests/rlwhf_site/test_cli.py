@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
-from rlwhf_site.cli import needs_database
+from rlwhf_site.cli import needs_database, summary
 from rlwhf_site.database import without_password
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,13 @@ def test_without_a_command_it_lists_ours_by_subject(nowhere):
     assert "\nJobs\n" in said
     assert "collectstatic" not in said
     assert said == rlwhf("help", env=nowhere).stdout
+
+
+def test_the_list_says_what_each_command_says_of_itself():
+    for name in ("demo", "serve", "dpo_train", "import_items"):
+        owner = get_commands()[name]
+        text = " ".join(load_command_class(owner, name).help.split())
+        assert text.startswith(summary(owner, name))
 
 
 def test_every_command_of_ours_says_what_it_does(nowhere):
