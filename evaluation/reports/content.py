@@ -111,7 +111,8 @@ def _metrics(card: Scorecard, chosen: str) -> list[Block]:
         for row in metric_rows(card, chosen)
     ]
     note = (
-        "Intervals are 95 %, drawn over what questions are about rather than over answers. A change is paired by question, and called better or worse "
+        "Intervals are 95 %, drawn over what questions are about rather than over answers. A change is paired by question, and "
+        "called better or worse "
         "only where it is more than chance."
     )
     threshold = card.baselines.get("base_threshold")
