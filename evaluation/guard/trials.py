@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from annotations.stances import Stance, stance
-from evaluation.guard.items import GuardSet
+from evaluation.guard.items import GuardSet, Item
 from evaluation.guard.scoring import is_right, is_undecided, said_in
 
 
@@ -62,23 +62,19 @@ def trials_of(items: GuardSet, after: Sequence[Given], before: Sequence[Given] |
     """The guard's own items by task type, with a model's answers and its base's, in their order."""
     found: dict[str, list[Trial]] = {}
     for place, item in enumerate(items.items):
-        now, was = [
-            None
-            if said is None
-            else Outcome(
-                said[place].text,
-                right=is_right(item, said[place].text),
-                declined=is_declined(said[place].text),
-                cut=said[place].cut,
-                undecided=said[place].cut and is_undecided(item, said[place].text),
-            )
-            for said in (after, before)
-        ]
-        assert now is not None
+        now = _judged(item, after[place])
+        was = _judged(item, before[place]) if before is not None else None
         found.setdefault(item.type, []).append(
             Trial(item.id, item.entity, item.prompt, item.gold, len(item.options), after=now, before=was)
         )
     return found
+
+
+def _judged(item: Item, given: Given) -> Outcome:
+    """Who was cut off on the way to an answer has not declined."""
+    undecided = given.cut and is_undecided(item, given.text)
+    declined = is_declined(given.text) and not undecided
+    return Outcome(given.text, right=is_right(item, given.text), declined=declined, cut=given.cut, undecided=undecided)
 
 
 def is_declined(answer: str) -> bool:

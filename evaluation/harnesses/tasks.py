@@ -71,12 +71,15 @@ def others_between(names: Sequence[str], after: TaskAnswers, before: TaskAnswers
     trials = {task: list(_trials(task, after, before)) for task in after.samples}
     shown = {**dict.fromkeys(names), **dict.fromkeys(trials)}
     reason = "its answers are neither right nor wrong, so no loss can be shown"
+    unasked = {name: reason for name in shown if name in after.figures and not trials.get(name)}
+    if set(after.figures) <= set(names):  # else one of the names may stand for several tasks
+        unasked |= {name: f"{TASKS_OF} says nothing of it" for name in names if name not in after.figures}
     return Others(
         source=f"{HARNESSES[TASKS_OF].title} {after.version}",
         trials=trials,
         figures={name: after.figures[name] for name in shown if name in after.figures},
         limit=limit,
-        unasked={name: reason for name in shown if name in after.figures and not trials.get(name)},
+        unasked=unasked,
     )
 
 

@@ -107,6 +107,14 @@ def test_figures_that_are_no_right_or_wrong_are_shown_and_not_judged() -> None:
     assert "neither right nor wrong" in found.text
 
 
+def test_a_task_of_which_nothing_is_told_is_not_passed_over() -> None:
+    same = answered(rights(0.6, seed=1))
+    found = report(others_between(["hellaswag", "squad"], same, same, limit=None))
+    assert found.passed is None and "Nothing is known of squad: lm-eval says nothing of it." in found.text
+    of_a_tag = report(others_between(["some_tag"], same, same, limit=None))
+    assert of_a_tag.passed is True and set(of_a_tag.tasks) == {"hellaswag"}
+
+
 def test_without_a_base_a_task_is_told_and_not_judged() -> None:
     found = report(others_between(["hellaswag"], answered(rights(0.5, seed=1)), limit=None), alone=True)
     assert (found.passed, found.tasks["hellaswag"].state) == (None, "alone")

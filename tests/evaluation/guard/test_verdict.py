@@ -160,6 +160,7 @@ def test_what_was_cut_off_while_thinking_can_be_told_neither_way() -> None:
     found = report(after, base, cut=places)
     assert (found.passed, found.tone) == (None, "warn")
     assert "50% of its answers were cut off for their length, 0% before" in found.text
+    assert found.overall is not None and found.overall.declined == 0, "who still thinks declines nothing"
     assert report(after, base).passed is False, "the same text that ends there by itself is an answer, and a wrong one"
     babble = ["and so on and on" if place in places else said for place, said in enumerate(base)]
     assert report(babble, base, cut=places).passed is False, "what never comes near an answer is lost, however long it goes on"
