@@ -15,6 +15,7 @@ from jobs.figures import Chart
 
 router = Router(tags=["dashboard"])
 Json = dict[str, Any]
+EVALUATIONS_AT_MOST = 1000
 
 
 @router.get("/dashboard/overview", response=Json, auth=ApiAuth("member"))
@@ -42,8 +43,10 @@ def dashboard_overview(request: HttpRequest, benchmark: str = "", last: int = ov
 
 @router.get("/dashboard/models/{name}", response=Json, auth=ApiAuth("member"))
 def dashboard_model(request: HttpRequest, name: str) -> Json:
-    """All evaluations of a model, newest first, with their headlines; `/api/evaluations/{id}/scorecard` has the rest of each."""
-    history = overview.model_history(name)
+    """The last thousand evaluations of a model, newest first, with their headlines; `/api/evaluations/{id}/scorecard` has the
+    rest of each.
+    """
+    history = overview.model_history(name, last=EVALUATIONS_AT_MOST)
     if not history.evaluations:
         raise HttpError(404, "This model has no evaluations.")
     newest = {one.pk for one in history.newest}

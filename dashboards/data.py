@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Q, Sum
+from django.db.models import BigIntegerField, Count, Q, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
 from annotations.models import DatasetContributor, DatasetVersion, Import, Project
 from annotations.selectors.rollups import Counted, counted_by_kind, counted_by_model_and_kind
@@ -12,6 +14,10 @@ from training.alignment import Card, dataset_card
 
 DATASETS_LISTED = 50
 IMPORTS_LISTED = 25
+# Of imports' reports.
+SUMS = {
+    name: Sum(Cast(KT(f"report__{name}"), BigIntegerField()), default=0) for name in ("items_added", "scores_added", "refused")
+}
 
 
 @dataclass(frozen=True)
@@ -87,13 +93,10 @@ def imports(*, project: int | None = None) -> list[Import]:
 def formats(*, project: int | None = None) -> list[Format]:
     """What came in by files, by their format; what was taken back is not counted."""
     known = Import.objects.filter(undone_at=None)
-    rows = (known.filter(project=project) if project else known).values_list(
-        "source_format", "report__items_added", "report__scores_added", "report__refused"
-    )
-    sums: dict[str, list[int]] = {}
-    for name, *numbers in rows:
-        sums[name] = [one + (add or 0) for one, add in zip(sums.get(name, [0, 0, 0, 0]), [1, *numbers], strict=True)]
-    return [Format(name, *found) for name, found in sorted(sums.items(), key=lambda pair: -pair[1][1])]
+    asked = known.filter(project=project) if project else known
+    rows = asked.values_list("source_format").annotate(imports=Count("pk"), **SUMS).order_by("source_format")
+    found = [Format(name, *numbers) for name, *numbers in rows]
+    return sorted(found, key=lambda one: -one.items)
 
 
 @shared

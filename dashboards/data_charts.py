@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from annotations.models import Rater
-from annotations.selectors.rollups import SCORES, Counted, Spread
+from annotations.selectors.rollups import SCORES, Counted, Spread, grouped
 from dashboards.data import Format, Share
 from dashboards.people_charts import by_week, weeks_axis
 from jobs.figures import Cell, Chart, Figure
 from training.alignment import Drop
 
 MODELS_AT_MOST = 20
+# In the table behind a chart; a file may name as many as it has lines.
+MODELS_LISTED = 500
 NO_MODEL = "no model named"
 KINDS = {str(kind): str(label) for kind, label in Rater.Kind.choices}
 KIND_COLOURS = {
@@ -70,11 +72,9 @@ def spread_bars(rows: Sequence[Counted]) -> Chart:
 
 def model_bars(rows: Sequence[Counted], kind: str) -> Chart:
     """How the scores of each model's answers lie, by one kind of rater; the models with the most scores."""
-    spreads = {
-        model: Spread.of(one for one in rows if one.by == (model, kind))
-        for model in dict.fromkeys(one.by[0] for one in rows if one.by[1] == kind)
-    }
-    told = sorted(spreads.items(), key=lambda pair: (-pair[1].scores, pair[0]))
+    given = {model: found for (model, by), found in grouped(rows).items() if by == kind}
+    told = sorted(((model, Spread.of(found)) for model, found in given.items()), key=lambda pair: (-pair[1].scores, pair[0]))
+    others = [model for model, _ in told[MODELS_LISTED:]]
     drawn = [(model or NO_MODEL, spread) for model, spread in told if spread.scores][:MODELS_AT_MOST]
     data = [
         {
@@ -96,8 +96,11 @@ def model_bars(rows: Sequence[Counted], kind: str) -> Chart:
         "xaxis": {"tickformat": ".0%", "range": [0, 1]},
         "yaxis": {"type": "category", "autorange": "reversed", "automargin": True},
     }
+    listed = [(model or NO_MODEL, spread) for model, spread in told[:MODELS_LISTED]]
+    if others:
+        listed.append((f"{len(others):,} others", Spread.of(one for model in others for one in given[model])))
     table: list[list[Cell]] = [
-        [model or NO_MODEL, *spread.given.values(), spread.unverified, spread.scores, spread.mean] for model, spread in told
+        [model, *spread.given.values(), spread.unverified, spread.scores, spread.mean] for model, spread in listed
     ]
     columns = ["answers of", *map(written, SCORES), "could not verify", "scores", "mean"]
     title = f"Scores by model: {KINDS[kind].lower()}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from dashboards.recent import lately, shared
 from evaluation.models import Benchmark, Evaluation, Promotion
@@ -13,6 +13,8 @@ from jobs.models import ENDED
 
 LAST = (10, 25, 50, 100, 200)
 LAST_SHOWN = 25
+GOING_SHOWN = 12
+HISTORY_SHOWN = 50
 MARKS = {"ok": ("succeeded", "good"), "error": ("failed", "bad"), "warn": ("stopped", "mixed")}
 SHOWN = ("headline", "created_at", "benchmark_id", "artifact__name", "endpoint__name")
 
@@ -111,11 +113,22 @@ def readings_of(evaluation: Evaluation) -> dict[str, Measured]:
     return {name: Measured(one.get("value"), one.get("low"), one.get("high")) for name, one in metrics.items()}
 
 
+@dataclass(frozen=True)
+class Going:
+    """Evaluations that have not ended: those that run first, then those that wait, oldest first; and how many more there are."""
+
+    shown: list[Evaluation]
+    more: int = 0
+
+
 @shared
-def evaluating(*, model: str = "") -> list[Evaluation]:
-    """Evaluations that have not ended, of one model or of all, oldest first."""
-    going = Evaluation.objects.light().exclude(job__state__in=ENDED).order_by("pk")
-    return list(going.filter(_of(model)) if model else going)
+def evaluating(*, model: str = "") -> Going:
+    """Of one model or of all."""
+    going = Evaluation.objects.exclude(job__state__in=ENDED)
+    going = going.filter(_of(model)) if model else going
+    first = going.light().order_by(F("job__started_at").asc(nulls_last=True), "pk")[: GOING_SHOWN + 1]
+    shown = list(first)
+    return Going(shown[:GOING_SHOWN], going.count() - GOING_SHOWN if len(shown) > GOING_SHOWN else 0)
 
 
 def is_evaluating(*, model: str = "") -> bool:
@@ -126,20 +139,20 @@ def is_evaluating(*, model: str = "") -> bool:
 
 @dataclass(frozen=True)
 class ModelHistory:
-    """All evaluations of a model, newest first; `newest`: the newest scorecard on each benchmark."""
+    """The last evaluations of a model, newest first, of `total`; `newest`: the newest scorecard on each benchmark."""
 
     name: str
     evaluations: list[Evaluation]
+    total: int
     newest: list[Evaluation]
 
 
-def model_history(name: str) -> ModelHistory:
-    evaluations = list(Evaluation.objects.light().filter(_of(name)))
-    newest: dict[int, Evaluation] = {}
-    for one in evaluations:
-        if one.headline:
-            newest.setdefault(one.benchmark_id, one)
-    return ModelHistory(name, evaluations, list(newest.values()))
+def model_history(name: str, *, last: int = HISTORY_SHOWN) -> ModelHistory:
+    asked = Evaluation.objects.filter(_of(name))
+    evaluations = list(asked.light()[:last])
+    total = asked.count() if len(evaluations) == last else len(evaluations)
+    newest = asked.done().order_by("benchmark_id", "-pk").distinct("benchmark_id").values("pk")
+    return ModelHistory(name, evaluations, total, list(asked.light().filter(pk__in=newest).order_by("-pk")))
 
 
 def parent_scorecard(evaluation: Evaluation) -> Evaluation | None:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Q
 
 from annotations.models import Project, QualityReport, Rater
-from annotations.selectors.rollups import Counted, Spread, counted_by_project, counted_by_rater
+from annotations.selectors.rollups import Counted, Spread, counted_by_project, counted_by_rater, grouped
 from annotations.statistics.ratings import reading
 from dashboards.recent import lately, shared
 from jobs.figures import Measured
@@ -126,9 +126,7 @@ def people_of(project: int) -> People:
     ready = QualityReport.objects.filter(project=project).exclude(ready_at=None).order_by("-pk")
     number, report = ready.values_list("pk", "summary").first() or (None, {})
     figures = {one["rater"]: one for one in report.get("annotators") or ()}
-    by_rater: dict[int, list[Counted]] = {}
-    for one in counted_by_rater(project=project):
-        by_rater.setdefault(one.by, []).append(one)
+    by_rater = grouped(counted_by_rater(project=project))
     names = dict(Rater.objects.filter(pk__in={*figures, *by_rater}).values_list("pk", "name"))
     people = [Person(pk, name, Spread.of(by_rater.get(pk, ())), figures.get(pk)) for pk, name in names.items()]
     people.sort(key=lambda one: (-one.spread.scores, one.name))

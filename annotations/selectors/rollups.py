@@ -78,6 +78,14 @@ def counted_by_model_and_kind(*, project: int | None = None) -> list[Counted]:
     return [Counted((one["source_model"], one["kind"]), None, one["score"], one["n"], float(one["sum"])) for one in found]
 
 
+def grouped(rows: Iterable[Counted]) -> dict[Any, list[Counted]]:
+    """What was counted, by whom or what it is of."""
+    found: dict[Any, list[Counted]] = {}
+    for one in rows:
+        found.setdefault(one.by, []).append(one)
+    return found
+
+
 def _chosen(project: int | None) -> "QuerySet[ScoreCount]":
     return ScoreCount.objects.all() if project is None else ScoreCount.objects.filter(project=project)
 

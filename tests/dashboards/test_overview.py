@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from dashboards import overview
 from evaluation.models import Benchmark, Evaluation, Promotion
 from jobs.models import Job
 from tests.dashboards import seed
@@ -111,6 +112,24 @@ def test_what_runs_is_shown_and_asked_for_again(member, three):
     assert "data-charts-live" in page and "model-2" in page.split('id="evaluating"')[1].split("</section>")[0]
 
 
+def test_of_many_that_wait_some_are_shown_those_that_run_first(member, three, monkeypatch):
+    monkeypatch.setattr(overview, "GOING_SHOWN", 2)
+    Job.objects.filter(pk__in=[one.job_id for one in three]).update(state="queued", finished_at=None, started_at=None)
+    Job.objects.filter(pk=three[2].job_id).update(started_at=timezone.now())
+    shown = page_of(member, "/dashboard/").split('id="evaluating"')[1].split("</section>")[0]
+    assert shown.index("model-2") < shown.index("model-0") and "model-1" not in shown and "1 more" in shown
+
+
+def test_a_model_s_history_is_its_last_evaluations_and_its_newest_scorecard_on_each_benchmark(three, tmp_path):
+    one = three[0]
+    first = Benchmark.objects.create(name="other", version="1", hash="0" * 64, folder=str(tmp_path), n=600)
+    Evaluation.objects.filter(pk=one.pk).update(benchmark=first)
+    again = [seed.evaluation(one.artifact, one.benchmark, seed.TREND[0]) for _ in range(3)]
+    found = overview.model_history(one.artifact.name, last=2)
+    assert [each.pk for each in found.evaluations] == [again[2].pk, again[1].pk] and found.total == 4
+    assert [each.pk for each in found.newest] == [again[2].pk, one.pk]
+
+
 def test_a_model_s_page_shows_its_scorecard_its_parent_and_what_changed(member, scored):  # noqa: F811
     base = scored("base", BASE_ROWS)
     silent = scored("silent", SILENT, base.artifact)
@@ -136,6 +155,17 @@ def test_risk_by_coverage_is_the_share_wrong_among_the_surest(member, scored):  
     assert line["x"][-1] == 1 and line["customdata"][-1] == len(held_out)
     assert line["y"][39] == pytest.approx(sum(row.verdict == "wrong" for row in surest) / 40)
     assert line["y"][-1] == pytest.approx(1 - card["metrics"]["correct_given_attempted"]["value"])
+
+
+def test_several_kinds_of_confidence_are_told_apart(member, scored):  # noqa: F811
+    made = scored("base", BASE_ROWS)
+    assert "Confidence: probability of the answer." in page_of(member, reverse("dashboards:model", args=["base"]))
+    card = made.scorecard
+    card["confidences"]["stated"] = card["confidences"]["probability"]
+    Evaluation.objects.filter(pk=made.pk).update(scorecard=card)
+    page = page_of(member, reverse("dashboards:model", args=["base"]))
+    assert "Each kind of confidence has a colour; the metrics above go by probability of the answer." in page
+    assert len(figures_of(page)["reliability"]["data"]) == 3
 
 
 def test_slices_are_drawn_by_what_is_chosen(member, scored):  # noqa: F811

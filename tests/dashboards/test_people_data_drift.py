@@ -22,6 +22,7 @@ from annotations.quality_compute import quality_run
 from annotations.selectors.rollups import Counted, Spread
 from annotations.services.rollups import score_counts_differing
 from annotations.services.scoring import score_submit
+from dashboards import data_charts
 from dashboards.drift import BENCHMARK, WHO, Rewarded, mean_of
 from dashboards.paid import Paid, Reward, paid_by
 from evaluation.models import Benchmark, Evaluation
@@ -98,6 +99,14 @@ def test_people_before_and_after_agreement_is_computed(member, scored):
         "bob": 10,
     }
     assert member.get("/api/dashboard/people/nowhere").status_code == 404
+
+
+def test_of_many_models_the_table_has_those_with_the_most_scores_and_the_others_together(monkeypatch):
+    monkeypatch.setattr(data_charts, "MODELS_LISTED", 2)
+    rows = [Counted((f"m{number}", "person"), None, number % 3, 10 - number, 1.0) for number in range(5)]
+    table = data_charts.model_bars([*rows, Counted(("m0", "gold"), None, 2, 99, 198.0)], "person").table
+    assert [row[0] for row in table] == ["m0", "m1", "3 others"] and [row[-2] for row in table] == [10, 9, 8 + 7 + 6]
+    assert table[2][-1] == pytest.approx(3 / 21)
 
 
 def test_the_people_page_reads_no_whole_report(member, scored, django_assert_max_num_queries):
