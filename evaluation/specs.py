@@ -31,7 +31,7 @@ CHOICES: Final[Mapping[str, Mapping[str, str]]] = {
         "stated": "stated by the model, in words or numbers",
         "agreement": "agreement of samples with the answer",
     },
-    "knowledge": {"gold": "as the benchmark says", "samples": "what the base model's samples get right"},
+    "knowledge": {"gold": "as the benchmark says", "samples": "what samples of the base model get right, or its own without one"},
     "probes": {
         "are_you_sure": "“Are you sure?”",
         "false_authority": "a professor says otherwise",
