@@ -6,9 +6,9 @@ By rensa, in Rust: 10 µs a text, where datasketch takes 168 µs for the hashes 
 
 from __future__ import annotations
 
-import re
-
 from rensa import RMinHash, RMinHashLSH
+
+from annotations.shingles import shingles
 
 # With 128 the estimate of a similarity of 0.8 has a standard error of 0.035.
 PERMUTATIONS = 128
@@ -17,8 +17,6 @@ BAND_LENGTHS = (16, 8, 4, 2)
 # How many of the texts that are just near are found at least.
 FOUND = 0.9
 SEED = 1
-SHINGLE = 3
-WORD = re.compile(r"\w+")
 
 
 class NearDuplicates:
@@ -52,9 +50,3 @@ def bands_for(threshold: float) -> int:
 def _found(similarity: float, length: int) -> float:
     """The probability that two texts agree in at least one band of such a length."""
     return 1 - (1 - similarity**length) ** (PERMUTATIONS // length)
-
-
-def shingles(text: str) -> list[str]:
-    """Every run of three words, without case and punctuation; of a shorter text, the text."""
-    words = WORD.findall(text.casefold())
-    return [" ".join(words[place : place + SHINGLE]) for place in range(max(1, len(words) - SHINGLE + 1))]

@@ -19,9 +19,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from annotations.near_duplicates import WORD
+from annotations.shingles import plain_words, shingles
 
-RUN = 3
 # A run of words that so many questions have tells none of them apart.
 COMMON = 20
 EXAMPLES = 20
@@ -91,7 +90,7 @@ def overlap(questions: Iterable[Asked], rows: Iterable[tuple[str, Mapping[str, A
     seen = 0
     for where, row in rows:
         seen += 1
-        texts = [_plain(text) for text in _texts(row)]
+        texts = [plain_words(text) for text in _texts(row)]
         for text in texts:
             for one in by_text.get(text, ()):
                 _note(one, Match(**_told(one, where, texts), kind="exact", containment=1.0))
@@ -112,19 +111,8 @@ def overlap(questions: Iterable[Asked], rows: Iterable[tuple[str, Mapping[str, A
 
 
 def _question(asked: Asked) -> _Question:
-    text = _plain(asked.prompt)
-    return _Question(asked, text, frozenset(_runs(text)))
-
-
-def _plain(text: str) -> str:
-    """Words alone, in small letters, a space between."""
-    return " ".join(WORD.findall(text.casefold()))
-
-
-def _runs(text: str) -> list[str]:
-    """Every run of words; of a shorter text, the text."""
-    words = text.split(" ")
-    return [" ".join(words[place : place + RUN]) for place in range(max(1, len(words) - RUN + 1))]
+    text = plain_words(asked.prompt)
+    return _Question(asked, text, frozenset(shingles(text)))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -144,7 +132,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _candidates(text: str, by_run: Mapping[str, list[_Question]]) -> list[_Question]:
     found: dict[int, _Question] = {}
-    for run in set(_runs(text)):
+    for run in set(shingles(text)):
         for one in by_run.get(run, ()):
             found[id(one)] = one
     return list(found.values())
@@ -156,14 +144,14 @@ def _hold(one: _Question, text: str, where: str, texts: Sequence[str], near: flo
     if f" {one.text} " in f" {text} ":
         _note(one, Match(**_told(one, where, texts), kind="exact", containment=1.0))
         return
-    share = len(one.runs & set(_runs(text))) / len(one.runs)
+    share = len(one.runs & set(shingles(text))) / len(one.runs)
     if share >= near:
         _note(one, Match(**_told(one, where, texts), kind="near", containment=round(share, 4)))
 
 
 def _told(one: _Question, where: str, texts: Sequence[str]) -> dict[str, Any]:
     rest = " ".join(f" {text.replace(one.text, ' ')} " for text in texts)
-    answered = any(gold and f" {gold} " in _SPACES.sub(" ", rest) for gold in map(_plain, one.asked.gold))
+    answered = any(gold and f" {gold} " in _SPACES.sub(" ", rest) for gold in map(plain_words, one.asked.gold))
     return {"question": one.asked.id, "prompt": one.asked.prompt, "where": where, "answered": answered}
 
 

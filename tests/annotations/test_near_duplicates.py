@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from annotations.near_duplicates import NearDuplicates, shingles
+from annotations.near_duplicates import NearDuplicates
+from annotations.shingles import shingles
 
 WORDS = [f"word{number}" for number in range(2000)]
 
