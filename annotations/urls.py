@@ -21,6 +21,7 @@ from annotations.views import (
     review,
     rubrics,
     score,
+    teachers,
 )
 
 app_name = "annotations"
@@ -94,6 +95,12 @@ urlpatterns = [
     path("score/in/<slug:slug>/next/", score.score_next, name="score-next"),
     path("score/in/<slug:slug>/qualification/", qualification.qualification, name="qualification"),
     path("score/in/<slug:slug>/undo/", score.score_undo, name="score-undo"),
+    path("teachers/", teachers.teacher_list, name="teacher-list"),
+    path("teachers/new/", teachers.teacher_edit, name="teacher-create"),
+    path("teachers/<slug:name>/", teachers.teacher_detail, name="teacher-detail"),
+    path("teachers/<slug:name>/edit/", teachers.teacher_edit, name="teacher-edit"),
+    path("teachers/<slug:name>/run/", teachers.teacher_run, name="teacher-run"),
+    path("teachers/<slug:name>/switch/", teachers.teacher_switched, name="teacher-switch"),
     path("account/keys/", keys.keys, name="keys"),
     path("data/", datasets.dataset_list, name="dataset-list"),
     path("data/new/", datasets.dataset_build, name="dataset-build"),

@@ -243,6 +243,7 @@ JOB_KINDS = {
     "annotations.quality": "annotations.jobs.Quality",
     "annotations.bulk": "annotations.jobs.Bulk",
     "annotations.argilla": "annotations.jobs.Argilla",
+    "annotations.teachers": "annotations.jobs.TeacherScoring",
     "training.run": "training.jobs.TrainingRun",
     "training.generate": "training.jobs.AnswerGeneration",
     "training.environment": "training.environments.EnvironmentJob",

@@ -20,6 +20,7 @@ from annotations.api import (
     rollups,
     rubrics,
     scores,
+    teachers,
 )
 
 router = Router(tags=["annotations"])
@@ -42,5 +43,6 @@ for part in (
     adjudication,
     rubrics,
     argilla,
+    teachers,
 ):
     router.add_router("", part.router)

@@ -18,6 +18,7 @@ from annotations.models.reports import QualityReport
 from annotations.models.rollups import ScoreCount
 from annotations.models.rubrics import RubricVersion
 from annotations.models.scores import Flag, Ranking, Score, ScoreQuerySet
+from annotations.models.teachers import Teacher, TeacherCall, TeacherRun, TeacherVersion
 from annotations.models.turns import Draft, Progress, Turn, Undo
 
 __all__ = [
@@ -50,6 +51,10 @@ __all__ = [
     "Score",
     "ScoreCount",
     "ScoreQuerySet",
+    "Teacher",
+    "TeacherCall",
+    "TeacherRun",
+    "TeacherVersion",
     "Turn",
     "Undo",
 ]

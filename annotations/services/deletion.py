@@ -149,6 +149,7 @@ PURGE = (
     "DELETE FROM annotations_draft WHERE item_id = ANY(%(items)s)",
     "DELETE FROM annotations_flag WHERE item_id = ANY(%(items)s)",
     "DELETE FROM annotations_turn WHERE item_id = ANY(%(items)s)",
+    "DELETE FROM annotations_teachercall WHERE item_id = ANY(%(items)s) OR other_id = ANY(%(items)s)",
     "DELETE FROM annotations_undo WHERE item_id = ANY(%(items)s)",
     "DELETE FROM annotations_argillaconflict WHERE item_id = ANY(%(items)s)",
     "DELETE FROM annotations_argillaresponse AS response USING annotations_argillarecord AS record "

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -20,6 +19,7 @@ from annotations.teachers.replies import Better, Reply, read_reply
 
 AGAIN = "That could not be read: {reason}. Reply once more, in the form that was asked for and nothing else."
 MOST_TRIES = 2
+LOOK_EVERY_S = 0.01
 _SWAPPED: Mapping[Better, Better] = {"first": "second", "second": "first", "tie": "tie"}
 
 
@@ -69,16 +69,48 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Budget:
-    """How much may be used. `cost` is in the prices' currency, and binds only where the service has prices."""
+    """How much may be used from here on. `cost` is in the prices' currency, and binds only where the service has prices."""
 
     calls: int | None = None
     cost: float | None = None
 
-    def left(self, client: ChatClient) -> bool:
-        if self.calls is not None and client.usage.requests >= self.calls:
+
+class _Purse:
+    """What is left of a budget while several questions are under way: each is counted before it is asked."""
+
+    def __init__(self, budget: Budget, client: ChatClient, teaching: Teaching) -> None:
+        self._budget, self._client = budget, client
+        self._least = 2 if teaching.prompt.kind == "pairwise" else 1
+        self._calls, self._cost = client.usage.requests, client.usage.cost(client.service)
+        self._under_way = self._done = 0
+
+    async def take(self) -> bool:
+        """Whether one more may be asked; waits where that depends on what those under way will cost."""
+        while True:
+            allowed = self._allows()
+            if allowed is not None:
+                self._under_way += bool(allowed)
+                return allowed
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def give_back(self) -> None:
+        """One is answered."""
+        self._under_way -= 1
+        self._done += 1
+
+    def _allows(self) -> bool | None:
+        """None: it cannot be told yet."""
+        calls = self._client.usage.requests - self._calls + self._under_way * self._least
+        if self._budget.calls is not None and calls + self._least > self._budget.calls:
+            return None if self._under_way else False
+        if self._budget.cost is None or self._cost is None:
+            return True
+        spent = (self._client.usage.cost(self._client.service) or 0.0) - self._cost
+        if spent >= self._budget.cost:
             return False
-        spent = client.usage.cost(client.service)
-        return self.cost is None or spent is None or spent < self.cost
+        if not self._done:
+            return None if self._under_way else True
+        return True if spent + self._under_way * spent / self._done < self._budget.cost else None
 
 
 async def judged(client: ChatClient, teaching: Teaching, subject: Subject) -> Judgement:
@@ -101,7 +133,7 @@ def judge_all(
     """Judge all, several at a time; `each` is told the index and the verdict as they come. Returns how many were told: fewer than
     all where `stop` said so or the budget was used up. Raises ServiceFailed; what was told by then stays told.
     """
-    allowed = budget or Budget()
+    purse = _Purse(budget or Budget(), client, teaching)
     told = 0
 
     async def run() -> None:
@@ -111,15 +143,15 @@ def judge_all(
         async def worker() -> None:
             nonlocal told
             for index, subject in waiting:
-                if stop() or not allowed.left(client):
+                if stop() or not await purse.take():
                     return
                 found = await judged(client, teaching, subject)
+                purse.give_back()
                 each(index, found)
                 told += 1
 
         async with client:
-            with suppress(asyncio.CancelledError):
-                await _all_of([worker() for _ in range(min(client.service.at_once, len(subjects)))])
+            await _all_of([worker() for _ in range(min(client.service.at_once, len(subjects)))])
 
     asyncio.run(run())
     return told

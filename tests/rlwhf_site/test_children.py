@@ -16,7 +16,7 @@ def children() -> list[str]:
 
 
 def test_the_search_finds_them():
-    assert children() == ["argilla", "collect_answers", "dataset", "import_items", "items", "quality"]
+    assert children() == ["argilla", "collect_answers", "dataset", "import_items", "items", "quality", "teachers"]
 
 
 @pytest.mark.parametrize("name", children())

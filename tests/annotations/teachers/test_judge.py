@@ -130,6 +130,10 @@ def test_nothing_is_asked_beyond_the_budget():
     spent = client.usage.tokens_in // 4
     found, client = judge(ChatServer(by_length), subjects(10), service=prices, budget=Budget(cost=2.5 * spent))
     assert len(found) == 3
+    many = prices | {"at_once": 10}
+    slow = ChatServer(lambda messages: (time.sleep(0.03), by_length(messages))[1])
+    assert len(judge(slow, subjects(10), service=many, budget=Budget(calls=4))[0]) == 4
+    assert len(judge(slow, subjects(10), service=many, budget=Budget(cost=2.5 * spent))[0]) == 3
     found, _ = judge(ChatServer(by_length), subjects(3), service={"at_once": 1}, budget=Budget(cost=0.0001))
     assert len(found) == 3  # a service without prices has no cost
 

@@ -1,0 +1,170 @@
+"""AI teachers over HTTP."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Field, Router, Schema, Status
+from ninja.errors import HttpError
+from ninja.pagination import paginate
+
+from accounts.api_auth import ApiAuth
+from accounts.models import Endpoint
+from annotations.api.common import acting_user, project_of
+from annotations.models import Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.selectors import teachers as selectors
+from annotations.services.teachers import DEFAULT_PROMPT, TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
+
+router = Router(tags=["teachers"])
+
+
+class TeacherIn(Schema):
+    endpoint: str = Field(description="Name of the endpoint that answers.")
+    prompt: str | dict[str, Any] = Field(DEFAULT_PROMPT, description="Name of one of ours, or a prompt's fields.")
+    weight: float = 1.0
+    uses_reference: bool = False
+    max_tokens: int = 400
+    temperature: float = 0.0
+    fallback: str | None = Field(None, description="Name of the endpoint that is asked where the first cannot be had.")
+    uses_rules: bool = False
+    max_calls: int | None = Field(None, ge=1)
+    max_cost: Decimal | None = Field(None, ge=0)
+    note: str = Field("", max_length=200)
+
+
+class TeacherOut(Schema):
+    name: str = Field(alias="teacher.name")
+    version: int = Field(alias="number")
+    is_active: bool = Field(alias="teacher.is_active")
+    weight: float = Field(alias="teacher.weight")
+    endpoint: str = Field(alias="endpoint.name")
+    model: str
+    prompt: dict[str, Any]
+    uses_reference: bool
+    rater: str = Field(alias="rater.name")
+    created_at: datetime
+
+
+class RunIn(Schema):
+    project: str = Field(description="Its short name.")
+    most: int | None = Field(
+        None, ge=0, description="Items, at most; null: all that it has not scored; 0: only hold it against people anew."
+    )
+
+
+class RunOut(Schema):
+    id: int
+    teacher: str
+    project: str = Field(alias="project.slug")
+    job: int = Field(alias="job_id")
+    state: str = Field(alias="job.state")
+    scored: int
+    cannot_tell: int
+    malformed: int
+    ended_early: str
+
+    @staticmethod
+    def resolve_teacher(run: TeacherRun) -> str:
+        return str(run.version)
+
+
+class CallOut(Schema):
+    item: int = Field(alias="item_id")
+    teacher: str
+    source: str
+    score: float | None
+    reason: str
+    reply: str
+    questions: int
+    tokens_in: int
+    tokens_out: int
+    cost: float | None
+    seconds: float
+    at: datetime
+
+    @staticmethod
+    def resolve_teacher(call: TeacherCall) -> str:
+        return str(call.run.version)
+
+
+class QualityOut(Schema):
+    teacher: str
+    project: str
+    quality: dict[str, Any] = Field(description="κ, bias by score, source and length, calibration; each with n and interval.")
+    alternative: dict[str, Any] = Field(description="The alternative annotator test: may it stand in for a person here?")
+    mean: dict[str, Any] = Field(description="People's mean score by prediction-powered inference.")
+
+
+class SwitchIn(Schema):
+    active: bool
+
+
+@router.get("/teachers", response=list[TeacherOut], auth=ApiAuth("member"))
+@paginate
+def teachers(request: HttpRequest) -> QuerySet[TeacherVersion]:
+    """The newest version of each."""
+    newest = TeacherVersion.objects.order_by("teacher_id", "-number").distinct("teacher_id")
+    return newest.select_related("teacher", "endpoint", "rater")
+
+
+@router.put("/teachers/{name}", response=TeacherOut, auth=ApiAuth("admin"))
+def teacher_put(request: HttpRequest, name: str, wanted: TeacherIn) -> TeacherVersion:
+    """Make a teacher, or the next version of one; asked again in the same words nothing changes."""
+    endpoint = get_object_or_404(Endpoint, name=wanted.endpoint)
+    fallback = get_object_or_404(Endpoint, name=wanted.fallback) if wanted.fallback else None
+    how = wanted.model_dump(exclude={"endpoint", "fallback"})
+    try:
+        return teacher_save(name=name, endpoint=endpoint, fallback=fallback, actor=acting_user(request), **how)
+    except TeacherRefused as refused:
+        raise HttpError(422, f"{refused.field}: {refused}") from refused
+
+
+@router.post("/teachers/{name}/switch", response=TeacherOut, auth=ApiAuth("admin"))
+def teacher_switched(request: HttpRequest, name: str, wanted: SwitchIn) -> TeacherVersion:
+    teacher = teacher_switch(teacher=_teacher(name), is_active=wanted.active, actor=acting_user(request))
+    return teacher.versions.select_related("teacher", "endpoint", "rater")[0]
+
+
+@router.post("/teachers/{name}/runs", response={201: RunOut}, auth=ApiAuth("admin"))
+def teacher_run(request: HttpRequest, name: str, wanted: RunIn) -> Status[TeacherRun]:
+    """Have it score what it has not scored in a project."""
+    try:
+        run = teacher_run_queue(
+            teacher=_teacher(name), project=project_of(wanted.project), most=wanted.most, actor=acting_user(request)
+        )
+    except TeacherRefused as refused:
+        raise HttpError(409, str(refused)) from refused
+    return Status(201, run)
+
+
+@router.get("/teachers/{name}/runs", response=list[RunOut], auth=ApiAuth("member"))
+@paginate
+def teacher_runs(request: HttpRequest, name: str) -> QuerySet[TeacherRun]:
+    return selectors.runs_of(_teacher(name))
+
+
+@router.get("/teachers/{name}/calls", response=list[CallOut], auth=ApiAuth("member"))
+@paginate
+def teacher_calls(request: HttpRequest, name: str) -> QuerySet[TeacherCall]:
+    """Every verdict that was asked for, the newest first."""
+    return selectors.calls_of(_teacher(name))
+
+
+@router.get("/teachers/{name}/quality/{project}", response=QualityOut, auth=ApiAuth("member"))
+def teacher_quality(request: HttpRequest, name: str, project: str) -> QualityOut:
+    """The newest version held against the project's people."""
+    version = _teacher(name).versions.select_related("teacher", "rater").first()
+    if version is None:
+        raise HttpError(404, "This teacher has no version.")
+    found = selectors.measured(version).get(project_of(project))
+    if found is None:
+        raise HttpError(404, "It was not held against people there yet: queue a run.")
+    assert found.quality is not None  # those without are left out
+    return QualityOut(teacher=str(version), project=project, **found.quality)
+
+
+def _teacher(name: str) -> Teacher:
+    return get_object_or_404(Teacher, name=name)

@@ -1,0 +1,150 @@
+"""rlwhf teachers: models that score, how they judge, and what they said."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.models import Endpoint
+from accounts.shell import acting_user, add_user_argument
+from annotations.management.commands.import_items import project_known
+from annotations.models import Teacher, TeacherRun
+from annotations.selectors.teachers import teacher_list
+from annotations.services.teachers import DEFAULT_PROMPT, TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
+from annotations.teacher_quality import quality_of
+from annotations.teachers.prompts import load_prompt, prompt_names
+from annotations.teaching import TeacherGone, carry_out
+from jobs import child
+from jobs.follow import follow
+
+
+class Command(BaseCommand):
+    help = "AI teachers: rlwhf teachers list | prompts | save NAME --endpoint E | run NAME PROJECT | quality NAME PROJECT | rest"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions.add_parser("list", help="those that there are")
+        actions.add_parser("prompts", help="what teachers can be asked")
+        save = actions.add_parser("save", help="make one, or the next version of one")
+        run = actions.add_parser("run", help="have it score what it has not scored in a project, and wait")
+        quality = actions.add_parser("quality", help="hold its scores against a project's people")
+        rest, wake = (
+            actions.add_parser(name, help=about) for name, about in (("rest", "have it rest"), ("wake", "have it work again"))
+        )
+        for one in (save, run, quality, rest, wake):
+            one.add_argument("name")
+        for one in (run, quality):
+            one.add_argument("project", help="name or address part of the project")
+        for one in (save, run, rest, wake):
+            add_user_argument(one)
+        save.add_argument("--endpoint", required=True, help="see `rlwhf endpoints list`")
+        save.add_argument("--prompt", default=DEFAULT_PROMPT, help="name of one of ours, or a JSON file")
+        save.add_argument("--weight", type=float, default=1.0)
+        save.add_argument("--uses-reference", action="store_true", help="tell it the gold answer, where there is one")
+        save.add_argument("--max-tokens", type=int, default=400)
+        save.add_argument("--temperature", type=float, default=0.0)
+        save.add_argument("--fallback", help="the endpoint that is asked where the first cannot be had")
+        save.add_argument("--uses-rules", action="store_true", help="then judge by the words alone")
+        save.add_argument("--max-calls", type=int)
+        save.add_argument("--max-cost", type=Decimal)
+        save.add_argument("--note", default="")
+        run.add_argument("--most", type=int, help="items, at most")
+        carried = actions.add_parser("carry-out", help="carry out a run that was queued; for workers")
+        carried.add_argument("run", type=int)
+        carried.add_argument("--folder", type=Path, default=Path())
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] == "carry-out":
+            _carry_out(options["run"], options["folder"])
+            return
+        try:
+            getattr(self, f"_{options['action']}")(options)
+        except TeacherRefused as refused:
+            raise CommandError(f"{refused.field}: {refused}") from refused
+
+    def _list(self, options: dict[str, Any]) -> None:
+        for one in teacher_list():
+            newest = one.newest
+            told = f"{newest}  {newest.endpoint.name} ({newest.model})" if newest else one.teacher.name
+            self.stdout.write(f"{told}  {one.scores} scores{'' if one.teacher.is_active else ', rests'}")
+
+    def _prompts(self, options: dict[str, Any]) -> None:
+        for name in prompt_names():
+            prompt = load_prompt(name)
+            self.stdout.write(f"{name:24} {prompt.kind:11} {prompt.title}")
+
+    def _save(self, options: dict[str, Any]) -> None:
+        names = ("weight", "uses_reference", "max_tokens", "temperature", "uses_rules", "max_calls", "max_cost", "note")
+        made = teacher_save(
+            name=options["name"],
+            endpoint=_endpoint(options["endpoint"]),
+            fallback=_endpoint(options["fallback"]) if options["fallback"] else None,
+            prompt=_prompt(options["prompt"]),
+            actor=acting_user(options),
+            **{name: options[name] for name in names},
+        )
+        self.stdout.write(f"{made} judges from now on.")
+
+    def _run(self, options: dict[str, Any]) -> None:
+        project = project_known(options["project"])
+        run = teacher_run_queue(
+            teacher=_teacher(options["name"]), project=project, most=options["most"], actor=acting_user(options)
+        )
+        ended = follow(run.job, self.stderr.write)
+        run.refresh_from_db()
+        told = f"{run.scored} scored, {run.cannot_tell} that it could not tell, {run.malformed} malformed"
+        self.stdout.write(f"{run.version}: {told}. {run.ended_early}".strip())
+        if ended.state != "succeeded":
+            raise CommandError(f"{ended.title} {ended.state}: {ended.reason} {ended.hint}".strip())
+
+    def _quality(self, options: dict[str, Any]) -> None:
+        version = _teacher(options["name"]).versions.select_related("teacher", "rater").first()
+        if version is None:
+            raise CommandError("This teacher has no version.")
+        told = {"teacher": str(version)} | quality_of(version, project_known(options["project"]))
+        self.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
+
+    def _rest(self, options: dict[str, Any]) -> None:
+        teacher_switch(teacher=_teacher(options["name"]), is_active=False, actor=acting_user(options))
+
+    def _wake(self, options: dict[str, Any]) -> None:
+        teacher_switch(teacher=_teacher(options["name"]), is_active=True, actor=acting_user(options))
+
+
+def _carry_out(run: int, folder: Path) -> None:
+    child.watch_parent()
+    found = TeacherRun.objects.select_related("project__rubric_version", "version__teacher", "version__rater").get(pk=run)
+    try:
+        ended = carry_out(found, tell=lambda done, total: child.report_progress(done=done, total=total, folder=folder))
+    except TeacherGone as gone:
+        child.report_failure(reason=str(gone), hint="What it has scored stays; have it score the rest later.", folder=folder)
+        raise SystemExit(1) from gone
+    ended.quality = orjson.loads(orjson.dumps(quality_of(ended.version, ended.project), option=orjson.OPT_SERIALIZE_NUMPY))
+    ended.save(update_fields=["quality"])
+    child.report_result({"scored": ended.scored, "malformed": ended.malformed, "cannot_tell": ended.cannot_tell}, folder=folder)
+
+
+def _teacher(name: str) -> Teacher:
+    found = Teacher.objects.filter(name=name).first()
+    if found is None:
+        raise CommandError(f"There is no teacher “{name}”: `rlwhf teachers list`.")
+    return found
+
+
+def _endpoint(name: str) -> Endpoint:
+    found = Endpoint.objects.filter(name=name).first()
+    if found is None:
+        raise CommandError(f"There is no endpoint “{name}”: `rlwhf endpoints list`.")
+    return found
+
+
+def _prompt(wanted: str) -> str | dict[str, Any]:
+    if wanted in prompt_names() or not Path(wanted).is_file():
+        return wanted
+    try:
+        found = orjson.loads(Path(wanted).read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise CommandError(f"{wanted}: {error}") from error
+    return dict(found)

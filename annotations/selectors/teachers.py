@@ -1,0 +1,52 @@
+"""What pages, API and commands show of teachers."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from annotations.models import Project, Teacher, TeacherCall, TeacherRun, TeacherVersion
+
+RUNS_SHOWN = 20
+CALLS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A teacher with its newest version, and how many live scores its versions have given."""
+
+    teacher: Teacher
+    newest: TeacherVersion | None
+    scores: int
+
+
+def teacher_list() -> list[Listed]:
+    """By name."""
+    counted = Count("versions__rater__scores", filter=Q(versions__rater__scores__withdrawn_at=None))
+    scores = dict(Teacher.objects.annotate(scores=counted).values_list("pk", "scores"))
+    newest = {one.teacher_id: one for one in TeacherVersion.objects.select_related("endpoint", "rater").order_by("number")}
+    return [Listed(one, newest.get(one.pk), scores.get(one.pk, 0)) for one in Teacher.objects.all()]
+
+
+def runs_of(teacher: Teacher) -> QuerySet[TeacherRun]:
+    found = TeacherRun.objects.filter(version__teacher=teacher).select_related(
+        "version__teacher", "project", "job", "requested_by"
+    )
+    return found.annotate(
+        questions=Sum("calls__questions"),
+        tokens_in=Sum("calls__tokens_in"),
+        tokens_out=Sum("calls__tokens_out"),
+        cost=Sum("calls__cost"),
+        fallbacks=Count("calls", filter=~Q(calls__source=TeacherCall.Source.LIVE)),
+    )
+
+
+def calls_of(teacher: Teacher) -> QuerySet[TeacherCall]:
+    return TeacherCall.objects.filter(run__version__teacher=teacher).select_related(
+        "item", "run__project", "run__version__teacher"
+    )
+
+
+def measured(version: TeacherVersion) -> dict[Project, TeacherRun]:
+    """The newest run in each project that held the version's scores against people's."""
+    runs = TeacherRun.objects.filter(version=version, quality__isnull=False).order_by("project_id", "-pk").distinct("project_id")
+    return {one.project: one for one in runs.select_related("project", "job")}

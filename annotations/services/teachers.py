@@ -1,0 +1,202 @@
+"""Teachers: make one, have it score a project's items, and take down what it says."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.utils import timezone
+from pydantic import ValidationError
+
+from accounts import audit
+from accounts.hosts import host_allowed
+from accounts.models import Endpoint, User
+from annotations.models import Item, Project, Rater, Score, Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.services.alone import alone
+from annotations.teachers.prompts import TeacherPrompt, load_prompt, prompt_names
+from annotations.teachers.replies import Reply
+from jobs.services import job_queue
+
+KIND = "annotations.teachers"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+DEFAULT_PROMPT = "honesty-single-1"
+LONGEST_REPLY = 4000
+
+
+class TeacherRefused(ValueError):  # noqa: N818 - reads as what happened
+    """A teacher that cannot work. `field` names what to change."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@transaction.atomic
+def teacher_save(
+    *,
+    name: str,
+    endpoint: Endpoint,
+    actor: User | None,
+    prompt: str | Mapping[str, Any] = DEFAULT_PROMPT,
+    weight: float = 1.0,
+    uses_reference: bool = False,
+    max_tokens: int = 400,
+    temperature: float = 0.0,
+    fallback: Endpoint | None = None,
+    uses_rules: bool = False,
+    max_calls: int | None = None,
+    max_cost: Decimal | None = None,
+    note: str = "",
+) -> TeacherVersion:
+    """Make a teacher, or change the one of that name: where it then judges in another way that is a new version.
+
+    `prompt` is the name of one of ours, or a prompt's fields. Raises TeacherRefused.
+    """
+    asked = prompt_of(prompt)
+    _check(endpoint=endpoint, fallback=fallback, weight=weight, max_tokens=max_tokens, temperature=temperature)
+    slot = {"weight": weight, "max_calls": max_calls, "max_cost": max_cost, "note": note[:200], "is_active": True}
+    teacher, _ = Teacher.objects.select_for_update().update_or_create(
+        name=_name(name), defaults=slot, create_defaults=slot | {"created_by": actor}
+    )
+    how: dict[str, Any] = {
+        "endpoint": endpoint,
+        "model": endpoint.model,
+        "prompt": asked.model_dump(mode="json"),
+        "prompt_hash": asked.content_hash,
+        "uses_reference": uses_reference,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "fallback": fallback,
+        "uses_rules": uses_rules,
+    }
+    newest = teacher.versions.first()
+    if newest is not None and all(getattr(newest, field) == value for field, value in how.items()):
+        return newest
+    number = (teacher.versions.aggregate(last=Max("number"))["last"] or 0) + 1
+    rater = Rater.objects.create(kind=Rater.Kind.TEACHER, name=f"{teacher.name}@{number}")
+    made = TeacherVersion.objects.create(teacher=teacher, number=number, rater=rater, created_by=actor, **how)
+    detail: dict[str, object] = {"endpoint": endpoint.name, "model": endpoint.model, "prompt": f"{asked.name}-{asked.version}"}
+    audit.record(actor=actor, action="annotations.teacher_saved", target=made, detail=detail)
+    return made
+
+
+def prompt_of(prompt: str | Mapping[str, Any]) -> TeacherPrompt:
+    """One of our prompts by name, or one of somebody's own. Raises TeacherRefused."""
+    if isinstance(prompt, str):
+        if prompt not in prompt_names():
+            raise TeacherRefused("prompt", f"There is no prompt “{prompt}”; there are {', '.join(prompt_names())}.")
+        return load_prompt(prompt)
+    try:
+        return TeacherPrompt.model_validate(prompt)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise TeacherRefused("prompt", f"{where or 'prompt'}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _name(name: str) -> str:
+    if not NAME.fullmatch(name) or name == "new":
+        raise TeacherRefused("name", "A name has small letters, digits, dashes and underscores, 80 at most.")
+    return name
+
+
+def _check(*, endpoint: Endpoint, fallback: Endpoint | None, weight: float, max_tokens: int, temperature: float) -> None:
+    for field, one in (("endpoint", endpoint), ("fallback", fallback)):
+        if one is not None and not host_allowed(one.base_url):
+            raise TeacherRefused(field, f"This site may not call {one.base_url} any more: see Account → Hosts.")
+    if fallback is not None and fallback.pk == endpoint.pk:
+        raise TeacherRefused("fallback", "Where the endpoint cannot be had, the same one cannot be asked instead.")
+    if not 0 <= weight <= 100:
+        raise TeacherRefused("weight", "A weight lies between 0 and 100.")
+    if not 1 <= max_tokens <= 32_000:
+        raise TeacherRefused("max_tokens", "A reply has between 1 and 32,000 tokens.")
+    if not 0 <= temperature <= 2:
+        raise TeacherRefused("temperature", "A temperature lies between 0 and 2.")
+
+
+@transaction.atomic
+def teacher_switch(*, teacher: Teacher, is_active: bool, actor: User | None) -> Teacher:
+    """Have a teacher rest, or work again. What it has scored stays."""
+    teacher.is_active = is_active
+    teacher.save(update_fields=["is_active"])
+    audit.record(actor=actor, action="annotations.teacher_switched", target=teacher, detail={"active": is_active})
+    return teacher
+
+
+@transaction.atomic
+def teacher_run_queue(*, teacher: Teacher, project: Project, actor: User | None, most: int | None = None) -> TeacherRun:
+    """Have a teacher score what it has not scored in a project, and be held against people. Raises TeacherRefused."""
+    version = teacher.versions.select_related("endpoint").first()
+    if version is None or not teacher.is_active:
+        raise TeacherRefused("teacher", f"“{teacher}” is resting: switch it on first.")
+    if most is not None and most < 0:
+        raise TeacherRefused("most", "Not fewer items than none.")
+    if TeacherPrompt.model_validate(version.prompt).kind == "pairwise" and project.mode != Project.Mode.COMPARE:
+        raise TeacherRefused("project", f"“{teacher}” compares answers, and “{project}” does not ask for comparisons.")
+    job = job_queue(
+        kind=KIND,
+        title=f"{version} {'scores' if most != 0 else 'beside people in'} {project.name}",
+        payload={"teacher": teacher.name, "project": project.slug},
+        hardware_tag="site",
+        actor=actor,
+    )
+    run = TeacherRun.objects.create(project=project, version=version, most=most, job=job, requested_by=actor)
+    audit.record(actor=actor, action="annotations.teacher_run_queued", target=run, detail={"most": most})
+    return run
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a teacher said of one item, as it is taken down."""
+
+    item: Item
+    reply: Reply
+    call: TeacherCall
+
+
+@transaction.atomic
+def teacher_scores_store(*, run: TeacherRun, heard: Sequence[Heard]) -> int:
+    """Take down some verdicts with their calls: all of them or none. Returns how many are scores.
+
+    A score is a rater's like any other: append-only, under the project's rubric, replacing the version's earlier one of the item.
+    Items that were deleted meanwhile are left out.
+    """
+    project = alone(run.project_id)
+    there = set(Item.objects.filter(pk__in=[one.item.pk for one in heard]).values_list("pk", flat=True))
+    kept = [one for one in heard if one.item.pk in there]
+    rater = run.version.rater
+    standing = {one.item_id: one for one in Score.objects.live().filter(rater=rater, item__in=there)}
+    scores = [_score(one, rater, project, standing.get(one.item.pk)) for one in kept if not one.reply.is_malformed]
+    Score.objects.filter(pk__in=[one.replaces_id for one in scores if one.replaces_id]).update(withdrawn_at=timezone.now())
+    Score.objects.bulk_create(scores, batch_size=500)
+    TeacherCall.objects.bulk_create([one.call for one in kept], batch_size=500)
+    told = sum(one.overall is not None for one in scores)
+    TeacherRun.objects.filter(pk=run.pk).update(
+        scored=F("scored") + told,
+        cannot_tell=F("cannot_tell") + len(scores) - told,
+        malformed=F("malformed") + len(kept) - len(scores),
+    )
+    return told
+
+
+def _score(heard: Heard, rater: Rater, project: Project, standing: Score | None) -> Score:
+    reply = heard.reply
+    metadata: dict[str, Any] = {"source": str(heard.call.source), "run": heard.call.run_id}
+    if reply.confidence is not None:
+        metadata["confidence"] = reply.confidence
+    return Score(
+        item_id=heard.item.pk,
+        rater=rater,
+        rubric_version_id=project.rubric_version_id,
+        overall=reply.score,
+        dimensions=dict(reply.dimensions),
+        cannot_verify=reply.score is None,
+        critique=reply.critique[:LONGEST_REPLY],
+        seconds=round(heard.call.seconds, 3),
+        metadata=metadata,
+        given_at=timezone.now(),
+        replaces=standing,
+    )

@@ -1,0 +1,283 @@
+"""Teachers score a project's items as raters like any other; against a real server, cut off and carried on."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.conf import settings as site
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from accounts.chat import client as chat_client
+from accounts.endpoints import endpoint_save
+from accounts.hosts import host_allow
+from accounts.models import AllowedHost, AuditEntry, Endpoint, User
+from annotations.models import Item, Project, Rater, Score, TeacherCall, TeacherRun, TeacherVersion
+from annotations.services import project_create
+from annotations.services.teachers import TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
+from annotations.teacher_quality import quality_of
+from annotations.teaching import TeacherGone, carry_out
+from tests.annotations.scored import items
+from tests.annotations.teachers.test_judge import answer_in
+from tests.chat_server import ChatServer, serving
+
+pytestmark = pytest.mark.django_db
+KEY = "sk-teachers-own"
+
+
+def by_number(messages) -> str:
+    """An answer's number is its score."""
+    return json.dumps({"score": int(re.search(r"-?\d+", answer_in(messages))[0]), "confidence": 0.8, "critique": "As it says."})
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, settings):
+    settings.RLWHF_HOME = tmp_path
+
+
+@pytest.fixture
+def project() -> Project:
+    project = project_create(name="Numbers", actor=None)
+    for number, item in enumerate(items(project, 10)):
+        item.prompt_text, item.answer = f"How many are {number}?", f"{number % 5 - 2} is it, I say."
+        item.save()
+    return project
+
+
+@pytest.fixture
+def server():
+    return ChatServer(by_number)
+
+
+@pytest.fixture
+def endpoint(server):
+    with serving(server) as url:
+        host_allow(host="127.0.0.1", is_private=True, actor=None)
+        yield endpoint_save(name="local", base_url=url, model="judge-7b", key=KEY, actor=None, is_new=True)
+
+
+def run_of(teacher: str, project: Project, endpoint: Endpoint, *, most: int | None = None, **how) -> TeacherRun:
+    version = teacher_save(name=teacher, endpoint=endpoint, actor=None, **how)
+    return teacher_run_queue(teacher=version.teacher, project=project, actor=None, most=most)
+
+
+def test_every_item_gets_a_score_of_the_versions_own_rater_and_every_call_is_logged(project, endpoint, server):
+    told = []
+    run = carry_out(run_of("strict", project, endpoint), tell=lambda done, total: told.append((done, total)))
+    scores = list(Score.objects.filter(rater__kind="teacher").select_related("item", "rater"))
+    assert [one.overall for one in sorted(scores, key=lambda one: one.item_id)] == [n % 5 - 2 for n in range(10)]
+    assert {one.rater.name for one in scores} == {"strict@1"}
+    assert (scores[0].critique, scores[0].metadata["confidence"], scores[0].metadata["source"]) == ("As it says.", 0.8, "live")
+    assert (run.scored, run.malformed, run.cannot_tell, run.ended_early, told[-1]) == (10, 0, 0, "", (10, 10))
+    calls = TeacherCall.objects.all()
+    assert calls.count() == 10 and all(one.tokens_in > 50 and one.questions == 1 and one.cost is None for one in calls)
+    assert KEY not in str([(one.reply, one.reason) for one in calls])
+    assert {headers["authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
+
+
+def test_what_was_scored_is_not_asked_for_again_until_the_teacher_judges_in_another_way(project, endpoint, server):
+    carry_out(run_of("strict", project, endpoint, most=4))
+    assert Score.objects.live().count() == 4
+    carry_out(run_of("strict", project, endpoint))
+    assert len(server.requests) == 10
+    carry_out(run_of("strict", project, endpoint, temperature=0.5))
+    assert len(server.requests) == 20
+    assert set(Rater.objects.filter(kind="teacher").values_list("name", flat=True)) == {"strict@1", "strict@2"}
+    assert Score.objects.live().count() == 20
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(project, endpoint, server, monkeypatch):
+    monkeypatch.setattr("annotations.teaching.BATCH", 4)
+    run = run_of("strict", project, endpoint)
+
+    def killed(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(run, tell=killed)
+    assert Score.objects.live().count() == 4
+    again = carry_out(TeacherRun.objects.get(pk=run.pk))
+    assert (again.scored, len(server.requests), TeacherCall.objects.count()) == (10, 10, 10)
+
+
+def test_malformed_replies_are_no_scores_and_are_asked_for_anew_by_the_next_run_only(project, endpoint, server):
+    server.say = lambda messages: "hm" if "-2 is it" in messages[1]["content"] else by_number(messages)
+    run = carry_out(run_of("strict", project, endpoint))
+    assert (run.scored, run.malformed) == (8, 2)
+    assert Score.objects.live().count() == 8
+    bad = TeacherCall.objects.exclude(reason="")
+    assert bad.count() == 2 and bad[0].questions == 2 and "no JSON object" in bad[0].reason
+    server.say = by_number
+    assert carry_out(run_of("strict", project, endpoint)).scored == 2
+
+
+def test_not_being_able_to_tell_is_taken_down_as_people_say_it(project, endpoint, server):
+    server.say = lambda messages: '{"score": null, "critique": "No source."}'
+    run = carry_out(run_of("strict", project, endpoint, most=2))
+    assert (run.scored, run.cannot_tell) == (0, 2)
+    assert list(Score.objects.values_list("overall", "cannot_verify")) == [(None, True)] * 2
+
+
+def test_nothing_is_spent_beyond_the_budget_of_a_run_and_the_next_run_goes_on(project, endpoint):
+    endpoint_save(
+        name="local", base_url=endpoint.base_url, model="judge-7b", price_in=Decimal(1), price_out=Decimal(1), actor=None
+    )
+    priced = Endpoint.objects.get()
+    run = run_of("frugal", project, priced, max_calls=3)
+    run.version.teacher.refresh_from_db()
+    ended = carry_out(run)
+    assert ended.scored == 3 and "3 calls" in ended.ended_early
+    assert all(one.cost > 0 for one in ended.calls.all())
+    assert carry_out(run_of("frugal", project, priced)).scored > 0
+
+
+def test_where_the_endpoint_is_gone_another_one_is_asked_and_then_the_words_and_each_score_says_so(
+    project, endpoint, monkeypatch
+):
+    monkeypatch.setattr(chat_client, "FIRST_WAIT_S", 0.001)
+    gone = endpoint_save(name="gone", base_url="http://127.0.0.1:9/v1", model="x", actor=None, is_new=True)
+    run = carry_out(run_of("careful", project, gone, fallback=endpoint))
+    assert run.scored == 10
+    assert set(Score.objects.values_list("metadata__source", flat=True)) == {"fallback"}
+    silent = items(project, 1)[0]
+    Item.objects.filter(pk=silent.pk).update(answer="I do not know.")
+    alone = carry_out(run_of("alone", project, gone, uses_rules=True))
+    assert (alone.scored, alone.cannot_tell) == (1, 10)
+    assert Score.objects.live().filter(rater__name="alone@1", overall__isnull=False).get().overall == 0
+    with pytest.raises(TeacherGone, match="did not answer"):
+        carry_out(run_of("nobody", project, gone))
+
+
+def test_a_host_that_is_allowed_no_more_is_not_called(project, endpoint, server):
+    run = run_of("strict", project, endpoint)
+    AllowedHost.objects.all().delete()
+    with pytest.raises(TeacherGone, match="may not call"):
+        carry_out(run)
+    assert server.requests == []
+    with pytest.raises(TeacherRefused, match="may not call"):
+        teacher_save(name="other", endpoint=endpoint, actor=None)
+
+
+def test_a_reference_is_told_only_to_those_who_may_have_it(project, endpoint, server):
+    Item.objects.update(gold_answers=["SEALED"])
+    carry_out(run_of("blind", project, endpoint, most=1))
+    assert "SEALED" not in str(server.requests)
+    carry_out(run_of("told", project, endpoint, most=1, uses_reference=True))
+    assert "SEALED" in str(server.requests)
+
+
+def test_a_teacher_is_held_against_people(project, endpoint):
+    carry_out(run_of("strict", project, endpoint))
+    for name in ("ada", "ben"):
+        rater = Rater.objects.create(kind="person", name=name, user=User.objects.create_user(name, password="x"))
+        for item in Item.objects.all():
+            overall = int(re.search(r"-?\d+", item.answer)[0])
+            Score.objects.create(
+                item=item, rater=rater, rubric_version_id=project.rubric_version_id, overall=max(-2, overall - (name == "ada")),
+                given_at=item.created_at,
+            )  # fmt: skip
+    found = quality_of(TeacherVersion.objects.get(), project)
+    assert found["quality"]["both"] == 10
+    assert found["quality"]["bias"]["value"] == pytest.approx(0.4)
+    assert found["quality"]["kappa"]["value"] > 0.8
+    assert found["alternative"]["passed"] is None and "fewer than 2 people" in found["alternative"]["reason"]
+    assert found["mean"]["value"] is None
+
+
+@pytest.mark.parametrize(("change", "field"), [
+    ({"prompt": "unheard"}, "prompt"),
+    ({"prompt": {"name": "x", "version": 1, "kind": "single", "user": "no names"}}, "prompt"),
+    ({"name": "New Teacher"}, "name"),
+    ({"name": "new"}, "name"),
+    ({"weight": -1}, "weight"),
+    ({"temperature": 3}, "temperature"),
+    ({"max_tokens": 0}, "max_tokens"),
+])  # fmt: skip
+def test_a_teacher_that_cannot_work_is_refused(endpoint, change, field):
+    with pytest.raises(TeacherRefused) as refused:
+        teacher_save(**({"name": "x", "endpoint": endpoint, "actor": None} | change))
+    assert refused.value.field == field
+
+
+def test_the_pages_lead_from_no_teacher_to_its_scores(signed_in, project, endpoint):
+    client = signed_in("admin")
+    assert "No teacher yet" in client.get(reverse("annotations:teacher-list")).content.decode()
+    create = reverse("annotations:teacher-create")
+    sent = {
+        "name": "strict",
+        "endpoint": endpoint.pk,
+        "prompt": "honesty-single-1",
+        "weight": 1,
+        "max_tokens": 400,
+        "temperature": 0,
+    }
+    assert client.post(create, sent | {"name": "new"}).status_code == 422
+    page = client.post(create, sent).url
+    assert "It has scored nothing yet" in client.get(page).content.decode()
+    assert client.post(f"{page}run/", {"project": project.pk}).status_code == 302
+    run = TeacherRun.objects.get()
+    call_command("teachers", "carry-out", str(run.pk), "--folder", _folder(), stdout=io.StringIO())
+    shown = client.get(page).content.decode()
+    assert "Beside people of Numbers" in shown and "fewer than 2 people" in shown and "Measure again" in shown
+    assert client.post(reverse("annotations:teacher-edit", args=["strict"]), sent | {"temperature": 1}).url == page
+    assert "2 of 2" in client.get(page).content.decode()
+    client.post(f"{page}switch/", {"active": "0"})
+    assert "rests" in client.get(reverse("annotations:teacher-list")).content.decode()
+    assert client.post(f"{page}run/", {"project": project.pk}).status_code == 302
+    assert TeacherRun.objects.count() == 1
+    member = signed_in("member")
+    assert member.get(page).status_code == 200
+    assert member.post(f"{page}run/", {"project": project.pk}).status_code == 403
+    assert member.get(create).status_code == 403
+    assert AuditEntry.objects.filter(action__startswith="annotations.teacher").count() == 4
+
+
+def _folder() -> str:
+    folder = Path(site.RLWHF_HOME) / "folder"
+    folder.mkdir(exist_ok=True)
+    return str(folder)
+
+
+def test_the_same_over_http_and_at_the_shell(signed_in, project, endpoint):
+    client = signed_in("admin")
+
+    def call(method: str, path: str, body: dict | None = None):
+        return getattr(client, method)(f"/api/{path}", json.dumps(body or {}), content_type="application/json")
+
+    assert call("put", "teachers/strict", {"endpoint": "local", "prompt": "nope"}).status_code == 422
+    made = call("put", "teachers/strict", {"endpoint": "local", "weight": 2}).json()
+    assert (made["version"], made["rater"], made["weight"]) == (1, "strict@1", 2)
+    assert call("put", "teachers/strict", {"endpoint": "local", "weight": 3}).json()["version"] == 1
+    started = call("post", "teachers/strict/runs", {"project": project.slug, "most": 3})
+    assert (started.status_code, started.json()["state"]) == (201, "queued")
+    call_command("teachers", "carry-out", str(started.json()["id"]), "--folder", _folder())
+    assert client.get("/api/teachers/strict/runs").json()["items"][0]["scored"] == 3
+    assert client.get("/api/teachers/strict/calls").json()["count"] == 3
+    assert client.get(f"/api/teachers/strict/quality/{project.slug}").json()["quality"]["both"] == 0
+    assert call("post", "teachers/strict/switch", {"active": False}).json()["is_active"] is False
+    assert call("post", "teachers/strict/runs", {"project": project.slug}).status_code == 409
+
+    def said(*arguments: str) -> str:
+        output = io.StringIO()
+        call_command("teachers", *arguments, stdout=output, stderr=output)
+        return output.getvalue()
+
+    said("wake", "strict")
+    assert "strict@1  local (judge-7b)  3 scores" in said("list")
+    assert "honesty-single-1" in said("prompts")
+    assert "brief@1 judges" in said("save", "brief", "--endpoint", "local", "--prompt", "brief-1")
+    assert json.loads(said("quality", "strict", project.slug))["quality"]["both"] == 0
+    with pytest.raises(CommandError, match="no endpoint"):
+        said("save", "x", "--endpoint", "nowhere")
+
+
+def test_who_rests_is_not_asked(project, endpoint):
+    run = run_of("strict", project, endpoint)
+    teacher_switch(teacher=run.version.teacher, is_active=False, actor=None)
+    with pytest.raises(TeacherRefused, match="resting"):
+        teacher_run_queue(teacher=run.version.teacher, project=project, actor=None)
