@@ -338,17 +338,21 @@ def _asked(mia: Person, path: str, servers: Sequence[psutil.Process]) -> tuple[f
 
 
 def ran_ms(servers: Sequence[psutil.Process]) -> float:
-    """Processor time of what lives of processes and their children, threads included, by the nanosecond where Linux tells; else
-    in hundredths of a second.
+    """Processor time of what lives of processes and their children, with all threads that they ever had: by the nanosecond on
+    Linux, where each process has a clock of its own; else in hundredths of a second.
     """
-    alive = [one for server in servers for one in (server, *server.children(recursive=True))]
-    try:
-        return (
-            sum(int(path.read_text().split()[0]) for one in alive for path in Path(f"/proc/{one.pid}/task").glob("*/schedstat"))
-            / 1e6
-        )
-    except OSError:
+    if sys.platform != "linux":
         return processor_ms(servers)
+    alive = [one.pid for server in servers for one in (server, *server.children(recursive=True))]
+    return sum(_clock(pid) for pid in alive) * 1000
+
+
+def _clock(pid: int) -> float:
+    """Seconds that a process ran: clock_getcpuclockid(3), as Linux numbers those clocks."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:  # it has just ended
+        return 0.0
 
 
 def processor_ms(servers: Sequence[psutil.Process]) -> float:
