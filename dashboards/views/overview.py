@@ -27,6 +27,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     asked = request.GET
     last = int(asked["last"]) if asked.get("last", "") in map(str, overview.LAST) else overview.LAST_SHOWN
     found = overview.models_measured(benchmark=number_in(asked.get("benchmark", "")), last=last)
+    _check_benchmark(asked.get("benchmark", ""), found.benchmark.pk if found else None)
     wanted = [name for name in METRICS if name in asked.getlist("metric")] or list(TILES)
     context: dict[str, Any] = {"found": found, "last": last, "lasts": overview.LAST, "wanted": wanted}
     if found:
@@ -52,6 +53,7 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
     if artifact is None and not history.evaluations and not Endpoint.objects.filter(name=name).exists():
         raise Http404("There is no such model.")
     chosen = _chosen(history.newest, number_in(request.GET.get("benchmark", "")))
+    _check_benchmark(request.GET.get("benchmark", ""), chosen.benchmark_id if chosen else None)
     context: dict[str, Any] = {"history": history, "artifact": artifact, "chosen": chosen}
     if chosen is not None:
         evaluation = evaluation_get(chosen.pk)
@@ -64,6 +66,12 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
         context |= {"evaluation": evaluation, "job": evaluation.job, "card": card, "parent": parent}
     context |= {"evaluating": overview.evaluating(model=name), "is_live": overview.is_evaluating(model=name)}
     return render(request, "dashboards/model.html", context)
+
+
+def _check_benchmark(asked: str, found: int | None) -> None:
+    """An address that names a benchmark never means another."""
+    if asked and number_in(asked) != found:
+        raise Http404("There is no such benchmark, or no scorecard on it.")
 
 
 def _chosen(newest: list[Evaluation], benchmark: int | None) -> Evaluation | None:

@@ -74,6 +74,12 @@ def test_a_model_stands_once_with_its_newest_scorecard_and_filters_are_in_the_ad
     assert [one["model"] for one in told["models"]] == ["model-2", "model-0"]
 
 
+def test_an_address_that_names_a_benchmark_means_no_other(member, three):
+    assert member.get(f"/dashboard/?benchmark={three[0].benchmark.pk}").status_code == 200
+    for page in ("/dashboard/", reverse("dashboards:model", args=["model-0"])):
+        assert {member.get(f"{page}?benchmark={wrong}").status_code for wrong in ("9999", "x", "9" * 5000)} == {404}
+
+
 def test_champions_are_marked(member, three):
     project = seed.project()
     first, second = (one.artifact for one in three[:2])
