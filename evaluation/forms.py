@@ -88,6 +88,7 @@ class EvaluationForm(forms.Form):
         for name, setting in EvaluateSettings.model_fields.items():
             if name != "hardware":
                 self.fields[name] = setting_field(name, setting)
+        self.fields["precision"] = self.fields.pop("precision")  # with what few need to choose
         for name in ("artifact", "base"):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
