@@ -278,8 +278,8 @@ def _text(name: str, passed: bool | None, outcomes: Sequence[Outcome]) -> str:
     if passed:
         return f"{name} keeps all {count['kept']} rules."
     if passed is False:
-        broken = [one.title.lower() for one in outcomes if one.state == "broken"]
-        return f"{name} breaks {len(broken)} of {len(outcomes)} rules: {', '.join(broken)}."
+        broken = [f"“{one.title}”" for one in outcomes if one.state == "broken"]
+        return f"{name} breaks {len(broken)} of {len(outcomes)} rules. This does not hold: {', '.join(broken)}."
     return f"{name} cannot be promoted by rule: of {count['unknown']} of {len(outcomes)} rules nothing can be told."
 
 
@@ -287,8 +287,8 @@ def _span(found: MetricValue) -> str:
     if found.value is None:
         return "—"
     interval = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
-    return f"{found.value:.3f}{interval}"
+    return f"{found.value:.3f}{interval}".replace("-", "−")
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}"
+    return f"{value:+.3f}".replace("-", "−")

@@ -52,7 +52,7 @@ def test_a_model_that_fell_silent_is_refused_by_each_rule_that_it_breaks():
     assert verdict.passed is False
     broken = {rule for rule, state in states(verdict).items() if state == "broken"}
     assert {"non_inferiority.correct", "non_inferiority.known_correct", "floor.over_conservativeness"} <= broken
-    assert "correct on the known has not got worse" in verdict.text.lower()
+    assert "“Correct on the known has not got worse”" in verdict.text
 
 
 def test_a_rules_figure_is_the_paired_difference_on_the_slice_that_it_names():
