@@ -31,7 +31,8 @@ def runs_of(teacher: Teacher) -> QuerySet[TeacherRun]:
     found = TeacherRun.objects.filter(version__teacher=teacher).select_related(
         "version__teacher", "project", "job", "requested_by"
     )
-    return found.annotate(
+    # Said here: what adds up calls forgets the order that runs have by themselves.
+    return found.order_by("-pk").annotate(
         questions=Sum("calls__questions"),
         tokens_in=Sum("calls__tokens_in"),
         tokens_out=Sum("calls__tokens_out"),
