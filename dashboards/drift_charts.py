@@ -79,8 +79,10 @@ def _panels(times: Sequence[datetime], said: Sequence[_Line], paid: Sequence[_Li
     layout: Figure = {
         "height": 520 if said and paid else 360,
         "showlegend": True,
-        "xaxis": {"type": "date", "range": [_minute(min(times) - _margin(times)), _minute(max(times) + _margin(times))]},
+        "xaxis": {"type": "date"},
     }
+    if times:
+        layout["xaxis"]["range"] = [_minute(min(times) - _margin(times)), _minute(max(times) + _margin(times))]
     if said:
         layout["yaxis"] = {**SCALE, "domain": [split + 0.05, 1.0] if paid else [0.0, 1.0], "automargin": True}
     if paid:

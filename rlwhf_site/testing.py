@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where there will be worker processes, make the database that each of them copies, while they look for their tests."""
     if not getattr(config.option, "numprocesses", None) or "PYTEST_XDIST_WORKER" in os.environ:
         return
-    made = os.environ["RLWHF_TEST_TEMPLATE"] = str(Path(os.environ["RLWHF_HOME"]) / "template-made")
+    made = os.environ["TESTED_TEMPLATE_MADE"] = str(Path(os.environ["RLWHF_HOME"]) / "template-made")
     address = os.environ["DATABASE_URL"].replace("/rlwhf?", f"/{TEMPLATE}?")
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
         server.execute(f"CREATE DATABASE {TEMPLATE}")
@@ -105,9 +105,9 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
 
 def _template_is_made() -> bool:
     """Waits for it; False where there is to be none, or it could not be made: then each worker says why."""
-    if "RLWHF_TEST_TEMPLATE" not in os.environ or "PYTEST_XDIST_WORKER" not in os.environ:
+    if "TESTED_TEMPLATE_MADE" not in os.environ or "PYTEST_XDIST_WORKER" not in os.environ:
         return False
-    made, until = Path(os.environ["RLWHF_TEST_TEMPLATE"]), time.monotonic() + TEMPLATE_TIMEOUT_S
+    made, until = Path(os.environ["TESTED_TEMPLATE_MADE"]), time.monotonic() + TEMPLATE_TIMEOUT_S
     while not made.exists() and time.monotonic() < until:
         time.sleep(0.05)
     return made.exists() and made.read_text(encoding="utf-8") == "0"

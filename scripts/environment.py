@@ -272,7 +272,7 @@ def run_tests(arguments: list[str], *, full: bool) -> int:
     # "full or not full" lifts pyproject's deselection of the long tests.
     selection = ["-m", "full or not full"] if full else []
     # Two more than there are cores, for many tests wait for a browser or for processes that they started.
-    command = [str(PYTHON), "-m", "pytest", "-q", "-n", str(cores() + 2), *selection, *arguments]
+    command = [str(PYTHON), "-m", "pytest", "-q", "-n", str(cores() + 2), "--dist", "worksteal", *selection, *arguments]
     linters = [sys.executable, str(Path(__file__).resolve()), "lint"]
     with tempfile.TemporaryFile() as found, subprocess.Popen(linters, stdout=found, stderr=subprocess.STDOUT) as linting:
         say("== pytest, with the linters beside it")

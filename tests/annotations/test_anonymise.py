@@ -77,6 +77,7 @@ def test_telephone_numbers_are_found_however_they_are_written(anonymiser: Anonym
     assert anonymiser.text(f"Call {number} now.") == "Call <PHONE_NUMBER> now."
 
 
+@pytest.mark.full
 def test_a_process_beside_replaces_the_same_and_says_when_it_has_ended(anonymiser: Anonymiser) -> None:
     with AnonymiserBeside() as beside:
         for text in ("Write to ann@example.org\nor to 192.168.17.4.", "Nobody – at all.", ""):

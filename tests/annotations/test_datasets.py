@@ -219,6 +219,7 @@ def test_the_preview_counts_what_a_build_would_give(scored):
     assert preview["gate"]["valid"] == version.report["gate"]["valid"]
 
 
+@pytest.mark.full
 def test_the_preview_replaces_names_as_the_build_does(project, write):
     """Two answers that differ by an address alone are the same once it is replaced."""
     lines = [

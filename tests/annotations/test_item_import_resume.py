@@ -105,6 +105,7 @@ def test_two_processes_do_not_carry_out_one_import(project, write):
     assert Item.objects.count() == 1
 
 
+@pytest.mark.full
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_process_leaves_whole_chunks_and_the_next_one_goes_on(project, write, settings, tmp_path):
     path = write(tuple_of(n, reward=1) for n in range(30_000))

@@ -237,7 +237,7 @@ PIECES = st.recursive(
 
 
 @given(st.sampled_from(list(LAYOUTS.values())), st.data())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_whatever_is_damaged_each_record_is_converted_or_refused(layout, data):
     damaged = dict(layout)
     for name in data.draw(st.lists(st.sampled_from(sorted(layout)), min_size=1, max_size=3)):

@@ -37,6 +37,7 @@ def runs(tmp_path: Path) -> list[Run]:
     return [*done, run_at(tmp_path, "live", data=data, state="running", steps=12)]
 
 
+@pytest.mark.full
 def test_runs_are_overlaid_chosen_and_followed_while_they_run(page: Page, sign_in, shot: Shot, runs: list[Run]) -> None:
     sign_in("member")
     page.goto("/dashboard/training/")
@@ -96,6 +97,7 @@ def test_models_are_compared_down_to_what_they_said(page: Page, sign_in, shot: S
     assert saved.value.suggested_filename == "slices.png"
 
 
+@pytest.mark.full
 def test_a_report_works_from_disk_and_asks_nobody(browser, page: Page, sign_in, three: list[Evaluation], tmp_path: Path) -> None:
     sign_in("member")
     page.goto(three[1].get_absolute_url())

@@ -128,6 +128,7 @@ def done(run, folder, **metrics):
     artifact_publish(run=run, folder=folder, metrics={"metrics": metrics})
 
 
+@pytest.mark.full
 def test_a_sweep_is_queued_and_its_runs_compared(page: Page, sign_in, shot, pairs, tmp_path) -> None:
     sign_in("admin")
     page.goto("/train/new/?recipe=dpo-cpu&dataset=rivers&name=tune")
@@ -169,6 +170,7 @@ def test_a_run_is_cloned_with_all_that_it_was(page: Page, sign_in, shot, pairs) 
     assert first.spec | {"name": ""} == second.spec | {"name": ""}
 
 
+@pytest.mark.full
 def test_a_hardware_profile_is_laid_over_the_recipe_and_taken_off_again(page: Page, sign_in, shot, prompts) -> None:
     sign_in("admin")
     page.goto("/train/new/?recipe=grpo-cpu&dataset=questions&name=first")

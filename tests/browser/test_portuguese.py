@@ -185,6 +185,7 @@ def test_answers_are_compared_in_portuguese(page: Page, person, make, shot) -> N
     looked_at(page, "two answers")
 
 
+@pytest.mark.full
 def test_an_answer_is_reviewed_in_portuguese(page: Page, person, sign_in, make, shot) -> None:
     project = make("Rever", prompts=1, mode="review", review_rounds=2, asks_spans=True)
     start(page, project)

@@ -66,6 +66,7 @@ def assert_drawn(page: Page, charts: int) -> None:
     assert page.locator(".chart--failed").count() == 0
 
 
+@pytest.mark.full
 def test_which_part_moved_what(page: Page, sign_in, shot, run: Run) -> None:
     sign_in("member")
     page.goto(run.get_absolute_url())

@@ -127,7 +127,7 @@ def test_every_state_of_the_desk(page: Page, sign_in, project, console) -> None:
     looked_at(page, "page of keys")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.full), 390])
 def test_what_has_the_focus_is_never_covered(page: Page, sign_in, project, width) -> None:
     sign_in("annotator")
     page.set_viewport_size({"width": width, "height": 760})

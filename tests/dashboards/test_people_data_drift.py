@@ -23,7 +23,8 @@ from annotations.selectors.rollups import Counted, Spread
 from annotations.services.rollups import score_counts_differing
 from annotations.services.scoring import score_submit
 from dashboards import data_charts
-from dashboards.drift import BENCHMARK, WHO, Rewarded, mean_of
+from dashboards.drift import BENCHMARK, WHO, Drift, Rewarded, mean_of
+from dashboards.drift_charts import drift_over_time
 from dashboards.paid import Paid, Reward, paid_by
 from evaluation.models import Benchmark, Evaluation
 from jobs.figures import Measured
@@ -251,6 +252,11 @@ def test_drift_is_one_chart_over_time_of_what_is_said_and_what_was_paid(member, 
     assert lines["policy reward"]["y"] == [pytest.approx(step / 10) for step in range(10)] + [None], "runs are not joined"
     assert lines["reward model"]["x"] == lines["policy reward"]["x"], "steps are told by the metrics' clock"
     assert lines["reward model"]["y"][:2] == [pytest.approx(0.1), pytest.approx(1.1)]
+
+
+def test_a_model_that_was_made_but_never_measured_makes_an_empty_chart_and_no_failure():
+    found = Drift(models=[], benchmark=None, benchmarks=[], made={"plain": (timezone.now(), Measured(None))})
+    assert drift_over_time([], found).figure["data"] == []
 
 
 def test_the_file_behind_the_chart_over_time_has_every_point(member, paid):

@@ -109,7 +109,7 @@ def test_a_model_and_its_base_give_a_scorecard_and_are_asked_once(tmp_path: Path
     [
         ({"max_new_tokens": 0}, "bad-spec"),
         ({"benchmark": "/nowhere"}, "bad-data"),
-        ({"model": {"name": "x", "path": "/nowhere/model"}}, "bad-model"),
+        pytest.param({"model": {"name": "x", "path": "/nowhere/model"}}, "bad-model", marks=pytest.mark.full),
     ],
 )
 def test_what_cannot_be_evaluated_says_why(tmp_path: Path, models: list[Path], change: dict, kind: str) -> None:

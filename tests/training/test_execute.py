@@ -50,6 +50,7 @@ def base_score(tmp_path_factory: pytest.TempPathFactory, base: Path, atlas: Atla
     return score(tmp_path_factory.mktemp("score") / "base", base, atlas)
 
 
+@pytest.mark.full
 def test_a_taught_model_knows_its_facts_and_its_folder_is_whole(base: Path, base_score: Any) -> None:
     assert base_score.cells["easy", "A"].taught_correct >= 0.9
     assert base_score.cells["easy", "B"].taught_correct >= 0.9
@@ -144,6 +145,7 @@ def test_grpo_makes_the_taught_model_honest(tmp_path: Path, atlas: AtlasFolder, 
     assert set(logged[0]) == {"step", "prompt", "completion", "parts", "reward"} | details
 
 
+@pytest.mark.full
 def test_confidence_is_the_probability_of_the_whole_answer(tmp_path: Path, atlas: AtlasFolder, base: Path) -> None:
     # Against a plain forward pass over prompt and answer, an independent way to the same number.
     import torch

@@ -163,6 +163,7 @@ def test_two_runs_differ_in_settings_data_and_code(sft_dataset, tmp_path):
     assert [pair.name for pair in run_compare(second, third).differing] == ["settings.learning_rate"]
 
 
+@pytest.mark.full
 def test_it_is_all_there_over_http(signed_in, sft_dataset):
     client = signed_in("admin")
     wanted = {"recipe": "atlas-teach", "dataset": "sums", "name": "first", "overrides": TINY}

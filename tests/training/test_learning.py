@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.often import often
 from tests.training.learning import Bench, task_of
 from training.trainers import METHODS
 
@@ -19,8 +18,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(folder)
 
 
-# One with every test, which begins with no taught model; the others are among the long ones.
-@pytest.mark.parametrize("method", often([*METHODS], ["rm"]))
+# Minutes each; that a run trains at all is held by the loop, which goes through real workers with every test.
+@pytest.mark.full
+@pytest.mark.parametrize("method", [*METHODS])
 def test_a_method_learns_what_a_broken_one_could_not(method: str, bench: Bench, tmp_path: Path) -> None:
     task = task_of(method)
     better = -1 if task.lower else 1

@@ -176,6 +176,7 @@ def test_what_cannot_be_streamed_is_refused(tmp_path: Path) -> None:
         RunSpec.model_validate(values(tmp_path, {}, method=method, data={"streaming": True}))
 
 
+@pytest.mark.full
 def test_what_a_run_does_not_ask_for_is_not_imported(tmp_path: Path) -> None:
     write_spec(RunSpec.model_validate(values(tmp_path, {}, tracking={"tensorboard": True})), tmp_path)
     code = (

@@ -47,6 +47,7 @@ def test_accelerates_launcher_says_which_one_it_is(monkeypatch: pytest.MonkeyPat
     assert not processes.is_first() and processes.are_several()
 
 
+@pytest.mark.full
 def test_two_processes_come_to_one_answer(tmp_path: Path) -> None:
     script = tmp_path / "asks.py"
     script.write_text(ASKS)

@@ -71,6 +71,7 @@ def test_each_member_is_an_ordinary_run_with_a_seed_of_its_own(ensemble: Path, t
     assert json.loads((ensemble / "progress.json").read_text())["note"] == "comparing the members"
 
 
+@pytest.mark.full
 def test_the_figures_of_the_ensemble_are_those_of_its_members_scores(ensemble: Path) -> None:
     from training.pair_figures import ensemble_figures
     from training.reward_models import load_scorer

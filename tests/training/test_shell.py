@@ -47,6 +47,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.full
 def test_a_run_is_carried_out_in_the_folder_that_is_named_and_its_metrics_are_told(tmp_path: Path, data: Path) -> None:
     out = tmp_path / "artifacts" / "demo"
     flags = ["--max-steps", "4", "--logging-steps", "2", "--eval-steps", "4", "--lr", "1e-3", "--batch-size", "8"]
@@ -97,7 +98,7 @@ def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on_from_it(tmp_pat
     assert steps == list(range(5, 401, 5))
 
 
-@pytest.mark.parametrize("method", often([*METHODS], ["sft", "dpo", "grpo"]))
+@pytest.mark.parametrize("method", often([*METHODS], ["dpo"]))
 def test_every_method_has_its_command_and_refuses_rows_that_are_not_its_own_by_line_and_field(
     method: str, tmp_path: Path
 ) -> None:
