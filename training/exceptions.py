@@ -41,6 +41,12 @@ class BadModel(TrainingError):
     kind = "bad-model"
 
 
+class TeacherGone(TrainingError):
+    """An AI teacher can give no rewards any more: its service is away, or its budget is used up."""
+
+    kind = "teacher"
+
+
 class Diverged(TrainingError):
     """The loss or the gradient is no longer a finite number."""
 

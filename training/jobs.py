@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from django.db import ProgrammingError
+
+from accounts.hosts import HostRefused
+from accounts.secrets import SecretLost
 from annotations.models import DatasetVersion
-from jobs.kinds import Failure, JobKind, Launch, Outcome, Resumable
+from jobs.kinds import CannotStart, Failure, JobKind, Launch, Outcome, Resumable
 from jobs.models import Job
 from jobs.storage.folders import here
 from training.backends import backend_of
@@ -19,6 +23,7 @@ from training.placing import bases_named, dataset_here, model_here
 from training.services import GENERATE_FILE, artifact_publish, data_paths, run_folder
 from training.sources import check_rows
 from training.specs import RunSpec, artifacts_placed, write_spec
+from training.teachers import teachers_placed
 
 # Nothing leaves the machine unasked: no usage reports, and no look-ups at the hub but where HF_HUB_OFFLINE=0 allows them.
 CHILD_ENVIRONMENT = {
@@ -34,11 +39,12 @@ class TrainingRun(JobKind):
     def launch(self, job: Job, folder: Path) -> Launch:
         run = _run(job)
         spec = place_spec(run, folder)
+        spec, keys = _with_teachers(run, spec)
         check_rows(run, spec)
         write_fallbacks(run.fallbacks, folder, spec)
         write_spec(spec, folder)
         start = backend_of(spec).start(spec, folder)
-        return Launch(argv=start.argv, env=CHILD_ENVIRONMENT | start.env)
+        return Launch(argv=start.argv, env=CHILD_ENVIRONMENT | start.env | keys)
 
     def destination(self, job: Job) -> Path:
         return run_folder(_run(job))
@@ -88,6 +94,20 @@ def place_spec(run: Run, folder: Path) -> RunSpec:
         values["model"] = {"path": str(model_here(run.base, folder))}
     values = artifacts_placed(values, {used.name: str(model_here(used, folder)) for used in run.uses.all()})
     return RunSpec.model_validate(values)
+
+
+def _with_teachers(run: Run, spec: RunSpec) -> tuple[RunSpec, dict[str, str]]:
+    """The specification with how its AI teachers are asked, and their keys, which travel by the environment alone."""
+    try:
+        values, keys = teachers_placed(spec.model_dump(mode="json"), run.dataset)
+    except HostRefused as refused:
+        raise CannotStart(str(refused)) from refused
+    except SecretLost as lost:
+        raise CannotStart(str(lost), "Or give the teacher's endpoint its key again.") from lost
+    except ProgrammingError as hidden:
+        reason = "This worker may not read the key of the teacher's endpoint."
+        raise CannotStart(reason, "Run it on a worker that is started with the site.") from hidden
+    return RunSpec.model_validate(values), keys
 
 
 def _run(job: Job) -> Run:

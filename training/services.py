@@ -36,6 +36,7 @@ from training.models import PURPOSES, Artifact, Run
 from training.plain import NOT_PLAIN, is_plain
 from training.recipes import load_recipe
 from training.specs import ModelSpec, RunSpec, artifacts_named, artifacts_placed, faults_of, unknown_fields
+from training.teachers import NoSuchTeacher, may_ask, names_teachers, teachers_chosen
 from training.trainers import METHODS
 from training.trainers.sampling_config import SamplingConfig
 
@@ -202,6 +203,8 @@ def run_create(
 ) -> Run:
     """Queue a run that `run_check` let pass and its backend takes: its job, its row and its model's. Raises RunRefused."""
     after, method = list(after), METHODS[spec.method]
+    if names_teachers(spec) and not may_ask(actor):
+        raise RunRefused("reward", "What an AI teacher is asked costs money: an admin can queue a run that it rewards.")
     kind = Artifact.Kind.ADAPTER if spec.settings.lora else Artifact.Kind.MODEL
     uses = _models_used(spec, waits=bool(after))
     artifact = _artifact_create(name, kind=kind, base=base, purpose=method.produces)
@@ -263,6 +266,7 @@ def run_check(
     _check_one_machine(spec)
     _check_cards(spec)
     _models_used(spec, waits=bool(after))
+    spec = _teachers_chosen(spec)
     _check_folders(spec, base)
     _check_tracking(spec)
     if dataset.is_ready:
@@ -299,10 +303,19 @@ def elsewhere_check(
     spec = run_spec(name=name, recipe=recipe, base=base, overrides=overrides, profile=profile)
     _check_request(spec=spec, dataset=dataset, base=base, hardware_tag=spec.hardware.profile, after=[])
     _check_backend(spec)
+    if names_teachers(spec):
+        raise RunRefused("reward", "An AI teacher is asked by this site's own workers: its key does not travel.")
     _models_used(spec, waits=False)
     _check_folders(spec, base)
     _check_rows(spec, dataset)
     return spec
+
+
+def _teachers_chosen(spec: RunSpec) -> RunSpec:
+    try:
+        return teachers_chosen(spec)
+    except NoSuchTeacher as refused:
+        raise RunRefused(refused.field, str(refused)) from refused
 
 
 def _check_backend(spec: RunSpec) -> None:

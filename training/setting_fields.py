@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from training.recipes.text import REMOVED, shown
 from training.rewards import REWARDS
+from training.rewards.base import BY_THE_SITE
 from training.specs import HardwareSpec, config_class
 from training.trainers import METHODS, resolve
 from training.trainers.base_config import BaseConfig
@@ -124,9 +125,10 @@ def _reward_groups(values: Mapping[str, Any]) -> Iterator[FieldGroup]:
         if kind not in REWARDS:
             continue
         settings = resolve(REWARDS[kind].settings)
-        names = [name for name in settings.model_fields if name != "kind"]
-        fields = _fields(settings, names, ("reward", "parts", str(index)))
-        yield FieldGroup(f"Reward {index + 1}: {REWARDS[kind].title}", fields, is_open=True, about=_about(settings))
+        fields = settings.model_fields.items()
+        names = [name for name, field in fields if name != "kind" and field.json_schema_extra != BY_THE_SITE]
+        shown_fields = _fields(settings, names, ("reward", "parts", str(index)))
+        yield FieldGroup(f"Reward {index + 1}: {REWARDS[kind].title}", shown_fields, is_open=True, about=_about(settings))
 
 
 def reward_parts(values: Mapping[str, Any]) -> list[dict[str, Any]]:

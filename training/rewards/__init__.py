@@ -68,6 +68,11 @@ REWARDS: dict[str, RewardKind] = {
         settings="training.rewards.portable.PortablePart",
         build="training.rewards.portable.build",
     ),
+    "teacher": RewardKind(
+        title="AI teacher",
+        settings="training.rewards.teacher.TeacherPart",
+        build="training.rewards.teacher.build",
+    ),
 }
 
 

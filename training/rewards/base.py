@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from training.data import Row, text_of
 
 Completion = str | list[Row]
+BY_THE_SITE: Final[JsonDict] = {"by_the_site": True}
+"""A setting's `json_schema_extra` where no person fills it in: forms and lists leave it out."""
 
 
 class RewardPart(BaseModel):
@@ -25,14 +29,15 @@ class RewardPart(BaseModel):
 
 @dataclass(frozen=True)
 class RewardContext:
-    """What a reward may use of the run: the tokens that end an answer, the run's tokenizer, and its device's name.
+    """What a reward may use of the run: the tokens that end an answer, the run's tokenizer, its device's name and its folder.
 
-    An answer without any of `ends` was cut off. `tokenizer` is None where no model is at hand.
+    An answer without any of `ends` was cut off. `tokenizer` is None where no model is at hand, `folder` where there is no run.
     """
 
     ends: frozenset[int] = frozenset()
     tokenizer: Any = None
     device: str = "cpu"
+    folder: Path | None = None
 
     def cut_off(self, completion_ids: Sequence[Sequence[int]] | None, number: int) -> list[bool]:
         """Which of `number` completions ended for want of room; none where their tokens are not told."""

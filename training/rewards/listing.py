@@ -9,7 +9,7 @@ from pydantic_core import PydanticUndefined
 
 from training.recipes.text import shown
 from training.rewards import REWARDS
-from training.rewards.base import RewardPart
+from training.rewards.base import BY_THE_SITE, RewardPart
 from training.rewards.principles import CHECKS
 from training.trainers import resolve
 
@@ -44,7 +44,11 @@ def kinds() -> list[Kind]:
 
 
 def _settings(schema: type[RewardPart]) -> list[Setting]:
-    own = {name: field for name, field in schema.model_fields.items() if name not in RewardPart.model_fields}
+    own = {
+        name: field
+        for name, field in schema.model_fields.items()
+        if name not in RewardPart.model_fields and field.json_schema_extra != BY_THE_SITE
+    }
     return [
         Setting(
             name=name,

@@ -136,6 +136,7 @@ def reward_book(inputs: TrainerInputs, *, logged: int) -> RewardBook:
         ends=frozenset(end_ids(inputs.model, inputs.tokenizer)),
         tokenizer=inputs.tokenizer,
         device=device_for(inputs.spec.hardware.profile).type,
+        folder=inputs.folder.path,
     )
     completions = inputs.folder.completions if is_first() else None
     return RewardBook(inputs.spec.reward.parts, context, completions=completions, logged=logged)

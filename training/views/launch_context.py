@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from annotations.models import Teacher
 from jobs.hardware import COMPUTE_TAGS
 from jobs.selectors import tags_served
 from training import selectors
@@ -27,7 +28,7 @@ from training.trainers import METHODS
 from training.views.launch_state import State, number_in, preset_in
 
 # Of a reward's settings those with known values: the ids of the lists to choose from.
-LISTS = {"shape": "shapes", "path": "reward-models"}
+LISTS = {"shape": "shapes", "path": "reward-models", "teacher": "teachers"}
 ROLES = {
     "model": ("Start from", "The model that is trained."),
     "reference": ("Reference", "What the model is held to."),
@@ -65,6 +66,7 @@ def context_of(state: State) -> dict[str, Any]:
         "reward_kinds": REWARDS.items() if method and METHODS[method].needs_reward else [],
         "shapes": shape_names(),
         "reward_models": Artifact.objects.ready().filter(purpose=Artifact.Purpose.REWARD_MODEL),
+        "teachers": Teacher.objects.filter(is_active=True),
         "faults": state.faults,
         "anchors": shown_fields,
         "text_faults": [fault for fault in state.faults if fault.line or fault.field not in shown_fields],

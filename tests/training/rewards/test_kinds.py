@@ -18,7 +18,7 @@ from training.rewards.shapes import load_shape
 from training.trainers import resolve
 
 SMALLEST = {"length": {"maximum": 10}, "constitutional": {"principles": [{"check": "answers"}]}}
-NEEDS_A_FILE = {"reward_model": {"path": "x"}, "portable": {"path": "x"}}
+NEEDS_A_FILE = {"reward_model": {"path": "x"}, "portable": {"path": "x"}, "teacher": {"teacher": "x"}}
 
 
 @pytest.mark.parametrize("kind", REWARDS)
@@ -49,7 +49,7 @@ def test_all_kinds_together_as_a_trainer_calls_them(tmp_path: Path) -> None:
     """What each says of an answer stands in one line of the log, which is JSON, whatever kinds there are."""
     model = fit(examples_of(scored(10)), load_shape("rubric")).write(tmp_path / "portable.json")
     paths = {"portable": {"path": str(model)}}
-    kinds = [kind for kind in REWARDS if kind != "reward_model"]
+    kinds = [kind for kind in REWARDS if kind not in ("reward_model", "teacher")]
     parts = [read_part({"kind": kind, **SMALLEST.get(kind, {}), **paths.get(kind, {})}) for kind in kinds]
     log = tmp_path / "completions.jsonl"
     book = RewardBook(parts, RewardContext(ends=frozenset({0})), completions=log, logged=4)

@@ -124,6 +124,8 @@ def check(spec: RunSpec) -> None:
     _check_models(spec)
     _check_options(spec)
     _check_values(spec)
+    if spec.reward is not None and any(part.kind == "teacher" for part in spec.reward.parts):
+        raise Refused("reward", "ms-swift's environment cannot ask an AI teacher.", "Take the backend “trl”.")
     for service in spec.tracking.services:
         if service != "tensorboard":
             raise Refused(
