@@ -9,23 +9,33 @@ from annotations.statistics.ratings import Ratings
 
 SCORES_AT_ONCE = 10_000
 WHY_MEDIAN = {
-    "one score": "one person alone has scored it",
-    "few items": f"the model needs {MIN_ITEMS} items with two scores by people who have scored enough",
-    "half step": "one of its scores is a half step, which the model does not know",
-    "new rater": f"somebody who scored it has given fewer than {MIN_RATINGS} scores that the model can go by",
+    Rater.Kind.PERSON: {
+        "one score": "one person alone has scored it",
+        "few items": f"the model needs {MIN_ITEMS} items with two scores by people who have scored enough",
+        "half step": "one of its scores is a half step, which the model does not know",
+        "new rater": f"somebody who scored it has given fewer than {MIN_RATINGS} scores that the model can go by",
+        "": "no person has scored it under the present rubric, or one has under another",
+    },
+    Rater.Kind.TEACHER: {
+        "one score": "one teacher alone has scored it",
+        "few items": f"the model needs {MIN_ITEMS} items with two scores by teachers who have scored enough",
+        "half step": "one of the teachers’ scores is a half step, which the model does not know",
+        "new rater": f"a teacher who scored it has given fewer than {MIN_RATINGS} scores that the model can go by",
+        "": "a teacher has scored it under another rubric",
+    },
 }
-NOT_IN_MODEL = "no person has scored it under the present rubric, or one has under another"
 
 
 class AgreedScores:
-    """What Dawid & Skene's model says of each item of a project, fitted once to its people's live scores.
+    """What Dawid & Skene's model says of each item of a project, fitted once to its people's (or teachers') live scores.
 
     It goes by the present version of the rubric: an item that somebody scored under another is left to the median, since the
     same number may not mean the same there. Qualification items are left out: their scores were given while learning.
     """
 
-    def __init__(self, project: Project) -> None:
-        scores = Score.objects.live().filter(item__project=project, item__is_qualification=False, rater__kind=Rater.Kind.PERSON)
+    def __init__(self, project: Project, *, kind: Rater.Kind = Rater.Kind.PERSON) -> None:
+        self._why = WHY_MEDIAN[kind]
+        scores = Score.objects.live().filter(item__project=project, item__is_qualification=False, rater__kind=kind)
         scores = scores.filter(item__deleted_at=None, overall__isnull=False).order_by()
         columns = scores.values_list("item_id", "rater_id", "rubric_version_id", "overall").iterator(SCORES_AT_ONCE)
         rows = np.fromiter(columns, np.dtype("i8,i8,i8,f8"))
@@ -43,7 +53,7 @@ class AgreedScores:
     def why_median(self, item: int) -> str:
         """Why the median stands in for the model, in words."""
         place = self._place(item)
-        return NOT_IN_MODEL if place is None else WHY_MEDIAN.get(self._result.reason(place), "")
+        return self._why["" if place is None else self._result.reason(place)]
 
     def _place(self, item: int) -> int | None:
         place = int(np.searchsorted(self._result.item, item))

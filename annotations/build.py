@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from annotations.dataset_files import SplitSettings
+from annotations.fusion import TeacherRule
 from annotations.gate import GateSettings
 
 
@@ -20,6 +21,8 @@ class BuildSettings(BaseModel):
     gold_weight: float = Field(default=0.5, ge=0, le=1)
     # How people's scores become one: their median, or Dawid & Skene's model with the median where it has too little to go by.
     consensus: Literal["median", "dawid-skene"] = "median"
+    # The same of teachers' scores, where no person scored; weights are those of the teachers, and of a tie the median counts.
+    teachers: TeacherRule = "median"
     # An item needs this many people's scores to count, and a pair this many people's rankings; 0: any rater's will do.
     min_people: int = Field(default=0, ge=0)
     source_models: tuple[str, ...] = ()

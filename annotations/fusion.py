@@ -5,17 +5,20 @@ The rule, first match first:
 - a gold score wins over people and teachers ("wins"), is averaged in with its weight ("weighted"), or is left out ("ignored");
 - people's scores: what Dawid & Skene's model of all of the project's scores says of the item, where it was asked for and has
   enough to go by (annotations/statistics/consensus.py), else their median;
-- where no person scored, the median of the teachers'.
+- where no person scored, the teachers' scores: their median, their mean by weight, the score that most of them gave (of a tie
+  the median), or Dawid & Skene's model of all teachers' scores of the project (with the median where it has too little to go by).
 "Cannot verify" is no score and moves nothing.
 
 The consensus score is 1 − (mean absolute difference between all pairs of scores) / 4, the width of the scale: 1 when
 all agree, 0 when two raters stand at opposite ends. It is None for a single score, since nobody was there to differ. Of a
-reward by the model it is 1 − the entropy of its posterior as a share of the greatest: 1 when the model is certain. An
+reward by the model it is 1 − the entropy of its posterior as a share of the greatest: 1 when the model is certain; of one by
+teachers' weights each pair counts by the product of the two; of one by their majority it is the share of them that gave it. An
 adjudicator's decision is no part of it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,7 +30,10 @@ from typing import Any, Literal
 from annotations.rubric import HIGHEST, LOWEST
 
 GoldRule = Literal["wins", "weighted", "ignored"]
-Method = Literal["adjudicated", "gold", "weighted", "dawid-skene", "median"]
+TeacherRule = Literal["median", "weighted", "majority", "dawid-skene"]
+Method = Literal[
+    "adjudicated", "gold", "weighted", "dawid-skene", "median", "teachers-weighted", "teachers-majority", "teachers-dawid-skene"
+]
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Agreed:
-    """What Dawid & Skene's model says of an item's scores by people."""
+    """What Dawid & Skene's model says of an item's scores by people, or by teachers."""
 
     score: float
     """the most probable score"""
@@ -60,6 +66,20 @@ class Agreed:
     """the mean of the posterior"""
     disagreement: float
     """the posterior's entropy as a share of the greatest there can be"""
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """How teachers' scores become one, where no person scored."""
+
+    rule: TeacherRule = "median"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """by rater; who is not named weighs 1, who weighs 0 is not heard"""
+    agreed: Agreed | None = None
+    """what the model says of the teachers' scores, where that is the rule and it has enough to go by"""
+
+
+MEDIAN_OF_TEACHERS = Teachers()
 
 
 @dataclass(frozen=True)
@@ -84,7 +104,12 @@ class Fused:
 
 
 def fuse(
-    scores: Sequence[Given], *, gold: GoldRule = "wins", gold_weight: float = 0.5, agreed: Agreed | None = None
+    scores: Sequence[Given],
+    *,
+    gold: GoldRule = "wins",
+    gold_weight: float = 0.5,
+    agreed: Agreed | None = None,
+    teachers: Teachers = MEDIAN_OF_TEACHERS,
 ) -> Fused | None:
     """The fused score, or None where no rater that counts gave one. `agreed` stands for the people's scores, if given."""
     decision = decided(scores)
@@ -95,13 +120,13 @@ def fuse(
     heard = [one for one in heard if one.kind != "adjudicator" or one is decision]
     if not heard:
         return None
-    method, reward = _reward(heard, gold, gold_weight, agreed)
-    counted = _counted(heard, method)
-    model = agreed if method == "dawid-skene" else None
+    method, reward = _reward(heard, gold, gold_weight, agreed, teachers)
+    counted = _counted(heard, method, teachers)
+    model = {"dawid-skene": agreed, "teachers-dawid-skene": teachers.agreed}.get(method)
     return Fused(
         reward=reward,
         feedback=_feedback(heard, reward),
-        consensus=1 - model.disagreement if model else consensus(_values([one for one in heard if one is not decision])),
+        consensus=_consensus([one for one in heard if one is not decision], method, model, teachers),
         raters=tuple(sorted({one.rater for one in heard})),
         given_at=max((one.given_at for one in heard if one.dated and one.kind != "gold"), default=None),
         dimensions=_dimensions(heard),
@@ -124,29 +149,95 @@ def consensus(values: Sequence[float]) -> float | None:
     return 1 - fsum(pairs) / len(pairs) / (HIGHEST - LOWEST) if pairs else None
 
 
+@dataclass(frozen=True)
+class TaughtScore:
+    """Teachers' scores of one answer as one."""
+
+    rule: TeacherRule
+    """the median where the one that was asked for says nothing"""
+    score: float
+    consensus: float | None
+    """as the module says; None for a single teacher"""
+
+
+def taught(scores: Sequence[Given], teachers: Teachers) -> TaughtScore | None:
+    """The teachers' scores as one by their rule; None where none of them gave one."""
+    given = [(one.overall, teachers.weights.get(one.rater, 1.0)) for one in scores if one.overall is not None]
+    values = [value for value, _ in given]
+    if not values:
+        return None
+    if teachers.rule == "weighted" and (total := fsum(weight for _, weight in given)) > 0:
+        mean = fsum(value * weight for value, weight in given) / total
+        return TaughtScore("weighted", mean, _weighted_consensus(given))
+    if teachers.rule == "majority" and (most := _majority(values)) is not None:
+        return TaughtScore("majority", most, values.count(most) / len(values) if len(values) > 1 else None)
+    if teachers.rule == "dawid-skene" and teachers.agreed:
+        return TaughtScore("dawid-skene", teachers.agreed.score, 1 - teachers.agreed.disagreement)
+    return TaughtScore("median", float(median(values)), consensus(values))
+
+
+def _majority(values: Sequence[float]) -> float | None:
+    """The value that is there most often; None where two are equally often."""
+    first, *others = Counter(values).most_common(2)
+    return None if others and others[0][1] == first[1] else first[0]
+
+
+def _weighted_consensus(given: Sequence[tuple[float, float]]) -> float | None:
+    pairs = [(abs(a - b), v * w) for (a, v), (b, w) in combinations(given, 2)]
+    total = fsum(weight for _, weight in pairs)
+    return 1 - fsum(apart * weight for apart, weight in pairs) / total / (HIGHEST - LOWEST) if total > 0 else None
+
+
+def _consensus(heard: Sequence[Given], method: Method, model: Agreed | None, teachers: Teachers) -> float | None:
+    if model:
+        return 1 - model.disagreement
+    if method in ("teachers-weighted", "teachers-majority"):
+        by_rule = taught([one for one in heard if one.kind == "teacher"], teachers)
+        return by_rule.consensus if by_rule else None
+    return consensus(_values(heard))
+
+
 def _values(scores: Sequence[Given], kind: str | None = None) -> list[float]:
     return [one.overall for one in scores if one.overall is not None and (kind is None or one.kind == kind)]
 
 
-def _reward(heard: Sequence[Given], gold: GoldRule, gold_weight: float, agreed: Agreed | None) -> tuple[Method, float]:
+def _reward(
+    heard: Sequence[Given], gold: GoldRule, gold_weight: float, agreed: Agreed | None, teachers: Teachers
+) -> tuple[Method, float]:
     if decision := _values(heard, "adjudicator"):
         return "adjudicated", float(decision[0])
-    people, exact = _values(heard, "person"), _values(heard, "gold")
-    by_model = agreed if people else None
-    judged = people or _values(heard, "teacher")
-    if exact and (gold == "wins" or not judged):
+    exact = _values(heard, "gold")
+    judged = _judged(heard, agreed, teachers)
+    if judged is None or (exact and gold == "wins"):
         return "gold", float(exact[0])
-    value = by_model.score if by_model else float(median(judged))
-    if exact:
-        return "weighted", gold_weight * exact[0] + (1 - gold_weight) * value
-    return ("dawid-skene" if by_model else "median"), value
+    method, value = judged
+    return ("weighted", gold_weight * exact[0] + (1 - gold_weight) * value) if exact else (method, value)
 
 
-def _counted(heard: Sequence[Given], method: Method) -> list[Given]:
+def _judged(heard: Sequence[Given], agreed: Agreed | None, teachers: Teachers) -> tuple[Method, float] | None:
+    """What people say, else what teachers say; None where neither scored."""
+    if people := _values(heard, "person"):
+        return ("dawid-skene", agreed.score) if agreed else ("median", float(median(people)))
+    by_rule = taught([one for one in heard if one.kind == "teacher"], teachers)
+    return (_BY_TEACHERS[by_rule.rule], by_rule.score) if by_rule else None
+
+
+_BY_TEACHERS: Mapping[TeacherRule, Method] = {
+    "median": "median",
+    "weighted": "teachers-weighted",
+    "majority": "teachers-majority",
+    "dawid-skene": "teachers-dawid-skene",
+}
+
+
+def _counted(heard: Sequence[Given], method: Method, teachers: Teachers) -> list[Given]:
     """The scores that a reward by that rule is made of."""
     judges = "person" if any(one.kind == "person" for one in heard) else "teacher"
     kinds = {"adjudicated": {"adjudicator"}, "gold": {"gold"}, "weighted": {"gold", judges}}.get(method, {judges})
-    return [one for one in heard if one.kind in kinds]
+    counted = [one for one in heard if one.kind in kinds]
+    if method != "teachers-weighted":
+        return counted
+    return [one for one in counted if teachers.weights.get(one.rater, 1.0) > 0]
 
 
 def _feedback(heard: Sequence[Given], reward: float) -> str:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from annotations.build import BuildSettings
-from annotations.fusion import Fused, Given, decided, fuse
+from annotations.fusion import Fused, Given, Teachers, decided, fuse
 from annotations.gate import Gate
-from annotations.models import Item, Project, Score
+from annotations.models import Item, Project, Rater, Score
 from annotations.provenance import Origin, Sourced, item_name
 from annotations.rounds import rounds_before
 from annotations.sourcing import Sources
+from annotations.teacher_weights import teacher_weights
 from annotations.tuples import RlwhfTuple
 
 if TYPE_CHECKING:
@@ -40,13 +41,19 @@ class TupleStream:
         self._gate = gate
         # Prompts are worth having without a score.
         self._unscored = unscored
-        self._agreed = _agreed_scores(project) if settings.consensus == "dawid-skene" else None
+        self._agreed = _agreed_scores(project, Rater.Kind.PERSON) if settings.consensus == "dawid-skene" else None
+        self._taught = _agreed_scores(project, Rater.Kind.TEACHER) if settings.teachers == "dawid-skene" else None
+        self._weights = teacher_weights() if settings.teachers == "weighted" else {}
         self._sources = Sources()
         self.items = 0
         # How many rewards came from which rule of fusion.
         self.methods: Counter[str] = Counter()
         # Where Dawid & Skene's model was asked for: why the median stood in for it.
         self.median_because: Counter[str] = Counter()
+        # Where the teachers' majority was asked for: how often as many of them gave one score as another.
+        self.teachers_tied = 0
+        # By rater: the weights that went into rewards.
+        self.teacher_weights: dict[str, float] = {}
         self.left_out: Counter[str] = Counter()
 
     def groups(self) -> Iterator[list[RlwhfTuple]]:
@@ -73,8 +80,11 @@ class TupleStream:
                     yield item.prompt_hash, one, self._origin(item, fused)
 
     def _fused(self, item: Item, scores: list[Given]) -> Fused | None:
+        wanted = self._settings
         agreed = self._agreed.of(item.pk) if self._agreed else None
-        return fuse(scores, gold=self._settings.gold, gold_weight=self._settings.gold_weight, agreed=agreed)
+        taught = self._taught.of(item.pk) if self._taught else None
+        teachers = Teachers(wanted.teachers, self._weights, taught)
+        return fuse(scores, gold=wanted.gold, gold_weight=wanted.gold_weight, agreed=agreed, teachers=teachers)
 
     def _origin(self, item: Item, fused: Fused | None) -> Origin:
         source = self._sources.of(item.source_import_id, item.source_line)
@@ -89,10 +99,20 @@ class TupleStream:
             self.left_out[reason] += 1
             return None
         if fused:
-            self.methods[fused.method] += 1
-            if self._agreed and fused.method == "median":
-                self.median_because[self._agreed.why_median(item.pk)] += 1
+            self._count(item, fused)
         return self._gate.document(tuple_document(item, fused, turns), f"item {item.pk}")
+
+    def _count(self, item: Item, fused: Fused) -> None:
+        self.methods[fused.method] += 1
+        if fused.method == "teachers-weighted":
+            self.teacher_weights |= {one.rater: self._weights.get(one.rater, 1.0) for one in fused.heard}
+        if fused.method != "median":
+            return
+        by_teachers = not fused.people and self._settings.teachers != "median"
+        model = self._taught if by_teachers else self._agreed
+        if model:
+            self.median_because[model.why_median(item.pk)] += 1
+        self.teachers_tied += by_teachers and self._settings.teachers == "majority"
 
     def _reason_to_leave_out(self, item: Item, scores: list[Given], fused: Fused | None) -> str | None:
         if item.open_flags:
@@ -108,10 +128,10 @@ class TupleStream:
         return "too few people scored it" if fused.people < self._settings.min_people else None
 
 
-def _agreed_scores(project: Project) -> "AgreedScores":
+def _agreed_scores(project: Project, kind: Rater.Kind) -> "AgreedScores":
     from annotations.agreed_scores import AgreedScores  # noqa: PLC0415 - needs scipy, which few builds do
 
-    return AgreedScores(project)
+    return AgreedScores(project, kind=kind)
 
 
 GIVEN = (

@@ -1,5 +1,6 @@
 """Items over HTTP."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +67,9 @@ class ItemDetailOut(Schema):
     metadata: dict[str, Any]
     flags: list[dict[str, Any]] = Field(description="Those that are open: id, reason, note.")
     scores: list[dict[str, Any]] = Field(description="As in the answer to giving a score.")
+    teachers: dict[str, float | None] | None = Field(
+        None, description="What several teachers say together: scores, median, weighted, majority (null of a tie), consensus."
+    )
     hidden: str = Field(description='"" all are shown; "blind": give yours first; "role": others’ scores are for members')
 
 
@@ -142,7 +146,8 @@ def item_detail(request: HttpRequest, pk: int) -> dict[str, Any]:
         services.scores_shown(items=[item.pk], actor=acting_user(request))
     more["flags"] = [{"id": one.pk, "reason": one.reason, "note": one.note} for one in selectors.open_flags(item=item)]
     scores = [ScoreOut.from_orm(score).dict() for score in (seen.mine, *seen.others) if score]
-    return about | more | {"scores": scores, "hidden": seen.hidden}
+    teachers = asdict(seen.teachers) if seen.teachers else None
+    return about | more | {"scores": scores, "teachers": teachers, "hidden": seen.hidden}
 
 
 @router.post("/items/{pk}/reveal", response=ItemDetailOut, auth=ApiAuth("member"))

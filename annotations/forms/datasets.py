@@ -18,13 +18,24 @@ class DatasetForm(forms.Form):
     gold = forms.ChoiceField(
         choices=[("wins", "wins over people"), ("weighted", "is averaged in"), ("ignored", "is left out")],
         label="A gold answer’s score",
-        help_text="Otherwise people’s scores count; without people, the teachers’ median. A lead’s decision stands above all.",
+        help_text="Otherwise people’s scores count; without people, the teachers’. A lead’s decision stands above all.",
     )
     consensus = forms.ChoiceField(
         choices=[("median", "their median"), ("dawid-skene", "Dawid–Skene’s model")],
         required=False,
         label="Of several people’s scores",
         help_text="The model weighs each person by how they score; items with too little to go by get the median.",
+    )
+    teachers = forms.ChoiceField(
+        choices=[
+            ("median", "their median"),
+            ("weighted", "their mean, by their weights"),
+            ("majority", "the score that most of them gave"),
+            ("dawid-skene", "Dawid–Skene’s model"),
+        ],
+        required=False,
+        label="Of several teachers’ scores, where no person scored",
+        help_text="Weights stand with each teacher. Of a tie, and where the model has too little to go by, the median counts.",
     )
     min_people = forms.IntegerField(min_value=0, initial=0, label="People’s scores needed", help_text="0: any rater’s will do.")
     min_reward = forms.FloatField(min_value=-2, max_value=2, initial=1, label="Least reward (SFT)")
@@ -69,7 +80,7 @@ class DatasetForm(forms.Form):
         data = self.cleaned_data
         return {
             **{key: data[key] for key in ("gold", "min_people", "min_reward", "min_gap", "fill")},
-            "consensus": data["consensus"] or "median",
+            **{key: data[key] or "median" for key in ("consensus", "teachers")},
             "min_agreement": data["min_agreement"] or 0.5,
             **{key: data[key] for key in ("good_from", "bad_to", "temperature") if data[key] is not None},
             "gate": self._gate(),

@@ -7,8 +7,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import User
-from annotations.fusion import Given, fuse
-from annotations.models import Flag, Item, Project, Score, Turn
+from annotations.fusion import Given, TeacherRule, Teachers, fuse, taught
+from annotations.models import Flag, Item, Project, Rater, Score, Turn
+from annotations.teacher_weights import teacher_weights
 
 
 @dataclass
@@ -19,10 +20,26 @@ class SeenScores:
     others: list[Score] = field(default_factory=list)
     # "" shown, "blind" until they have scored it themselves, "role" not for annotators
     hidden: str = ""
+    # What its teachers say together, where there are several.
+    teachers: "SeenTeachers | None" = None
 
     @property
     def fused(self) -> float | None:
         return _fused([score for score in (self.mine, *self.others) if score])
+
+
+@dataclass(frozen=True)
+class SeenTeachers:
+    """Several teachers' scores of an item as one, by each rule that needs no other item."""
+
+    scores: int
+    median: float
+    weighted: float
+    """the median where none of them weighs anything"""
+    majority: float | None
+    """None of a tie"""
+    consensus: float
+    """1 − the mean difference of all pairs over the width of the scale"""
 
 
 def scores_seen(*, item: Item, user: User) -> SeenScores:
@@ -35,7 +52,20 @@ def scores_seen(*, item: Item, user: User) -> SeenScores:
         return SeenScores(mine, hidden="role")
     if others and item.pk in may_still_score(items=[item], user=user):
         return SeenScores(mine, hidden="blind")
-    return SeenScores(mine, others)
+    return SeenScores(mine, others, teachers=_teachers([score for score in others if score.rater.kind == Rater.Kind.TEACHER]))
+
+
+def _teachers(scores: Sequence[Score]) -> SeenTeachers | None:
+    given = [Given("teacher", one.rater.name, one.overall, one.given_at) for one in scores if one.overall is not None]
+    if len(given) < 2:
+        return None
+    weights = teacher_weights(one.rater_id for one in scores)
+    rules: tuple[TeacherRule, ...] = ("median", "weighted", "majority")
+    found = {rule: taught(given, Teachers(rule, weights)) for rule in rules}
+    median, weighted, majority = (found[rule] for rule in rules)
+    assert median and weighted and majority and median.consensus is not None  # there are scores
+    by_most = majority.score if majority.rule == "majority" else None
+    return SeenTeachers(len(given), median.score, weighted.score, by_most, median.consensus)
 
 
 def looks_open(*, item: Item, is_member: bool, has_scored: bool) -> bool:

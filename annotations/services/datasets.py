@@ -280,6 +280,8 @@ def _spool_rows(
         "left_out": dict(stream.left_out.most_common()),
         "rewards_by": dict(stream.methods.most_common()),
         **({"median_because": dict(stream.median_because.most_common())} if stream.median_because else {}),
+        **({"teachers_tied": stream.teachers_tied} if stream.teachers_tied else {}),
+        **({"teacher_weights": dict(sorted(stream.teacher_weights.items()))} if stream.teacher_weights else {}),
         **({"rankings": stream.rankings} if isinstance(stream, RankingStream) else {}),
         "gate": of_tuples.model_dump(),
         "row_gate": of_rows.model_dump(),

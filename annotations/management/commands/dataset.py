@@ -44,6 +44,11 @@ class Command(BaseCommand):
         build.add_argument(
             "--consensus", choices=("median", "dawid-skene"), help="how several people's scores become one (default: median)"
         )
+        build.add_argument(
+            "--teachers",
+            choices=("median", "weighted", "majority", "dawid-skene"),
+            help="how several teachers' scores become one where no person scored (default: median)",
+        )
         build.add_argument("--force", action="store_true", help="build in spite of the gate; the report says so")
         build.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="such as min_gap=2; may be repeated")
         build.add_argument("--source-format", default="auto", metavar="NAME", help="with --from: the files' format")
@@ -204,6 +209,4 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
     values["split"] = {"seed": options["seed"]} | values.get("split", {})
     if options["force"]:
         values["gate"] = values.get("gate", {}) | {"force": True}
-    if options["consensus"]:
-        values["consensus"] = options["consensus"]
-    return values
+    return values | {name: options[name] for name in ("consensus", "teachers") if options[name]}
