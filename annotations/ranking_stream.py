@@ -20,7 +20,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-# People, and the teachers of imported files where no person has ranked.
+# People, and where no person has ranked teachers: ours, and those of imported files.
 HEARD = (Rater.Kind.PERSON, Rater.Kind.TEACHER)
 
 
@@ -68,7 +68,8 @@ class RankingStream(TupleStream):
             elif row.item.prompt_hash in by_people:
                 self.left_out["ranked by a teacher where people have ranked"] += 1
             else:  # a file may hold several orders by one teacher, of different answers each
-                latest[row.item.prompt_hash, row.rater_id, frozenset(row.shown)] = row
+                several = frozenset(row.shown if row.source_import_id is not None else ())
+                latest[row.item.prompt_hash, row.rater_id, several] = row
         orders: dict[str, list[Order]] = defaultdict(list)
         for (hashed, _, _), row in latest.items():
             orders[hashed].append(self._order(row, answers))

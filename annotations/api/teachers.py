@@ -76,6 +76,9 @@ class CallOut(Schema):
     teacher: str
     source: str
     score: float | None
+    other: int | None = Field(alias="other_id", description="Of a pair: the second answer's item.")
+    better: str = Field(description='Of a pair: "first", "second" or "tie".')
+    consistent: bool | None = Field(description="Of a pair: whether both orders said the same.")
     reason: str
     reply: str
     questions: int

@@ -11,7 +11,7 @@ from annotations.teachers.prompts import load_prompt, prompt_names
 
 
 def _prompts() -> list[tuple[str, str]]:
-    return [(name, load_prompt(name).title or name) for name in prompt_names() if load_prompt(name).kind != "pairwise"]
+    return [(name, load_prompt(name).title or name) for name in prompt_names()]
 
 
 class TeacherForm(forms.Form):
@@ -43,7 +43,9 @@ class TeacherRunForm(forms.Form):
     """Which items a teacher scores."""
 
     project = forms.ModelChoiceField(Project.objects.all(), empty_label=None)
-    most = forms.IntegerField(required=False, min_value=0, label="Items, at most", help_text="Empty: all that it has not scored.")
+    most = forms.IntegerField(
+        required=False, min_value=0, label="Items or comparisons, at most", help_text="Empty: all that it has not judged."
+    )
 
 
 def initial_of(teacher: Any, version: Any) -> dict[str, Any]:

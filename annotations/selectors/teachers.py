@@ -12,19 +12,22 @@ CALLS_SHOWN = 20
 
 @dataclass(frozen=True)
 class Listed:
-    """A teacher with its newest version, and how many live scores its versions have given."""
+    """A teacher with its newest version, and how many live scores and orders of answers its versions have given."""
 
     teacher: Teacher
     newest: TeacherVersion | None
     scores: int
+    rankings: int = 0
 
 
 def teacher_list() -> list[Listed]:
     """By name."""
     counted = Count("versions__rater__scores", filter=Q(versions__rater__scores__withdrawn_at=None))
     scores = dict(Teacher.objects.annotate(scores=counted).values_list("pk", "scores"))
+    ranked = Count("versions__rater__rankings", filter=Q(versions__rater__rankings__withdrawn_at=None))
+    rankings = dict(Teacher.objects.annotate(rankings=ranked).values_list("pk", "rankings"))
     newest = {one.teacher_id: one for one in TeacherVersion.objects.select_related("endpoint", "rater").order_by("number")}
-    return [Listed(one, newest.get(one.pk), scores.get(one.pk, 0)) for one in Teacher.objects.all()]
+    return [Listed(one, newest.get(one.pk), scores.get(one.pk, 0), rankings.get(one.pk, 0)) for one in Teacher.objects.all()]
 
 
 def runs_of(teacher: Teacher) -> QuerySet[TeacherRun]:
@@ -43,7 +46,7 @@ def runs_of(teacher: Teacher) -> QuerySet[TeacherRun]:
 
 def calls_of(teacher: Teacher) -> QuerySet[TeacherCall]:
     return TeacherCall.objects.filter(run__version__teacher=teacher).select_related(
-        "item", "run__project", "run__version__teacher"
+        "item", "other", "run__project", "run__version__teacher"
     )
 
 

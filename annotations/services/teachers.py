@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from accounts import audit
 from accounts.hosts import host_allowed
 from accounts.models import Endpoint, User
-from annotations.models import Item, Project, Rater, Score, Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.models import Item, Project, Ranking, Rater, Score, Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.ranks import dense
 from annotations.services.alone import alone
 from annotations.teachers.prompts import TeacherPrompt, load_prompt, prompt_names
 from annotations.teachers.replies import Reply
@@ -200,3 +201,75 @@ def _score(heard: Heard, rater: Rater, project: Project, standing: Score | None)
         given_at=timezone.now(),
         replaces=standing,
     )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a teacher said of the answers to one prompt, as it is taken down."""
+
+    head: Item
+    shown: Sequence[int]
+    known: Sequence[TeacherCall]
+    """of this run, taken down before"""
+    calls: Sequence[TeacherCall]
+    critique: str
+    is_done: bool
+    """whether nothing more will be asked"""
+
+    @property
+    def is_unreadable(self) -> bool:
+        return any(call.reason for call in self.calls)
+
+
+@transaction.atomic
+def teacher_rankings_store(*, run: TeacherRun, heard: Sequence[Compared]) -> int:
+    """Take down what was said of pairs, and the order of each prompt of which all is said: all of it or nothing. Returns how many
+    orders were taken down.
+
+    An order is a rater's like any other: append-only, under the prompt's head and the project's rubric, replacing the version's
+    earlier ones of the prompt. Prompts of which an answer was deleted meanwhile are left out.
+    """
+    project = alone(run.project_id)
+    there = set(Item.objects.filter(pk__in={pk for one in heard for pk in one.shown}).values_list("pk", flat=True))
+    kept = [one for one in heard if there.issuperset(one.shown)]
+    rater = run.version.rater
+    ordered = [one for one in kept if one.is_done and not one.is_unreadable and len(one.shown) > 1]
+    prompts = [one.head.prompt_hash for one in ordered]
+    live = Ranking.objects.filter(rater=rater, item__project=project, item__prompt_hash__in=prompts, withdrawn_at=None)
+    standing = {one.item.prompt_hash: one for one in live.select_related("item").order_by("pk")}
+    live.update(withdrawn_at=timezone.now())
+    Ranking.objects.bulk_create([_ranking(one, rater, project, standing.get(one.head.prompt_hash)) for one in ordered])
+    TeacherCall.objects.bulk_create([call for one in kept for call in one.calls], batch_size=500)
+    unreadable = [one for one in kept if one.is_unreadable]
+    silent = sum(all(call.source == TeacherCall.Source.RULES for call in one.calls if call.reason) for one in unreadable)
+    TeacherRun.objects.filter(pk=run.pk).update(
+        scored=F("scored") + len(ordered),
+        cannot_tell=F("cannot_tell") + silent,
+        malformed=F("malformed") + len(unreadable) - silent,
+    )
+    return len(ordered)
+
+
+def _ranking(one: Compared, rater: Rater, project: Project, standing: Ranking | None) -> Ranking:
+    calls = [*one.known, *one.calls]
+    return Ranking(
+        item_id=one.head.pk,
+        rater=rater,
+        rubric_version_id=project.rubric_version_id,
+        shown=list(one.shown),
+        ranks=ranks_by_wins(one.shown, calls),
+        critique=one.critique[:LONGEST_REPLY],
+        seconds=round(sum(call.seconds for call in calls), 3),
+        given_at=timezone.now(),
+        replaces=standing,
+    )
+
+
+def ranks_by_wins(shown: Sequence[int], calls: Sequence[TeacherCall]) -> list[int]:
+    """The rank of each answer by its wins over the others, a tie being half of one (Copeland 1951): a circle is a tie of all."""
+    points = dict.fromkeys(shown, 0)
+    for call in calls:
+        assert call.other_id is not None  # of a pair
+        points[call.item_id] += {"first": 2, "tie": 1}.get(call.better, 0)
+        points[call.other_id] += {"second": 2, "tie": 1}.get(call.better, 0)
+    return dense([-points[item] for item in shown])
