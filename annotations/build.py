@@ -23,6 +23,8 @@ class BuildSettings(BaseModel):
     consensus: Literal["median", "dawid-skene"] = "median"
     # The same of teachers' scores, where no person scored; weights are those of the teachers, and of a tie the median counts.
     teachers: TeacherRule = "median"
+    # How far teachers' rewards go to agree with people's rankings and imported preferences: 0 not at all, 1 all the way.
+    teacher_deltas: float = Field(default=0.0, ge=0, le=1)
     # An item needs this many people's scores to count, and a pair this many people's rankings; 0: any rater's will do.
     min_people: int = Field(default=0, ge=0)
     source_models: tuple[str, ...] = ()

@@ -97,6 +97,8 @@ class Fused:
     """where the reward comes from"""
     expected: float | None = None
     """the mean of the model's posterior, where the model gave the reward"""
+    delta: float | None = None
+    """what was added to teachers' scores to agree with preferences, where there are some (annotations/teacher_deltas.py)"""
     heard: tuple[Given, ...] = ()
     """the scores that all this is made of"""
     counted: tuple[Given, ...] = ()

@@ -80,6 +80,17 @@ def tallies(votes: Iterable[Vote]) -> dict[tuple[str, str], Tally]:
     return dict(found)
 
 
+def preferred(votes: Iterable[Vote]) -> list[tuple[str, str]]:
+    """(better, worse) of every two answers that more than half of those who saw both put in that order; none of a circle."""
+    won = []
+    for (one, other), tally in sorted(tallies(votes).items()):
+        wins, winner, loser = max((len(tally.first), one, other), (len(tally.second), other, one))
+        if wins / tally.votes > HALF:
+            won.append((winner, loser))
+    after = _reachable(won)
+    return [(winner, loser) for winner, loser in won if winner not in after.get(loser, ())]
+
+
 def _pairs(group: Ranked, bad: Mapping[str, Tally], min_agreement: float, min_votes: int) -> Iterator[Row]:
     won = list(_majorities(group, min_agreement, min_votes))
     before = _reachable([(one, other) for one, other, _, _ in won])

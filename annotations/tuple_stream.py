@@ -1,7 +1,8 @@
 """A project's scored items as fused tuples, grouped by prompt, in an order that depends on their content alone."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ class TupleStream:
         self._agreed = _agreed_scores(project, Rater.Kind.PERSON) if settings.consensus == "dawid-skene" else None
         self._taught = _agreed_scores(project, Rater.Kind.TEACHER) if settings.teachers == "dawid-skene" else None
         self._weights = teacher_weights() if settings.teachers == "weighted" else {}
+        self._deltas = _teacher_deltas(project, settings.teacher_deltas, self._as_told) if settings.teacher_deltas else {}
         self._sources = Sources()
         self.items = 0
         # How many rewards came from which rule of fusion.
@@ -52,6 +54,8 @@ class TupleStream:
         self.median_because: Counter[str] = Counter()
         # Where the teachers' majority was asked for: how often as many of them gave one score as another.
         self.teachers_tied = 0
+        # How far rewards by teachers moved, to agree with preferences.
+        self.moved: list[float] = []
         # By rater: the weights that went into rewards.
         self.teacher_weights: dict[str, float] = {}
         self.left_out: Counter[str] = Counter()
@@ -80,6 +84,11 @@ class TupleStream:
                     yield item.prompt_hash, one, self._origin(item, fused)
 
     def _fused(self, item: Item, scores: list[Given]) -> Fused | None:
+        fused, delta = self._as_told(item, scores), self._deltas.get(item.pk)
+        return fused if fused is None or delta is None else replace(fused, reward=round(fused.reward + delta, 6), delta=delta)
+
+    def _as_told(self, item: Item, scores: list[Given]) -> Fused | None:
+        """Before teachers' rewards are made to agree with preferences."""
         wanted = self._settings
         agreed = self._agreed.of(item.pk) if self._agreed else None
         taught = self._taught.of(item.pk) if self._taught else None
@@ -104,6 +113,8 @@ class TupleStream:
 
     def _count(self, item: Item, fused: Fused) -> None:
         self.methods[fused.method] += 1
+        if fused.delta:
+            self.moved.append(abs(fused.delta))
         if fused.method == "teachers-weighted":
             self.teacher_weights |= {one.rater: self._weights.get(one.rater, 1.0) for one in fused.heard}
         if fused.method != "median":
@@ -126,6 +137,12 @@ class TupleStream:
         if fused is None:
             return "nobody could verify it" if scores else "not scored yet"
         return "too few people scored it" if fused.people < self._settings.min_people else None
+
+
+def _teacher_deltas(project: Project, strength: float, fused_of: Callable[[Item, list[Given]], Fused | None]) -> dict[int, float]:
+    from annotations.teacher_deltas import teacher_deltas  # noqa: PLC0415 - needs NumPy, which few builds do
+
+    return teacher_deltas(project, strength=strength, fused_of=fused_of)
 
 
 def _agreed_scores(project: Project, kind: Rater.Kind) -> "AgreedScores":
@@ -197,9 +214,12 @@ def tuple_document(item: Item, fused: Fused | None, turns: Sequence[Mapping[str,
             "dimensions": dict(fused.dimensions),
         }
         # What an earlier export said of another fusion is not this one's.
-        metadata.pop("expected_reward", None)
+        for stale in ("expected_reward", "teacher_delta"):
+            metadata.pop(stale, None)
         if fused.given_at is None:  # imported, and nobody wrote down when it was given
             del metadata["update_timestamp"]
         if fused.expected is not None:
             metadata["expected_reward"] = fused.expected
+        if fused.delta is not None:
+            metadata["teacher_delta"] = fused.delta
     return document

@@ -37,6 +37,14 @@ class DatasetForm(forms.Form):
         label="Of several teachers’ scores, where no person scored",
         help_text="Weights stand with each teacher. Of a tie, and where the model has too little to go by, the median counts.",
     )
+    teacher_deltas = forms.FloatField(
+        min_value=0,
+        max_value=1,
+        initial=0,
+        required=False,
+        label="Make teachers’ scores agree with people’s preferences",
+        help_text="0: not at all; 1: wherever people (or an imported file) prefer an answer it leads, by as little as it takes.",
+    )
     min_people = forms.IntegerField(min_value=0, initial=0, label="People’s scores needed", help_text="0: any rater’s will do.")
     min_reward = forms.FloatField(min_value=-2, max_value=2, initial=1, label="Least reward (SFT)")
     min_gap = forms.FloatField(min_value=0, max_value=4, initial=1, label="Least gap (pairs)")
@@ -81,6 +89,7 @@ class DatasetForm(forms.Form):
         return {
             **{key: data[key] for key in ("gold", "min_people", "min_reward", "min_gap", "fill")},
             **{key: data[key] or "median" for key in ("consensus", "teachers")},
+            "teacher_deltas": data["teacher_deltas"] or 0.0,
             "min_agreement": data["min_agreement"] or 0.5,
             **{key: data[key] for key in ("good_from", "bad_to", "temperature") if data[key] is not None},
             "gate": self._gate(),

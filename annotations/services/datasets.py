@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
@@ -280,6 +281,7 @@ def _spool_rows(
         "left_out": dict(stream.left_out.most_common()),
         "rewards_by": dict(stream.methods.most_common()),
         **({"median_because": dict(stream.median_because.most_common())} if stream.median_because else {}),
+        **({"teacher_deltas": {"moved": len(stream.moved), "mean": fmean(stream.moved)}} if stream.moved else {}),
         **({"teachers_tied": stream.teachers_tied} if stream.teachers_tied else {}),
         **({"teacher_weights": dict(sorted(stream.teacher_weights.items()))} if stream.teacher_weights else {}),
         **({"rankings": stream.rankings} if isinstance(stream, RankingStream) else {}),

@@ -49,6 +49,12 @@ class Command(BaseCommand):
             choices=("median", "weighted", "majority", "dawid-skene"),
             help="how several teachers' scores become one where no person scored (default: median)",
         )
+        build.add_argument(
+            "--teacher-deltas",
+            type=float,
+            metavar="0…1",
+            help="how far teachers' rewards go to agree with people's rankings and imported preferences (default: not at all)",
+        )
         build.add_argument("--force", action="store_true", help="build in spite of the gate; the report says so")
         build.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="such as min_gap=2; may be repeated")
         build.add_argument("--source-format", default="auto", metavar="NAME", help="with --from: the files' format")
@@ -209,4 +215,4 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
     values["split"] = {"seed": options["seed"]} | values.get("split", {})
     if options["force"]:
         values["gate"] = values.get("gate", {}) | {"force": True}
-    return values | {name: options[name] for name in ("consensus", "teachers") if options[name]}
+    return values | {name: options[name] for name in ("consensus", "teachers", "teacher_deltas") if options[name]}
