@@ -16,10 +16,10 @@ from training.specs import RunSpec
 
 # What a run in its child process imports of this site: all of it needs neither Django nor a database.
 CODE: Final = (
-    "training", "jobs/__init__.py", "jobs/child.py", "jobs/disks.py", "jobs/processors.py", "jobs/site_secrets.py",
-    "jobs/tools.py",
+    "training", "accounts/__init__.py", "accounts/chat", "jobs/__init__.py", "jobs/child.py", "jobs/disks.py",
+    "jobs/processors.py", "jobs/site_secrets.py", "jobs/tools.py",
     "annotations/__init__.py", "annotations/confidence.py", "annotations/confidence_words.toml", "annotations/rubric.py",
-    "annotations/rubrics", "annotations/numerals.py", "annotations/stances.py", "annotations/verdicts.py",
+    "annotations/rubrics", "annotations/numerals.py", "annotations/stances.py", "annotations/teachers", "annotations/verdicts.py",
     "annotations/verdict_phrases.toml", "annotations/verdict_phrases_pt.toml",
 )  # fmt: skip
 NOT_CODE: Final = frozenset({"management", "migrations", "templatetags", "views", "__pycache__"})
