@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from accounts.admin import ReadOnly
-from annotations.models import DatasetVersion, Flag, Import, Item, Project, Rater, RubricVersion, Score
+from annotations.models import DatasetVersion, Flag, Import, Item, Project, Rater, Revocation, RubricVersion, Score
 
 
 @admin.register(Project)
@@ -20,6 +20,13 @@ class RubricVersionAdmin(ReadOnly):
 @admin.register(Rater)
 class RaterAdmin(ReadOnly):
     list_display = ("name", "kind", "created_at")
+    list_filter = ("kind",)
+
+
+@admin.register(Revocation)
+class RevocationAdmin(ReadOnly):
+    list_display = ("id", "kind", "rater", "rubric_version", "revoked_at", "lifted_at")
+    list_select_related = ("rater", "rubric_version")
     list_filter = ("kind",)
 
 

@@ -35,7 +35,7 @@ class AgreedScores:
 
     def __init__(self, project: Project, *, kind: Rater.Kind = Rater.Kind.PERSON) -> None:
         self._why = WHY_MEDIAN[kind]
-        scores = Score.objects.live().filter(item__project=project, item__is_qualification=False, rater__kind=kind)
+        scores = Score.objects.counting().filter(item__project=project, item__is_qualification=False, rater__kind=kind)
         scores = scores.filter(item__deleted_at=None, overall__isnull=False).order_by()
         columns = scores.values_list("item_id", "rater_id", "rubric_version_id", "overall").iterator(SCORES_AT_ONCE)
         rows = np.fromiter(columns, np.dtype("i8,i8,i8,f8"))

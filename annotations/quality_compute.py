@@ -30,7 +30,7 @@ def quality_run(*, project: Project, actor: User | None, tell: Tell | None = Non
 
 
 def quality_compute(*, project: Project, tell: Tell | None = None) -> Computed:
-    """A report on the project's live scores by people, as they are now. Takes some 400 MB for each million of scores."""
+    """A report on the project's scores by people that count now. Takes some 400 MB for each million of scores."""
     rows = _Rows()
     total = _scores(project).count() if tell else 0
     for read, row in enumerate(_scores(project).values_list(*COLUMNS).iterator(CHUNK)):
@@ -44,7 +44,7 @@ def quality_compute(*, project: Project, tell: Tell | None = None) -> Computed:
 
 
 def _scores(project: Project) -> "QuerySet[Score]":
-    return Score.objects.live().filter(item__project=project, item__deleted_at=None, rater__kind=Rater.Kind.PERSON).order_by()
+    return Score.objects.counting().filter(item__project=project, item__deleted_at=None, rater__kind=Rater.Kind.PERSON).order_by()
 
 
 @dataclass

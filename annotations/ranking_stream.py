@@ -6,7 +6,7 @@ from itertools import islice
 
 from annotations.build import BuildSettings
 from annotations.gate import Gate
-from annotations.models import Item, Project, Ranking, Rater
+from annotations.models import Item, Project, Ranking, Rater, revoked
 from annotations.provenance import Order, Sourced, item_name
 from annotations.ranking_rows import Ranked, Vote
 from annotations.tuple_stream import TupleStream
@@ -25,7 +25,7 @@ HEARD = (Rater.Kind.PERSON, Rater.Kind.TEACHER)
 
 
 class RankingStream(TupleStream):
-    """Reads a project's answers through the gate, with the live rankings of their prompts by people.
+    """Reads a project's answers through the gate, with the live rankings of their prompts by people, those that are not revoked.
 
     A rater's latest ranking of a prompt counts. Rankings of a flagged comparison are left out, and so are flagged and deleted
     answers; the same words by two models are one answer.
@@ -52,7 +52,7 @@ class RankingStream(TupleStream):
     def _orders(self, hashes: Sequence[str]) -> dict[str, list[Order]]:
         rankings = Ranking.objects.filter(
             item__project=self._project, item__prompt_hash__in=hashes, rater__kind__in=HEARD, withdrawn_at=None
-        )
+        ).exclude(revoked())
         rows = list(rankings.select_related("rater", "item", "rubric_version").only(*COLUMNS).order_by("given_at", "pk"))
         shown = Item.every.filter(pk__in={pk for row in rows for pk in row.shown})
         answers = {

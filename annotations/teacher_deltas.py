@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from django.db.models import Q, QuerySet
 
 from annotations.fusion import Fused, Given
-from annotations.models import Item, Project, Ranking, Rater
+from annotations.models import Item, Project, Ranking, Rater, revoked
 from annotations.ranking_rows import Vote, preferred
 from annotations.teachers.deltas import deltas
 from annotations.tuple_stream import COLUMNS, given_scores
@@ -40,7 +40,7 @@ def teacher_deltas(
 
 
 def _rankings(project: Project) -> QuerySet[Ranking]:
-    return Ranking.objects.filter(TOLD, item__project=project, item__open_flags=0, withdrawn_at=None)
+    return Ranking.objects.filter(TOLD, item__project=project, item__open_flags=0, withdrawn_at=None).exclude(revoked())
 
 
 def _preferences(project: Project, hashes: Sequence[str]) -> dict[str, list[Preference]]:

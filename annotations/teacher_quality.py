@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from django.db.models.functions import Length
 
-from annotations.models import Item, Project, Rater, Score, TeacherVersion
+from annotations.models import Item, Project, Rater, Score, TeacherVersion, revoked
 from annotations.statistics.alternative import alternative_annotator_test
 from annotations.statistics.prediction_powered import debiased_mean
 from annotations.statistics.ratings import Ratings
@@ -23,7 +23,7 @@ def quality_of(version: TeacherVersion, project: Project) -> dict[str, Any]:
     rated = Score.objects.live().filter(item__project=project, item__deleted_at=None, rubric_version=project.rubric_version_id)
     rated = rated.filter(overall__isnull=False, item__is_qualification=False).order_by()
     mine = {item: float(value or 0) for item, value in rated.filter(rater=version.rater).values_list("item", "overall")}
-    given = list(rated.filter(rater__kind=Rater.Kind.PERSON).values_list("item", "rater", "overall"))
+    given = list(rated.exclude(revoked()).filter(rater__kind=Rater.Kind.PERSON).values_list("item", "rater", "overall"))
     people = Ratings.of(*(np.array([row[place] for row in given]) for place in range(3)))
     by_item: dict[int, list[float]] = {}
     for item, _, value in given:

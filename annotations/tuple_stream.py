@@ -11,7 +11,7 @@ from django.db.models import Q
 from annotations.build import BuildSettings
 from annotations.fusion import Fused, Given, Teachers, decided, fuse
 from annotations.gate import Gate
-from annotations.models import Item, Project, Rater, Score
+from annotations.models import Item, Project, Rater, Revocation, Score, revoked
 from annotations.provenance import Origin, Sourced, item_name
 from annotations.rounds import rounds_before
 from annotations.sourcing import Sources
@@ -59,6 +59,9 @@ class TupleStream:
         # By rater: the weights that went into rewards.
         self.teacher_weights: dict[str, float] = {}
         self.left_out: Counter[str] = Counter()
+        # The revocations in force when the build began, and how many scores of each item were left out for such.
+        self.revocations = list(Revocation.objects.in_force().order_by("pk").values_list("pk", flat=True))
+        self.revoked: Counter[int] = Counter()
 
     def groups(self) -> Iterator[list[RlwhfTuple]]:
         """All tuples of one prompt together."""
@@ -76,6 +79,8 @@ class TupleStream:
         while batch := list(islice(items, BATCH)):
             self.items += len(batch)
             scores = given_scores([item.pk for item in batch], self._sources)
+            if self.revocations:
+                self.revoked.update(revoked_scores([item.pk for item in batch]))
             turns = rounds_before(batch, scores_of=given_scores, fused_of=self._fused)
             for item in batch:
                 fused = self._fused(item, scores.get(item.pk, []))
@@ -135,7 +140,8 @@ class TupleStream:
         if fused is None and decided(scores):
             return "decided that it cannot be verified"
         if fused is None:
-            return "nobody could verify it" if scores else "not scored yet"
+            unscored = "its scores are revoked" if self.revoked[item.pk] else "not scored yet"
+            return "nobody could verify it" if scores else unscored
         return "too few people scored it" if fused.people < self._settings.min_people else None
 
 
@@ -158,8 +164,8 @@ GIVEN = (
 
 
 def given_scores(items: list[int], sources: Sources | None = None) -> dict[int, list[Given]]:
-    """The live scores of each item, as fusion reads them."""
-    rows = Score.objects.filter(item__in=items, withdrawn_at=None).order_by("id").annotate(is_dated=IS_DATED)
+    """The live scores of each item that are not revoked, as fusion reads them."""
+    rows = Score.objects.counting().filter(item__in=items).order_by("id").annotate(is_dated=IS_DATED)
     given: dict[int, list[Given]] = {}
     for item, kind, rater, overall, at, critique, dimensions, rubric, version, number, record, line, is_dated in rows.values_list(
         *GIVEN, "is_dated"
@@ -178,6 +184,11 @@ def given_scores(items: list[int], sources: Sources | None = None) -> dict[int, 
         )
         given.setdefault(item, []).append(one)
     return given
+
+
+def revoked_scores(items: list[int]) -> Counter[int]:
+    """How many live scores of each item are revoked."""
+    return Counter(Score.objects.live().filter(revoked(), item__in=items).values_list("item_id", flat=True))
 
 
 def tuple_document(item: Item, fused: Fused | None, turns: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from annotations.models.imports import Import
 from annotations.models.items import Item, ItemManager
 from annotations.models.projects import Membership, Project, Rater
 from annotations.models.reports import QualityReport
+from annotations.models.revocations import Revocation, revoked
 from annotations.models.rollups import ScoreCount
 from annotations.models.rubrics import RubricVersion
 from annotations.models.scores import Flag, Ranking, Score, ScoreQuerySet
@@ -46,6 +47,7 @@ __all__ = [
     "QualityReport",
     "Ranking",
     "Rater",
+    "Revocation",
     "RubricVersion",
     "SavedView",
     "Score",
@@ -57,4 +59,5 @@ __all__ = [
     "TeacherVersion",
     "Turn",
     "Undo",
+    "revoked",
 ]

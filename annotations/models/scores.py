@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from annotations.models.items import Item
 from annotations.models.projects import Rater
+from annotations.models.revocations import revoked
 from annotations.models.rubrics import RubricVersion
 from annotations.rubric import HIGHEST, LOWEST
 
@@ -15,6 +16,10 @@ from annotations.rubric import HIGHEST, LOWEST
 class ScoreQuerySet(models.QuerySet["Score"]):
     def live(self) -> "ScoreQuerySet":
         return self.filter(withdrawn_at=None)
+
+    def counting(self) -> "ScoreQuerySet":
+        """Those that are live and not revoked: what builds, consensus and quality go by."""
+        return self.live().exclude(revoked())
 
 
 class Score(models.Model):

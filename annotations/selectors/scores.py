@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from annotations.fusion import Given, TeacherRule, Teachers, fuse, taught
-from annotations.models import Flag, Item, Project, Rater, Score, Turn
+from annotations.models import Flag, Item, Project, Rater, Score, Turn, revoked
 from annotations.teacher_weights import teacher_weights
 
 
@@ -22,10 +22,12 @@ class SeenScores:
     hidden: str = ""
     # What its teachers say together, where there are several.
     teachers: "SeenTeachers | None" = None
+    # Those of them that no longer count.
+    revoked: frozenset[int] = frozenset()
 
     @property
     def fused(self) -> float | None:
-        return _fused([score for score in (self.mine, *self.others) if score])
+        return _fused([score for score in (self.mine, *self.others) if score and score.pk not in self.revoked])
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ def scores_seen(*, item: Item, user: User) -> SeenScores:
         return SeenScores(mine, hidden="role")
     if others and item.pk in may_still_score(items=[item], user=user):
         return SeenScores(mine, hidden="blind")
-    return SeenScores(mine, others, teachers=_teachers([score for score in others if score.rater.kind == Rater.Kind.TEACHER]))
+    gone = frozenset(Score.objects.filter(revoked(), item=item).values_list("pk", flat=True))
+    teachers = [score for score in others if score.rater.kind == Rater.Kind.TEACHER and score.pk not in gone]
+    return SeenScores(mine, others, teachers=_teachers(teachers), revoked=gone)
 
 
 def _teachers(scores: Sequence[Score]) -> SeenTeachers | None:
@@ -104,7 +108,7 @@ def shown_rewards(*, items: list[Item], user: User) -> ShownRewards:
     blind = may_still_score(items=items, user=user)
     scores: dict[int, list[Score]] = {}
     columns = ("item_id", "overall", "given_at", "rater__user", "rater__kind")
-    for score in Score.objects.filter(item__in=items, withdrawn_at=None).select_related("rater").only(*columns):
+    for score in Score.objects.counting().filter(item__in=items).select_related("rater").only(*columns):
         scores.setdefault(score.item_id, []).append(score)
     shown = {item: of_item for item, of_item in scores.items() if item not in blind}
     revealed = [item for item, of_item in shown.items() if any(score.rater.user_id != user.pk for score in of_item)]

@@ -31,6 +31,7 @@ from annotations.services.keys import KeysRefused, keys_change, keys_of
 from annotations.services.projects import project_create, project_gate_set, project_update
 from annotations.services.quality import quality_publish, quality_queue
 from annotations.services.reingest import dataset_origin, dataset_reingest
+from annotations.services.revocations import RevocationRefused, revocation_lift, revoke
 from annotations.services.rubrics import rubric_version
 from annotations.services.saved_views import ViewRefused, view_change, view_delete, view_save
 from annotations.services.scoring import (
@@ -54,6 +55,7 @@ __all__ = [
     "ImportRefused",
     "ImportReport",
     "KeysRefused",
+    "RevocationRefused",
     "ScoringRefused",
     "ViewRefused",
     "bulk_carry_out",
@@ -98,6 +100,8 @@ __all__ = [
     "quality_publish",
     "quality_queue",
     "ranking_submit",
+    "revocation_lift",
+    "revoke",
     "rubric_version",
     "score_submit",
     "score_undo",

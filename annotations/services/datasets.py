@@ -284,6 +284,7 @@ def _spool_rows(
         **({"teacher_deltas": {"moved": len(stream.moved), "mean": fmean(stream.moved)}} if stream.moved else {}),
         **({"teachers_tied": stream.teachers_tied} if stream.teachers_tied else {}),
         **({"teacher_weights": dict(sorted(stream.teacher_weights.items()))} if stream.teacher_weights else {}),
+        **({"revoked": {"scores": stream.revoked.total(), "by": stream.revocations}} if stream.revocations else {}),
         **({"rankings": stream.rankings} if isinstance(stream, RankingStream) else {}),
         "gate": of_tuples.model_dump(),
         "row_gate": of_rows.model_dump(),

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from accounts import audit
 from accounts.hosts import host_allowed
 from accounts.models import Endpoint, User
-from annotations.models import Item, Project, Ranking, Rater, Score, Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.models import Item, Project, Ranking, Rater, Revocation, Score, Teacher, TeacherCall, TeacherRun, TeacherVersion
 from annotations.ranks import dense
 from annotations.services.alone import alone
 from annotations.teachers.prompts import TeacherPrompt, load_prompt, prompt_names
@@ -133,6 +133,8 @@ def teacher_run_queue(*, teacher: Teacher, project: Project, actor: User | None,
     version = teacher.versions.select_related("endpoint").first()
     if version is None or not teacher.is_active:
         raise TeacherRefused("teacher", f"“{teacher}” is resting: switch it on first.")
+    if Revocation.objects.in_force().filter(rater=version.rater_id).exists():
+        raise TeacherRefused("teacher", f"The scores of {version} are revoked: change how it judges, or lift the revocation.")
     if most is not None and most < 0:
         raise TeacherRefused("most", "Not fewer items than none.")
     if TeacherPrompt.model_validate(version.prompt).kind == "pairwise" and project.mode != Project.Mode.COMPARE:
