@@ -3,6 +3,7 @@ from django.urls import path
 from evaluation import views
 from evaluation.benchmarks import views as benchmark_views
 from evaluation.comparing import views as compare_views
+from evaluation.ledger import views as ledger_views
 from evaluation.promotion import views as promotion_views
 from evaluation.reports import views as reports
 
@@ -24,6 +25,12 @@ urlpatterns = [
     path("evaluate/verdicts/<int:pk>/", promotion_views.promotion_verdict, name="promotion-verdict"),
     path("evaluate/verdicts/<int:pk>/promote/", promotion_views.promotion_promote, name="promotion-promote"),
     path("evaluate/certificates/<int:pk>.json", promotion_views.promotion_certificate, name="promotion-certificate"),
+    path("evaluate/ledger/", ledger_views.ledger_list, name="ledger-list"),
+    path("evaluate/ledger/raters/<int:pk>/", ledger_views.ledger_rater, name="ledger-rater"),
+    path("evaluate/ledger/rubrics/<int:pk>/", ledger_views.ledger_rubric, name="ledger-rubric"),
+    path("evaluate/ledger/<int:pk>/", ledger_views.ledger_detail, name="ledger-detail"),
+    path("evaluate/ledger/<int:pk>/lift/", ledger_views.ledger_lift, name="ledger-lift"),
+    path("evaluate/ledger/<int:pk>/rebuild/", ledger_views.ledger_rebuild, name="ledger-rebuild"),
     path("evaluate/loop/", views.loop_start, name="loop-start"),
     path("evaluate/<int:pk>/", views.scorecard_detail, name="scorecard-detail"),
     path("evaluate/<int:pk>/scorecard.json", views.scorecard_json, name="scorecard-json"),

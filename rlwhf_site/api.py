@@ -14,6 +14,7 @@ from dashboards.api import router as dashboards_router
 from evaluation.api import router as evaluation_router
 from evaluation.benchmarks.api import router as benchmarks_router
 from evaluation.findings_api import router as findings_router
+from evaluation.ledger.api import router as ledger_router
 from evaluation.promotion.api import router as promotion_router
 from evaluation.reports.api import router as reports_router
 from jobs.api import router as jobs_router
@@ -32,7 +33,7 @@ api = NinjaAPI(
 
 ROUTERS = (
     annotations_router, training_router, evaluation_router, benchmarks_router, reports_router, findings_router, promotion_router,
-    jobs_router, monitoring_router, storage_router, accounts_router, dashboards_router,
+    ledger_router, jobs_router, monitoring_router, storage_router, accounts_router, dashboards_router,
 )  # fmt: skip
 for router in ROUTERS:
     api.add_router("", router)

@@ -80,7 +80,7 @@ def provenance_rater(request: HttpRequest, pk: int) -> HttpResponse:
 @role_required("member")
 def provenance_rubric(request: HttpRequest, pk: int) -> HttpResponse:
     rubric = get_object_or_404(RubricVersion, pk=pk)
-    context: dict[str, Any] = {"title": str(rubric), "kind": "Rubric version"}
+    context: dict[str, Any] = {"title": str(rubric), "kind": "Rubric version", "rubric": rubric}
     return render(request, "annotations/provenance.html", context | {"of_rubric": provenance.versions_of_rubric(rubric=rubric)})
 
 

@@ -1,0 +1,98 @@
+"""From whose scores stand in a dataset to the champion that came of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from annotations.services import dataset_from_rows, revoke
+from evaluation.ledger.selectors import consequences_of, document_of, key_of, revocation_of, sources, target_named
+from evaluation.promotion.services import champion_roll_back
+from tests.evaluation.ledger.conftest import built, rater
+from training.models import Artifact
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_preview_leads_from_a_rater_to_the_champion_and_changes_nothing(project, history) -> None:
+    found = consequences_of(rater("ann"))
+    assert found.counts == {"datasets": 2, "runs": 2, "models": 2, "scorecards": 1, "promotions": 2, "champions": 1}
+    assert [(one.version.name, one.scores, one.rows, one.share) for one in found.datasets] == [
+        ("towns-2", 12, 6, 1.0), ("towns-1", 12, 6, 1.0),
+    ]  # fmt: skip
+    assert [(one.run.name, one.dataset.version.name, one.through) for one in found.runs] == [
+        ("second", "towns-2", ("first",)), ("first", "towns-2", ()),
+    ]  # fmt: skip
+    assert [(one.artifact.name, one.generation) for one in found.models] == [("second", 0), ("first", 0)]
+    assert [one.artifact.name for one in found.promotions] == ["second", "first"]
+    assert [one.artifact.name for one in found.champions] == ["second"]
+    assert revocation_of(rater("ann")) is None
+    champion_roll_back(project=project, reason="x", actor=None)
+    assert [one.artifact.name for one in consequences_of(rater("ann")).champions] == ["first"]
+
+
+def test_rows_are_counted_once_and_a_teachers_version_has_its_own(project, history) -> None:
+    (kind, _) = (consequences_of(rater("kind@1")).datasets[0], None)
+    assert (kind.scores, kind.rows, kind.of_rows, round(kind.share, 3)) == (4, 2, 6, 0.333)
+    gold = consequences_of(rater("gold answers")).datasets[0]
+    assert (gold.scores, gold.rows) == (2, 1)
+    # All four raters scored under the one rubric version: a row is one row, whoever scored it.
+    rubric = consequences_of(project.rubric_version).datasets[0]
+    assert (rubric.scores, rubric.rows, rubric.share) == (12 + 12 + 4 + 2, 6, 1.0)
+
+
+def test_descendants_and_datasets_made_of_rows_are_followed(project, history, model) -> None:
+    grandchild = model("grandchild", history.second.artifact)
+    stranger = model("stranger", Artifact.objects.get(name="base"))
+    old = history.first.dataset
+    rows = {"train": [{"prompt": "What is a tree?", "response": "A plant."}]}
+    dataset_from_rows(name="cleaned", kind="sft", rows=rows, source="x", actor=None, parents=[old])
+    found = consequences_of(rater("ann"))
+    told = {one.artifact.name: (one.generation, one.through) for one in found.models}
+    assert told[grandchild.name] == (1, ("second",))
+    assert stranger.name not in told and "base" not in told
+    (cleaned,) = [one for one in found.datasets if one.version.name == "cleaned"]
+    assert (cleaned.through, cleaned.rows, cleaned.share) == (("towns-2",), None, None)
+
+
+def test_of_scores_that_stand_in_no_dataset_nothing_came(project, history) -> None:
+    built(project, "only-prompts", "prompts")
+    assert "only-prompts" not in [one.version.name for one in consequences_of(rater("ann")).datasets]
+    from annotations.services.raters import teacher_rater
+
+    found = consequences_of(teacher_rater(name="new@1"))
+    assert found.is_empty and not any(found.counts.values())
+
+
+def test_what_is_built_after_a_revocation_is_not_among_its_consequences(project, history) -> None:
+    revoke(target=rater("ann"), reason="x", actor=None)
+    built(project, "later", "preference")
+    assert [one.version.name for one in consequences_of(rater("ann")).datasets] == ["towns-2", "towns-1"]
+    assert "later" in [one.version.name for one in consequences_of(rater("strict@1")).datasets]
+
+
+def test_a_target_is_found_by_what_it_is_called(project, history) -> None:
+    for one in (rater("ann"), rater("strict@1"), rater("gold answers"), project.rubric_version):
+        assert target_named(key_of(one)) == one
+    assert key_of(rater("strict@1")) == "teacher:strict@1"
+    assert key_of(project.rubric_version) == "rubric:honesty-1"
+    assert target_named(f"rubric:{project.rubric_version.content_hash[:12]}") == project.rubric_version
+    for wrong in ("ann", "person:nobody", "rubric:", "rubric:x-1", "teacher:ann"):
+        assert target_named(wrong) is None
+
+
+def test_sources_are_listed_with_what_stands_of_theirs_and_found_by_name(project, history) -> None:
+    revoke(target=rater("kind@1"), reason="x", actor=None)
+    told = {one.key: (one.versions, one.scores, one.revocation is not None) for one in sources()}
+    assert told["person:ann"] == (2, 24, False)
+    assert told["teacher:kind@1"] == (2, 8, True)
+    assert told["rubric:honesty-1"] == (2, 60, False)
+    assert [one.key for one in sources(words="STRI")] == ["teacher:strict@1"]
+
+
+def test_consequences_as_plain_values(project, history) -> None:
+    told = document_of(consequences_of(rater("kind@1")))
+    assert told["datasets"][0] == {
+        "name": "towns-2", "project": "towns", "scores": 4, "rankings": 0, "rows": 2, "of_rows": 6, "share": 2 / 6, "through": [],
+    }  # fmt: skip
+    assert told["promotions"][0]["champion"] is True
+    assert told["scorecards"][0]["model"] == "second"
