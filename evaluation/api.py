@@ -14,6 +14,8 @@ from accounts.api_auth import ApiAuth
 from accounts.models import Endpoint
 from evaluation import selectors
 from evaluation.answers import headline_slices
+from evaluation.atlas_judge import PIPELINE_KIND as JUDGE_KIND
+from evaluation.atlas_judge import JudgeSettings, judge_error_of, judge_teach
 from evaluation.benchmarks.api import BenchmarkOut
 from evaluation.comparing import service as comparing
 from evaluation.comparing.differing import Way
@@ -154,3 +156,21 @@ def loop_create(request: HttpRequest, wanted: LoopSettings) -> Status[Pipeline]:
         return Status(201, loop_start(actor=request.auth, wanted=wanted))  # type: ignore[attr-defined]
     except RunRefused as refused:
         raise HttpError(422, str(refused)) from refused
+
+
+@router.post("/judges", response={201: LoopOut}, auth=ApiAuth("admin"))
+def judge_create(request: HttpRequest, wanted: JudgeSettings) -> Status[Pipeline]:
+    """Queue the teaching of a judge for Atlas whose error is known, to be served and to be a teacher."""
+    try:
+        return Status(201, judge_teach(actor=request.auth, wanted=wanted))  # type: ignore[attr-defined]
+    except RunRefused as refused:
+        raise HttpError(422, str(refused)) from refused
+
+
+@router.get("/judges/{pipeline}/error", response=dict[str, Any], auth=ApiAuth("member"))
+def judge_error(request: HttpRequest, pipeline: int) -> dict[str, Any]:
+    """How often a judge is wrong about people whom it was not taught about; 409 until it has been asked."""
+    found = get_object_or_404(Pipeline, pk=pipeline, kind=JUDGE_KIND)
+    if found.jobs.exclude(state="succeeded").exists():
+        raise HttpError(409, "It is not taught and asked yet: see its jobs.")
+    return judge_error_of(found).as_dict()
