@@ -4,6 +4,7 @@ PostgreSQL, migrations, static files, the web server, the reconciler, a worker f
 in one state folder; a lock there lets one supervisor at a time work on it.
 """
 
+import gc
 import hashlib
 import http.client
 import importlib.metadata
@@ -197,10 +198,15 @@ class Supervisor:
         return url
 
     def _migrate(self) -> None:
+        # Migrations make classes of models anew by the thousand; to look through them for what is gone takes long.
+        gc.disable()
         try:
             call_command("migrate", interactive=False, verbosity=0)
         except DatabaseError as error:
             raise UpError(f"The database cannot be brought up to date: {str(error).strip().splitlines()[0]}") from error
+        finally:
+            gc.enable()
+            gc.collect()
 
     def _prepare_queue(self) -> None:
         """Make its tables before several processes start at once and would each try to."""
