@@ -42,6 +42,7 @@ WITHOUT_DATABASE = {
     "makemigrations",
     "profiles",
     "restore",
+    "self_reward",
     "serve",  # but for models by name, and then it says so
     "squashmigrations",
     "startapp",

@@ -1,7 +1,7 @@
 """Let a model answer prompts: `python -m training.generate FOLDER`.
 
 Reads `generate.json` in the folder and streams `answers.jsonl`, a line `{id, sample, answer, confidence}` per
-prompt and sample. The same command in the same folder goes on where it was stopped.
+prompt and sample, and `ended: false` where it was cut off. The same command in the same folder goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -156,6 +156,7 @@ def _answers(sampler: Sampler, batch: list[_Question], *, seed: int) -> Iterator
             "sample": question.sample,
             "answer": answer.text,
             "confidence": round(answer.confidence, 6),
+            **({} if answer.ended else {"ended": False}),
         }
 
 

@@ -44,6 +44,8 @@ PURE = [
     "training.generate",
     "training.preview",
     "training.recipes",
+    "training.rewards.teacher",
+    "training.self_reward.__main__",
     "training.specs",
 ]
 WEB = """
