@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Prefetch, Q, QuerySet, Sum
 
 from annotations.models import DatasetContributor, DatasetVersion, Rater, Revocation, RubricVersion
 from evaluation.models import Evaluation, Promotion
-from jobs.models import Pipeline
+from jobs.models import Job, Pipeline
 from training.models import Artifact, Run
 
 Target = Rater | RubricVersion
@@ -183,9 +183,9 @@ def revocations() -> QuerySet[Revocation]:
 
 
 def rebuilds_of(revocation: Revocation) -> list[Pipeline]:
-    """The rebuilds that were queued for a revocation, newest first, with their jobs."""
+    """The rebuilds that were queued for a revocation, newest first, with their jobs in the order in which they are done."""
     found = Pipeline.objects.filter(kind=REBUILD, payload__revocation=revocation.pk).select_related("requested_by")
-    return list(found.prefetch_related("jobs").order_by("-pk"))
+    return list(found.prefetch_related(Prefetch("jobs", Job.objects.order_by("pk"))).order_by("-pk"))
 
 
 @dataclass(frozen=True)
@@ -301,5 +301,5 @@ def rebuild_document(one: Pipeline) -> dict[str, Any]:
     return {
         "pipeline": one.pk,
         **{name: one.payload.get(name) for name in ("datasets", "runs", "scorecards", "left")},
-        "jobs": [{"title": job.title, "state": job.state} for job in sorted(one.jobs.all(), key=lambda job: job.pk)],
+        "jobs": [{"title": job.title, "state": job.state} for job in one.jobs.all()],
     }

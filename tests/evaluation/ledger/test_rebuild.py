@@ -10,7 +10,7 @@ import pytest
 from accounts.models import AuditEntry
 from annotations.models import DatasetContributor, DatasetVersion
 from annotations.services import dataset_from_rows, dataset_publish, dataset_write, revocation_lift, revoke
-from evaluation.ledger.selectors import consequences_of
+from evaluation.ledger.selectors import consequences_of, rebuilds_of
 from evaluation.ledger.services import RebuildRefused, rebuild_queue
 from evaluation.models import Evaluation
 from jobs.models import Job
@@ -61,6 +61,8 @@ def test_the_runs_follow_each_from_the_new_model_of_the_one_before_and_then_the_
     assert (card.artifact, card.base, card.benchmark) == (second.artifact, first.artifact, history.card.benchmark)
     assert set(card.job.after.all()) == {first.job, second.job}
     assert card.settings == history.card.settings
+    (shown,) = rebuilds_of(revoked)
+    assert list(shown.jobs.all()) == [dataset.job, first.job, second.job, card.job]
     assert pipeline.jobs.count() == 4 and pipeline.payload["made"] == 4
     assert json.loads(json.dumps(pipeline.payload)) == pipeline.payload
 
