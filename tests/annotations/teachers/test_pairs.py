@@ -94,6 +94,7 @@ def test_every_pair_is_asked_in_both_orders_and_each_prompt_gets_one_order(proje
     assert Item.objects.filter(is_open=True).count() == 3
 
 
+@pytest.mark.full
 def test_where_only_the_place_decides_all_are_tied(project, endpoint, server):
     server.say = lambda messages: json.dumps({"better": "A"})
     run = carry_out(run_of(project, endpoint))
@@ -109,6 +110,7 @@ def test_an_order_follows_wins_and_a_circle_is_a_tie():
     assert ranks_by_wins([1, 2, 3], [call(1, 2, "first"), call(2, 3, "first"), call(1, 3, "second")]) == [1, 1, 1]
 
 
+@pytest.mark.full
 def test_what_was_ordered_is_not_asked_for_again_and_a_new_rubric_replaces_it(project, endpoint, server):
     carry_out(run_of(project, endpoint, most=1))
     assert Ranking.objects.count() == 1 and len(server.requests) == 6
@@ -201,6 +203,7 @@ def test_datasets_take_its_orders_where_no_person_has_given_one(project, endpoin
     assert again.report["left_out"]["ranked by a teacher where people have ranked"] == 1
 
 
+@pytest.mark.full
 def test_of_one_version_the_latest_order_of_a_prompt_counts(project, endpoint):
     """Its head may change, and then there are two under two heads."""
     carry_out(run_of(project, endpoint))
