@@ -18,7 +18,7 @@ from accounts.endpoints import endpoint_save
 from accounts.hosts import host_allow
 from accounts.models import AllowedHost, AuditEntry, Endpoint, User
 from annotations.models import Item, Project, Rater, Score, TeacherCall, TeacherRun, TeacherVersion
-from annotations.services import project_create
+from annotations.services import project_create, revoke
 from annotations.services.teachers import TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
 from annotations.teacher_quality import quality_of
 from annotations.teaching import TeacherGone, carry_out
@@ -202,6 +202,17 @@ def test_a_teacher_that_cannot_work_is_refused(endpoint, change, field):
     with pytest.raises(TeacherRefused) as refused:
         teacher_save(**({"name": "x", "endpoint": endpoint, "actor": None} | change))
     assert refused.value.field == field
+
+
+def test_a_version_whose_scores_are_revoked_is_not_asked_and_the_next_one_is(signed_in, project, endpoint):
+    version = teacher_save(name="strict", endpoint=endpoint, actor=None)
+    revoke(target=version.rater, reason="Too kind.", actor=None)
+    with pytest.raises(TeacherRefused, match="strict@1 are revoked"):
+        teacher_run_queue(teacher=version.teacher, project=project, actor=None)
+    newer = teacher_save(name="strict", endpoint=endpoint, actor=None, temperature=1)
+    assert teacher_run_queue(teacher=newer.teacher, project=project, actor=None).version == newer
+    shown = signed_in("member").get(newer.teacher.get_absolute_url()).content.decode()
+    assert all(reverse("evaluation:ledger-rater", args=[one.rater_id]) in shown for one in (version, newer))
 
 
 def test_the_pages_lead_from_no_teacher_to_its_scores(signed_in, project, endpoint):
