@@ -264,6 +264,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+# A module's tests stay together, in order: what they share is made once, and browsers are not begun anew.
+SPREAD = ("--dist", "loadscope", "--no-loadscope-reorder")
+
+
 def run_tests(arguments: list[str], *, full: bool) -> int:
     """Pytest on all cores with the linters beside it, whose output follows. Returns the exit status."""
     # Set in many container images; then every process that a test starts would compile the project anew, and keep nothing of it.
@@ -272,7 +276,7 @@ def run_tests(arguments: list[str], *, full: bool) -> int:
     # "full or not full" lifts pyproject's deselection of the long tests.
     selection = ["-m", "full or not full"] if full else []
     # Two more than there are cores, for many tests wait for a browser or for processes that they started.
-    command = [str(PYTHON), "-m", "pytest", "-q", "-n", str(cores() + 2), "--dist", "worksteal", *selection, *arguments]
+    command = [str(PYTHON), "-m", "pytest", "-q", "-n", str(cores() + 2), *SPREAD, *selection, *arguments]
     linters = [sys.executable, str(Path(__file__).resolve()), "lint"]
     with tempfile.TemporaryFile() as found, subprocess.Popen(linters, stdout=found, stderr=subprocess.STDOUT) as linting:
         say("== pytest, with the linters beside it")

@@ -73,13 +73,15 @@ def test_the_same_message_again_is_known(link, client):
     [
         {"tamper": b" "},
         {"secret": "YW5vdGhlciBzZWNyZXQgdGhhdCBpcyBub3Qgb3Vycw=="},
-        {"at": datetime.now(UTC) - timedelta(minutes=10)},
-        {"at": datetime.now(UTC) + timedelta(minutes=10)},
+        {"after": -timedelta(minutes=10)},
+        {"after": timedelta(minutes=10)},
     ],
     ids=["tampered", "another secret", "ten minutes old", "of the future"],
 )
 def test_a_message_that_is_not_the_servers_or_not_of_now_is_refused(link, client, wrong):
-    assert message(link, client=client, **wrong).status_code == 401
+    # Reckoned now: the tests may have been collected long ago.
+    told = {"at": datetime.now(UTC) + wrong["after"]} if "after" in wrong else wrong
+    assert message(link, client=client, **told).status_code == 401
     assert not ArgillaEvent.objects.exists()
 
 

@@ -160,6 +160,8 @@ def cards(meters, monkeypatch):
         yield library
 
     monkeypatch.setattr(telemetry, "nvml", driver)
+    # What ran before in this process may have hidden the cards from itself.
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return library
 
 
