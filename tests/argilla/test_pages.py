@@ -18,7 +18,8 @@ from annotations.services.argilla import argilla_connect
 from annotations.services.raters import teacher_rater
 from jobs.services import job_stop
 from tests.browser.axe import serious_findings
-from tests.browser.conftest import browser, console, page, shot, sign_in  # noqa: F401
+from tests.browser.conftest import browser_of_module as browser  # noqa: F401
+from tests.browser.conftest import console, page, shot, sign_in  # noqa: F401
 
 CONNECTION = {"url": "http://127.0.0.1:6900/", "api_key": "secret-key", "workspace": "team", "dataset": "honesty"}
 
