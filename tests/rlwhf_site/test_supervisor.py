@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -23,37 +22,6 @@ import pytest
 from django.conf import settings
 
 from rlwhf_site.processes import left_behind
-
-
-class Slowness:
-    """How many times longer than by itself a computation takes on this machine just now, measured beside what is waited for.
-
-    The load average alone is that of the last minute, and says nothing of a machine that became busy since.
-    """
-
-    def __init__(self):
-        self.wall = self.busy = 0.0
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.measure, daemon=True)
-
-    def measure(self):
-        while not self.over.wait(0.4):
-            wall, busy = time.perf_counter(), time.thread_time()
-            while time.thread_time() - busy < 0.1:
-                pass
-            self.wall, self.busy = self.wall + time.perf_counter() - wall, self.busy + time.thread_time() - busy
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error):
-        self.over.set()
-        self.thread.join()
-
-    @property
-    def times(self):
-        return self.wall / self.busy if self.busy else 1.0
 
 
 class Site:
@@ -85,12 +53,11 @@ class Site:
         return self
 
     def wait_until_ready(self):
-        with Slowness() as self.slowness:
-            for line in self.process.stdout:
-                self.output += line
-                if "answers at" in line:
-                    self.started_in = time.monotonic() - self.began
-                    return self
+        for line in self.process.stdout:
+            self.output += line
+            if "answers at" in line:
+                self.started_in = time.monotonic() - self.began
+                return self
         pytest.fail(f"the site did not start:\n{self.output}")
 
     def stop(self, number=signal.SIGINT, timeout=40):
@@ -127,11 +94,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def within(seconds, slowness=1.0):
-    """The promise for a machine with nothing else to do, stretched by how many processes now share each core, or by what was
-    measured meanwhile.
-    """
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1), slowness)
+def within(seconds):
+    """The promise for a machine with nothing else to do, stretched by how many processes now share each core."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture
@@ -179,7 +144,7 @@ def test_the_whole_life_of_a_site(site, home, record_property):
     site.start().wait_until_ready()
     record_property("first_start_seconds", round(site.started_in, 1))
     print(f"first start: {site.started_in:.1f} s")
-    assert site.started_in < within(15, site.slowness.times)  # 10 until the migrations became 65: see one-machine.md
+    assert site.started_in < within(10)
 
     assert site.get("/account/login/")[0] == 200
     told = json.loads((home / "run" / "supervisor.json").read_text())
