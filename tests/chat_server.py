@@ -18,7 +18,8 @@ class ChatServer:
     """`say` maps a conversation to a reply, or to a choice's fields; `refuse` may map a request to a refusal (status, message,
     headers) first. A message that starts with “<” is sent as it is, as a page. `cards` is what is told of models, by name.
 
-    Each word of a reply has the probability `word_probability`; None: the service tells no probabilities.
+    Each word of a reply has the probability `word_probability`; None: the service tells no probabilities. Where a request asks
+    for a stream, the words come one by one, unless `streams` is False; after `breaks_after` words it breaks off.
     """
 
     def __init__(
@@ -27,8 +28,13 @@ class ChatServer:
         *,
         refuse: Callable[[dict[str, Any]], Refusal | None] = lambda request: None,
         word_probability: float | None = 0.5,
+        streams: bool = True,
+        breaks_after: int | None = None,
+        word_s: float = 0.0,
     ) -> None:
         self.say, self.refuse, self.word_probability = say, refuse, word_probability
+        self.streams, self.breaks_after, self.word_s = streams, breaks_after, word_s
+        self.hung_up = threading.Event()
         self.cards: dict[str, dict[str, Any]] = {}
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -85,7 +91,37 @@ def serving(server: ChatServer) -> Iterator[str]:
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.tell(*server.answer(request, {name.lower(): value for name, value in self.headers.items()}))
+            status, body, more = server.answer(request, {name.lower(): value for name, value in self.headers.items()})
+            if status == 200 and request.get("stream") and server.streams and isinstance(body, dict):
+                self.stream(request, body)
+            else:
+                self.tell(status, body, more)
+
+        def stream(self, request: dict[str, Any], body: dict[str, Any]) -> None:
+            """The same answer, a word at a time; the connection ends it."""
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            head = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": body["model"]}
+            choice = body["choices"][0]
+            words = choice["message"]["content"].split()
+            deltas = [{"role": "assistant", "content": ""}, *({"content": f"{word} "} for word in words)]
+            chunks = [{"choices": [{"index": 0, "delta": one, "finish_reason": None}]} for one in deltas]
+            chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]}]
+            if request.get("stream_options", {}).get("include_usage"):
+                chunks += [{"choices": [], "usage": body["usage"]}]
+            try:
+                for number, chunk in enumerate(chunks):
+                    if number - 1 == server.breaks_after:
+                        self.wfile.write(b'data: {"error": {"message": "the card is gone", "type": "server_error"}}\n\n')
+                        return
+                    self.wfile.write(f"data: {json.dumps(head | chunk)}\n\n".encode())
+                    time.sleep(server.word_s)
+                self.wfile.write(b"data: [DONE]\n\n")
+            except OSError:
+                server.hung_up.set()
 
         def do_GET(self) -> None:
             card = server.cards.get(self.path.rpartition("/models/")[2])

@@ -11,13 +11,18 @@ Ending = Literal["stop", "length", "refused", "filtered", "rejected"]
 filter let nothing through; the service refused the request itself (too long, say). The last two say nothing of the model.
 """
 
+ENDINGS: dict[str, Ending] = {"length": "length", "content_filter": "filtered"}
+"""By a service's word for how an answer ended; any other one says that it ended by itself."""
+
 
 @dataclass(frozen=True)
 class ChatQuestion:
-    """One answer to be had. Without a temperature the likeliest one; `seed` asks a service that can to draw the same again."""
+    """One answer to be had. Without a temperature the likeliest one; `seed` asks a service that can to draw the same again. Where
+    `max_tokens` is None, the service says how long an answer may be.
+    """
 
     messages: Sequence[dict[str, Any]]
-    max_tokens: int
+    max_tokens: int | None
     temperature: float = 0.0
     seed: int | None = None
 

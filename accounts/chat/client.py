@@ -2,8 +2,9 @@
 
 It asks many questions at once, keeps to a number of requests a minute (a second try is a request too), tries again what failed on
 the way, takes a question that a service refuses for answered with a reason, and calls the network addresses that were looked up
-beforehand and no others. One question: `await client.answer(question)` within `async with client`. Many: `client.ask(questions)`,
-or `await client.ask_all(questions)` where an event loop runs already.
+beforehand and no others. One question: `await client.answer(question)` within `async with client`, or
+`client.stream(question)` for its words as they come. Many: `client.ask(questions)`, or `await client.ask_all(questions)` where an
+event loop runs already.
 """
 
 from __future__ import annotations
@@ -11,23 +12,25 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import openai
-from httpx2 import AsyncBaseTransport, AsyncClient, AsyncHTTPTransport, ConnectError, ConnectTimeout, Limits, Request, Response
-from openai.types.chat import ChatCompletion
+from httpx2 import AsyncBaseTransport, AsyncClient, AsyncHTTPTransport, HTTPError, Limits, Response
+from openai import AsyncStream
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from accounts.chat.addresses import readdressed
-from accounts.chat.answers import ChatAnswer, ChatQuestion, Ending
+from accounts.chat.answers import ENDINGS, ChatAnswer, ChatQuestion, Ending
+from accounts.chat.heard import Heard
 from accounts.chat.pace import Pace
 from accounts.chat.refusals import OPTIONS, is_filtered, is_of_the_request, unknown_option, words_of
 from accounts.chat.service import KEY_VARIABLE, ChatService, Usage
+from accounts.chat.transports import Paced, Pinned
 
 __all__ = ["ChatAnswer", "ChatClient", "ChatQuestion", "Ending", "ServiceFailed"]
 
@@ -43,13 +46,21 @@ DOUBTFUL = 5
 """After so many refused questions in a row it is asked whether the service answers anything."""
 CONTROL = ChatQuestion([{"role": "user", "content": "What is 1 + 1? Answer with the number."}], max_tokens=16)
 _NO_KEY = "none"  # the client insists on one; a service without keys ignores it
-_ENDINGS: dict[str, Ending] = {"length": "length", "content_filter": "filtered"}
 
 Each = Callable[[int, ChatAnswer], None]
+T = TypeVar("T")
 
 
 class ServiceFailed(RuntimeError):  # noqa: N818 - reads as what happened
     """The service did not answer as it should; the message says what it said, and never holds the key."""
+
+
+@dataclass(frozen=True)
+class _Accepted(Generic[T]):
+    """What came of a request, and the options that it was made with."""
+
+    what: T
+    by: dict[str, Any]
 
 
 class _Unusable(Exception):  # noqa: N818
@@ -64,12 +75,14 @@ class ChatClient:
     key: str = field(default_factory=lambda: os.environ.get(KEY_VARIABLE, ""), repr=False)
     transport: AsyncBaseTransport | None = None
     usage: Usage = field(default_factory=Usage)
+    pace: Pace | None = None
+    """That of others who ask the same service; without one, it has its own."""
     _unknown: set[str] = field(default_factory=set)
     _busy: set[asyncio.Task[Any] | None] = field(default_factory=set, repr=False)
     _open: openai.AsyncOpenAI | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self._pace = Pace(self.service.requests_per_minute)
+        self._pace = self.pace or Pace(self.service.requests_per_minute)
 
     async def __aenter__(self) -> Self:
         self._open = self._opened()
@@ -135,12 +148,44 @@ class ChatClient:
 
     async def answer(self, question: ChatQuestion) -> ChatAnswer:
         """The answer to one question, within `async with`. Raises ServiceFailed where it is not the question that is at fault."""
-        while True:
-            options = self._options(question)
+        got = await self._accepted(question, lambda: self._options(question), lambda options: self.send(**options))
+        if isinstance(got, ChatAnswer):
+            return got
+        return _read(got.what, drawn=question.temperature == 0 and "temperature" not in got.by)
+
+    async def stream(self, question: ChatQuestion) -> AsyncGenerator[str | ChatAnswer]:
+        """The answer's pieces as they come, and at the end the answer, within `async with`. What fails before the first piece is
+        tried again; whoever listens no more closes the generator, and the service hears of it. A service that streams nothing is
+        asked for the whole. Raises ServiceFailed.
+        """
+        got = await self._accepted(question, lambda: self._streamed_options(question), self._stream_opened)
+        if isinstance(got, ChatAnswer):
+            yield got
+            return
+        heard = Heard(drawn=question.temperature == 0 and "temperature" not in got.by)
+        async with got.what as chunks:
             try:
-                completion = await self.send(messages=list(question.messages), **options)
+                async for chunk in chunks:
+                    if piece := heard.piece(chunk):
+                        yield piece
+            except (openai.OpenAIError, HTTPError, ValueError) as error:  # ValueError: half an event
+                raise ServiceFailed(self._told(error)) from None
+        if heard.is_nothing:
+            yield await self.answer(question)
+            return
+        self.usage.count(requests=1, tokens_in=heard.tokens_in or 0, tokens_out=heard.tokens or 0)
+        yield heard.answer()
+
+    async def _accepted(
+        self, question: ChatQuestion, options: Callable[[], dict[str, Any]], send: Callable[[dict[str, Any]], Awaitable[T]]
+    ) -> _Accepted[T] | ChatAnswer:
+        """What came of a request, without the options that the service refuses by name; or the answer that a refusal is."""
+        while True:
+            by = options()
+            try:
+                return _Accepted(await send({"messages": list(question.messages), **by}), by)
             except openai.APIStatusError as error:
-                unknown = unknown_option(error, [name for name in OPTIONS if name in options])
+                unknown = unknown_option(error, [name for name in OPTIONS if name in by])
                 if unknown is not None and (unknown != "temperature" or question.temperature == 0):
                     self._unknown.add(unknown)
                 elif is_of_the_request(error):
@@ -148,19 +193,24 @@ class ChatClient:
                     return ChatAnswer("", None, None, ending, self._told(error))
                 else:
                     raise ServiceFailed(self._told(error)) from None
-            else:
-                return _read(completion, drawn=question.temperature == 0 and "temperature" not in options)
 
     async def send(self, **options: Any) -> ChatCompletion:
         """One request with these fields, in its turn; what fails on the way is tried again. Raises openai's APIStatusError where
         the service refuses it, and ServiceFailed where it cannot be had.
         """
+
+        async def sent() -> ChatCompletion:
+            return self._counted(await self._sent(options))
+
+        return await self._tried(sent)
+
+    async def _tried(self, once: Callable[[], Awaitable[T]]) -> T:
         told = ""
         for number in range(TRIES):
             if number:
                 self.usage.count(retried=1)
             try:
-                return self._counted(await self._sent(options))
+                return await once()
             except openai.APIStatusError as error:
                 if not _may_pass(error.status_code):
                     raise
@@ -204,6 +254,23 @@ class ChatClient:
         finally:
             self._busy.discard(asyncio.current_task())
 
+    async def _stream_opened(self, options: dict[str, Any]) -> AsyncStream[ChatCompletionChunk]:
+        async def opened() -> AsyncStream[ChatCompletionChunk]:
+            assert self._open is not None, "a client is open within `async with`"
+            body = {"model": self.service.model, "stream": True, **options}
+            try:
+                return await self._open.post(
+                    "/chat/completions",
+                    body=body,
+                    cast_to=ChatCompletion,
+                    stream=True,
+                    stream_cls=AsyncStream[ChatCompletionChunk],
+                )
+            finally:
+                self._busy.discard(asyncio.current_task())
+
+        return await self._tried(opened)
+
     def _counted(self, completion: Any) -> ChatCompletion:
         """The completion, when it is one."""
         if not isinstance(completion, ChatCompletion):
@@ -223,17 +290,23 @@ class ChatClient:
     def _options(self, question: ChatQuestion) -> dict[str, Any]:
         """What is asked beside the messages, without what the service has refused; only samples need their temperature."""
         length = "max_completion_tokens" if "max_tokens" in self._unknown else "max_tokens"
-        options: dict[str, Any] = {length: question.max_tokens, "temperature": question.temperature, "logprobs": True}
+        options: dict[str, Any] = {"temperature": question.temperature, "logprobs": True}
+        if question.max_tokens is not None:
+            options[length] = question.max_tokens
         if question.seed is not None and question.temperature > 0:
             options["seed"] = question.seed
         left_out = self._unknown - ({"temperature"} if question.temperature > 0 else set())
         return {name: value for name, value in options.items() if name not in left_out}
 
+    def _streamed_options(self, question: ChatQuestion) -> dict[str, Any]:
+        counted = {} if "stream_options" in self._unknown else {"stream_options": {"include_usage": True}}
+        return {name: value for name, value in self._options(question).items() if name != "logprobs"} | counted
+
     def _opened(self) -> openai.AsyncOpenAI:
         service = self.service
         limits = Limits(max_connections=service.at_once, max_keepalive_connections=service.at_once)
         transport = self.transport or (
-            _Pinned(service.addresses, limits) if service.addresses else AsyncHTTPTransport(limits=limits)
+            Pinned(service.addresses, limits) if service.addresses else AsyncHTTPTransport(limits=limits)
         )
         return openai.AsyncOpenAI(
             base_url=service.base_url,
@@ -241,7 +314,7 @@ class ChatClient:
             timeout=service.timeout_s,
             max_retries=0,  # it would try again without waiting for its turn
             http_client=AsyncClient(
-                transport=_Paced(transport, self._pace, self._busy),
+                transport=Paced(transport, self._pace, self._busy),
                 follow_redirects=False,
                 trust_env=False,
                 timeout=service.timeout_s,
@@ -301,7 +374,7 @@ def _read(completion: ChatCompletion, *, drawn: bool) -> ChatAnswer:
     choice = completion.choices[0]
     content = choice.logprobs.content if choice.logprobs is not None else None
     refusal = choice.message.refusal
-    ending: Ending = "refused" if refusal else _ENDINGS.get(choice.finish_reason, "stop")
+    ending: Ending = "refused" if refusal else ENDINGS.get(choice.finish_reason, "stop")
     return ChatAnswer(
         text=(choice.message.content or refusal or "").strip(),
         logprob=sum(token.logprob for token in content) if content else None,
@@ -335,38 +408,3 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-class _Paced(AsyncBaseTransport):
-    """Sends each request in its turn; whose request is on its way is among the `busy`."""
-
-    def __init__(self, inner: AsyncBaseTransport, pace: Pace, busy: set[asyncio.Task[Any] | None]) -> None:
-        self._inner, self._pace, self._busy = inner, pace, busy
-
-    async def handle_async_request(self, request: Request) -> Response:
-        await self._pace.turn()
-        self._busy.add(asyncio.current_task())
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _Pinned(AsyncBaseTransport):
-    """Connects to the given addresses and to no others."""
-
-    def __init__(self, addresses: Sequence[str], limits: Limits) -> None:
-        self._addresses = list(addresses)
-        self._inner = AsyncHTTPTransport(retries=0, limits=limits)
-
-    async def handle_async_request(self, request: Request) -> Response:
-        for number, one in enumerate(readdressed(request, self._addresses), 1):
-            try:
-                return await self._inner.handle_async_request(one)
-            except (ConnectError, ConnectTimeout):
-                if number == len(self._addresses):
-                    raise
-        raise ConnectError("the host has no address", request=request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()

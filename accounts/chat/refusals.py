@@ -8,7 +8,7 @@ from typing import Any
 
 from openai import APIStatusError
 
-OPTIONS = ("logprobs", "seed", "temperature", "max_tokens")
+OPTIONS = ("logprobs", "seed", "temperature", "max_tokens", "stream_options")
 """What can be left out, or asked for otherwise, where a service does not know it."""
 _UNKNOWN = re.compile(
     r"unsupported|not (?:supported|available|allowed|enabled|permitted|implemented)|(?:does not|doesn.t|cannot|can.t) support"

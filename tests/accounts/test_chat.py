@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from contextlib import aclosing
 
 import pytest
 
@@ -260,3 +261,66 @@ def test_one_question_at_a_time_within_an_event_loop():
         assert asyncio.run(talk(url)) == ("you said a", "you said b", {"id": "m", "hash": "abc"}, 2)
         server.cards.clear()
         assert asyncio.run(talk(url))[2] == {}
+
+
+def heard(server: ChatServer, text: str = "hello", *, most: int | None = 8, pieces: int | None = None):
+    """The pieces of a streamed answer, the answer, and the client; with `pieces`, only so many are listened to."""
+
+    async def listen():
+        found, answer = [], None
+        with serving(server) as url:
+            async with ChatClient(ChatService(base_url=url, model="m"), key=KEY) as client:
+                asked = ChatQuestion([{"role": "user", "content": text}], max_tokens=most)
+                async with aclosing(client.stream(asked)) as stream:
+                    async for one in stream:
+                        if isinstance(one, str):
+                            found.append(one)
+                        else:
+                            answer = one
+                        if len(found) == pieces:
+                            break
+                if pieces is not None:
+                    await asyncio.to_thread(server.hung_up.wait, 5)
+        return found, answer, client
+
+    return asyncio.run(listen())
+
+
+def test_a_streamed_answer_comes_in_pieces_and_then_whole():
+    server = ChatServer(echo)
+    pieces, answer, client = heard(server)
+    assert pieces == ["you ", "said ", "hello "]
+    assert answer == ChatAnswer("you said hello", None, 3, tokens_in=1)
+    assert (client.usage.requests, client.usage.tokens_in, client.usage.tokens_out) == (1, 1, 3)
+    assert server.requests[0]["stream"] and "logprobs" not in server.requests[0]
+    assert "max_tokens" not in (heard(server, most=None), server.requests[-1])[1]
+
+
+def test_a_stream_is_asked_for_without_what_the_service_does_not_know():
+    def narrow(request):
+        return (400, "Unsupported parameter: stream_options", {}) if "stream_options" in request else None
+
+    pieces, answer, _ = heard(ChatServer(echo, refuse=narrow))
+    assert (len(pieces), answer.text, answer.tokens) == (3, "you said hello", None)
+
+
+def test_a_service_that_cannot_stream_is_asked_for_the_whole():
+    pieces, answer, _ = heard(ChatServer(echo, streams=False))
+    assert (pieces, answer.text) == ([], "you said hello")
+
+
+def test_a_refused_message_is_an_answer_with_the_reason_and_a_broken_stream_a_failure():
+    _, answer, _ = heard(ChatServer(echo, refuse=lambda request: (400, "too long", {})))
+    assert answer.ending == "rejected" and "too long" in answer.reason
+    with pytest.raises(ServiceFailed, match="the card is gone"):
+        heard(ChatServer(echo, breaks_after=1))
+    with pytest.raises(ServiceFailed, match="wrong key") as failed:
+        heard(ChatServer(echo, refuse=lambda request: (401, f"wrong key {KEY}", {})))
+    assert KEY not in str(failed.value)
+
+
+def test_who_listens_no_more_hangs_up():
+    server = ChatServer(lambda messages: "word " * 2000, word_s=0.002)
+    pieces, answer, _ = heard(server, pieces=2)
+    assert pieces == ["word ", "word "] and answer is None
+    assert server.hung_up.is_set()
