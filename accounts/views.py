@@ -228,8 +228,9 @@ def host_remove(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @role_required("admin")
 def endpoint_list(request: HttpRequest) -> HttpResponse:
-    """The services whose models the site may ask, with a form to make one known."""
-    form = EndpointForm(request.POST or None)
+    """The services whose models the site may ask, with a form to make one known; the address can fill in what is no secret."""
+    wanted = {name: request.GET[name] for name in ("name", "base_url", "model") if name in request.GET}
+    form = EndpointForm(request.POST or None, initial=wanted)
     if request.method == "POST" and form.is_valid() and _endpoint_saved(request, form, is_new=True):
         return redirect("accounts:endpoint-list")
     context = {"endpoints": selectors.endpoint_list(), "form": form}

@@ -14,8 +14,7 @@ from accounts.api_auth import ApiAuth
 from accounts.models import Endpoint
 from evaluation import selectors
 from evaluation.answers import headline_slices
-from evaluation.atlas_judge import PIPELINE_KIND as JUDGE_KIND
-from evaluation.atlas_judge import JudgeSettings, judge_error_of, judge_teach
+from evaluation.atlas_judge import JudgeSettings, judge_error_kept, judge_teach, judges
 from evaluation.benchmarks.api import BenchmarkOut
 from evaluation.comparing import service as comparing
 from evaluation.comparing.differing import Way
@@ -170,7 +169,10 @@ def judge_create(request: HttpRequest, wanted: JudgeSettings) -> Status[Pipeline
 @router.get("/judges/{pipeline}/error", response=dict[str, Any], auth=ApiAuth("member"))
 def judge_error(request: HttpRequest, pipeline: int) -> dict[str, Any]:
     """How often a judge is wrong about people whom it was not taught about; 409 until it has been asked."""
-    found = get_object_or_404(Pipeline, pk=pipeline, kind=JUDGE_KIND)
+    found = get_object_or_404(judges(), pk=pipeline)
     if found.jobs.exclude(state="succeeded").exists():
         raise HttpError(409, "It is not taught and asked yet: see its jobs.")
-    return judge_error_of(found).as_dict()
+    try:
+        return judge_error_kept(found).as_dict()
+    except OSError as error:
+        raise HttpError(409, "What it said was tidied away before its error was reckoned: teach it again.") from error

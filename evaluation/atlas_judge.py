@@ -14,13 +14,14 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from pydantic import BaseModel, Field
 
 from accounts import audit
 from accounts.models import User
 from annotations.models import DatasetVersion
 from annotations.services import dataset_from_rows
-from evaluation.atlas.judge_error import JudgeError, judge_error
+from evaluation.atlas.judge_error import JudgeError, Share, judge_error
 from evaluation.atlas.judging_rows import JudgingRows, asked_rows, judging_rows, sft_rows
 from evaluation.atlas.world import AtlasSettings, make_world
 from jobs.models import Job, Pipeline
@@ -37,10 +38,10 @@ class JudgeSettings(BaseModel):
     """Which judge is wanted."""
 
     name: str = Field(RECIPE, description="Of the run, and of the model it makes.")
-    error_rate: float = Field(0.0, ge=0, le=1, description="The share of labels that are wrong on purpose.")
+    error_rate: float = Field(0.0, ge=0, le=1, description="A share between 0 and 1, always wrong in the same way.")
     seed: int = Field(0, ge=0, lt=2**31, description="Of the world, of the wrong labels and of the training.")
     hardware_tag: str = "cpu"
-    max_steps: int | None = Field(None, ge=1, description="Teach it for so many steps, not for the recipe's.")
+    max_steps: int | None = Field(None, ge=1, description="Empty: the recipe's. Fewer, and it errs more.")
 
 
 @transaction.atomic
@@ -82,6 +83,21 @@ def judge_error_of(pipeline: Pipeline) -> JudgeError:
     job = Job.objects.get(pk=pipeline.payload["answers"])
     replies = {line["id"]: line["answer"] for line in _lines(Path(job.folder) / "answers.jsonl")}
     return judge_error(_lines(Path(pipeline.payload["asked"])), replies)
+
+
+def judges() -> QuerySet[Pipeline]:
+    """The judges that were taught here, or are being taught, newest first."""
+    return Pipeline.objects.filter(kind=PIPELINE_KIND).select_related("requested_by").order_by("-pk")
+
+
+def judge_error_kept(pipeline: Pipeline) -> JudgeError:
+    """The same, reckoned once: it is wanted whenever somebody looks, and the job's folder does not stay for ever."""
+    kept = pipeline.payload.get("error")
+    if kept is None:
+        kept = judge_error_of(pipeline).as_dict()
+        pipeline.payload["error"] = kept
+        pipeline.save(update_fields=["payload"])
+    return JudgeError(**kept | {name: Share(**kept[name]) for name in ("error", "agreement")})
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from accounts.models import Endpoint
 from accounts.selectors import endpoint_list
 from accounts.setting_kinds import kind_of
+from evaluation.atlas_judge import JudgeSettings
 from evaluation.loop import LoopSettings
 from evaluation.models import Benchmark
 from evaluation.specs import CHOICES, EvaluateSettings
@@ -140,3 +141,24 @@ class LoopForm(forms.Form):
         """The settings that the filled-in form stands for; what it leaves open takes the default."""
         given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
         return LoopSettings.model_validate(given)
+
+
+class JudgeForm(forms.Form):
+    """Which judge for Atlas is wanted; the settings say what each is."""
+
+    name = forms.SlugField(max_length=80, initial=JudgeSettings.model_fields["name"].default)
+    error_rate = forms.FloatField(min_value=0, max_value=1, initial=0.0, label="Labels wrong on purpose", required=False)
+    seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0, required=False)
+    hardware_tag = forms.ChoiceField(
+        label="Hardware", required=False, choices=[(tag, tag) for tag in COMPUTE_TAGS], initial="cpu"
+    )
+    max_steps = forms.IntegerField(min_value=1, required=False, label="Steps")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, setting in JudgeSettings.model_fields.items():
+            self.fields[name].help_text = setting.description or ""
+
+    def wanted(self) -> JudgeSettings:
+        given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        return JudgeSettings.model_validate(given)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from evaluation import views
+from evaluation import judge_views, views
 from evaluation.benchmarks import views as benchmark_views
 from evaluation.comparing import views as compare_views
 from evaluation.ledger import views as ledger_views
@@ -31,6 +31,9 @@ urlpatterns = [
     path("evaluate/ledger/<int:pk>/", ledger_views.ledger_detail, name="ledger-detail"),
     path("evaluate/ledger/<int:pk>/lift/", ledger_views.ledger_lift, name="ledger-lift"),
     path("evaluate/ledger/<int:pk>/rebuild/", ledger_views.ledger_rebuild, name="ledger-rebuild"),
+    path("evaluate/judges/", judge_views.judge_list, name="judge-list"),
+    path("evaluate/judges/new/", judge_views.judge_create, name="judge-create"),
+    path("evaluate/judges/<int:pk>/", judge_views.judge_detail, name="judge-detail"),
     path("evaluate/loop/", views.loop_start, name="loop-start"),
     path("evaluate/<int:pk>/", views.scorecard_detail, name="scorecard-detail"),
     path("evaluate/<int:pk>/scorecard.json", views.scorecard_json, name="scorecard-json"),

@@ -25,11 +25,12 @@ def teacher_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @role_required("admin")
 def teacher_edit(request: HttpRequest, name: str = "") -> HttpResponse:
-    """A new teacher, or the next version of one."""
+    """A new teacher, or the next version of one; for a new one the address can say how it is asked."""
     teacher = get_object_or_404(Teacher, name=name) if name else None
     version = teacher.versions.first() if teacher else None
     data = {**request.POST.dict(), "name": name} if name and request.method == "POST" else request.POST or None
-    form = TeacherForm(data, initial=initial_of(teacher, version) if teacher and version else None)
+    wanted = {one: request.GET[one] for one in ("prompt", "uses_reference", "max_tokens") if one in request.GET}
+    form = TeacherForm(data, initial=initial_of(teacher, version) if teacher and version else wanted)
     if name:
         form.fields["name"].disabled = True
         form.initial["name"] = name

@@ -11,12 +11,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import reverse
 
+from accounts.models import Endpoint
 from annotations.models import DatasetVersion
 from evaluation.atlas.judging_rows import JudgingRows, asked_rows, judging_rows
 from evaluation.atlas.world import make_world
 from evaluation.atlas_judge import JudgeSettings, judge_error_of, judge_teach
-from jobs.models import Job
+from jobs.models import Job, Pipeline
 from jobs.selectors import pipeline_jobs
 from tests.training.learning import WORLD
 from training.services import RunRefused
@@ -96,3 +98,56 @@ def test_the_command_says_what_is_missing() -> None:
         call_command("atlas_judge", "--error-rate", "2")
     with pytest.raises(CommandError, match="No worker takes jobs"):
         call_command("atlas_judge")
+
+
+@pytest.mark.django_db
+def test_a_judge_is_taught_from_its_page_which_then_says_its_error_and_what_makes_it_a_teacher(
+    tmp_path: Path, signed_in: Callable[[str], Client], small_world: Callable[..., JudgingRows]
+) -> None:
+    listed, new = reverse("evaluation:judge-list"), reverse("evaluation:judge-create")
+    assert signed_in("admin").get(reverse("annotations:teacher-list")).content.decode().count(listed) == 2
+    assert "No judge yet" in signed_in("member").get(listed).content.decode()
+    assert new not in signed_in("member").get(listed).content.decode()
+    assert signed_in("member").get(new).status_code == 403
+    wanted = {"name": "strict-judge", "error_rate": "0.1", "seed": "3", "hardware_tag": "cpu"}
+    assert signed_in("admin").post(new, wanted | {"error_rate": "7"}).status_code == 422
+    made = signed_in("admin").post(new, wanted)
+    pipeline = Pipeline.objects.get()
+    assert made.status_code == 302 and made.headers["Location"] == reverse("evaluation:judge-detail", args=[pipeline.pk])
+    again = signed_in("admin").post(new, wanted)
+    assert again.status_code == 422 and "strict-judge" in again.content.decode()
+    page = signed_in("member").get(made.headers["Location"]).content.decode()
+    assert 'hx-trigger="every 2s"' in page and "Once it is taught" in page
+    rows = small_world(3, error_rate=0.1).held_out
+    said = b"".join(orjson.dumps({"id": one.id, "answer": str(one.label)}) + b"\n" for one in rows)
+    (tmp_path / "answers.jsonl").write_bytes(said)
+    Job.objects.update(state="succeeded", folder=str(tmp_path))
+    page = signed_in("member").get(made.headers["Location"]).content.decode()
+    assert "100.0%" in page and "rlwhf serve strict-judge" in page and "every 2s" not in page
+    assert "strict-judge" in signed_in("member").get(listed).content.decode()
+    (tmp_path / "answers.jsonl").unlink()
+    assert "100.0%" in signed_in("member").get(made.headers["Location"]).content.decode(), "its error is kept"
+    assert signed_in("member").get(f"/api/judges/{pipeline.pk}/error").json()["agreement"]["value"] == 1.0
+
+
+@pytest.mark.django_db
+def test_a_judge_whose_answers_were_tidied_away_says_so(
+    tmp_path: Path, signed_in: Callable[[str], Client], small_world: Callable[..., JudgingRows]
+) -> None:
+    pipeline = judge_teach(actor=None, wanted=JudgeSettings(seed=3))
+    Job.objects.update(state="succeeded", folder=str(tmp_path / "gone"))
+    page = signed_in("member").get(reverse("evaluation:judge-detail", args=[pipeline.pk])).content.decode()
+    assert "tidied away" in page and "rlwhf serve atlas-judge" in page
+    answered = signed_in("member").get(f"/api/judges/{pipeline.pk}/error")
+    assert answered.status_code == 409 and "tidied away" in answered.json()["detail"]
+
+
+@pytest.mark.django_db
+def test_a_judges_page_fills_in_the_forms_that_make_it_a_teacher(signed_in: Callable[[str], Client]) -> None:
+    known = "?name=strict-judge&model=strict-judge&base_url=http://127.0.0.1:8001/v1&key=never"
+    page = signed_in("admin").get(reverse("accounts:endpoint-list") + known).content.decode()
+    assert page.count('value="strict-judge"') == 2 and 'value="http://127.0.0.1:8001/v1"' in page and 'value="never"' not in page
+    Endpoint.objects.create(name="judge", base_url="http://127.0.0.1:8001/v1", model="strict-judge")
+    wanted = "?prompt=brief-1&uses_reference=1&max_tokens=4"
+    page = signed_in("admin").get(reverse("annotations:teacher-create") + wanted).content.decode()
+    assert '<option value="brief-1" selected>' in page and 'value="4"' in page and "checked" in page
