@@ -255,6 +255,7 @@ JOB_KINDS = {
 CHORES = {
     "annotations.services.rollups.score_counts_tend": 30,
     "annotations.services.rollups.score_counts_check": 86_400,
+    "annotations.services.revocations.revocations_settle": 30,
 }
 # A worker that has not renewed a job's lease for this long has lost it.
 JOB_LEASE_SECONDS = number("RLWHF_JOB_LEASE_SECONDS", 20)

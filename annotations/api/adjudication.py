@@ -55,6 +55,7 @@ class VoiceOut(Schema):
     cannot_verify: bool
     rubric: str
     rater: str | None = Field(description="With ?names=true.")
+    is_revoked: bool = Field(description="It counts for nothing: the spread is of the others.")
 
 
 class DisputeOut(Schema):
@@ -113,6 +114,7 @@ def dispute(request: HttpRequest, pk: int, names: bool = False) -> dict[str, Any
                 "cannot_verify": voice.score.cannot_verify,
                 "rubric": str(voice.score.rubric_version),
                 "rater": voice.score.rater.name if names else None,
+                "is_revoked": voice.is_revoked,
             }
             for voice in voices(item=item)
         ],

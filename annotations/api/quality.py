@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema, Status
+from ninja import Field, Router, Schema, Status
 
 from accounts.api_auth import ApiAuth
 from annotations import services
@@ -19,6 +19,7 @@ class QualityOut(Schema):
     project: str
     computed_at: str | None
     newer_scores: int
+    is_outdated: bool = Field(description="Scores were revoked, or count again, since it was computed.")
     job: int | None
     report: dict[str, Any] | None
 

@@ -121,10 +121,10 @@ def _outgoing(item: Item, suggestions: list[dict[str, Any]], record: ArgillaReco
 def _suggestions(
     link: ArgillaLink, items: Sequence[Item], questions: dict[str, str], counts: Counter[str]
 ) -> dict[int, list[dict[str, Any]]]:
-    """Each teacher's live score as a suggestion for its own question. A teacher that came after the dataset was made has
-    none: no question can be added then.
+    """Each teacher's live score, unless it is revoked, as a suggestion for its own question. A teacher that came after the
+    dataset was made has none: no question can be added then.
     """
-    scores = Score.objects.filter(item__in=items, withdrawn_at=None, overall__isnull=False).select_related("rater")
+    scores = Score.objects.counting().filter(item__in=items, overall__isnull=False).select_related("rater")
     gold = {item.pk for item in items if item.gold_score is not None}
     found: dict[int, list[dict[str, Any]]] = {}
     for score in scores.filter(rater__kind__in=(Rater.Kind.TEACHER, Rater.Kind.GOLD)).order_by("rater_id"):

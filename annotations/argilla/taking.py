@@ -31,7 +31,7 @@ from annotations.models import (
 )
 from annotations.services.qualification import outcome
 from annotations.services.raters import person_rater, teacher_rater
-from annotations.services.turns import Change, LockedItem, count, item_counted, item_locked, settle, told_by_people
+from annotations.services.turns import Change, LockedItem, count, item_counted, item_locked, overalls_of, settle, told_by_people
 
 Outcome = ArgillaResponse.Outcome
 TEACHER_PREFIX = "argilla:"
@@ -137,8 +137,8 @@ def _as_person(answer: Answer, row: ArgillaResponse, item: Item, given: Given) -
         if not theirs_stands:
             return Outcome.OURS
     score = _replace(answer, row, locked.place.rater_id, standing, given)
-    others = [one.overall for one in told if one is not mine and one.overall is not None]
-    overalls = [*others, *([score.overall] if score.overall is not None else [])]
+    overalls = overalls_of(one for one in told if one is not mine)
+    overalls += [score.overall] if score.overall is not None and not locked.is_revoked else []
     is_new = standing is None
     closed = item_counted(locked, people=locked.people_scores + is_new, overalls=overalls)
     state = Turn.State.REVEALED if locked.state == Turn.State.REVEALED else Turn.State.SCORED
@@ -207,7 +207,7 @@ def score_withdraw(row: ArgillaResponse) -> None:
     opened = item_counted(
         locked,
         people=locked.people_scores - (earlier is None),
-        overalls=[one.overall for one in told if one.overall is not None],
+        overalls=overalls_of(told),
     )
     gone = int(earlier is None)
     count(locked, Change(scored=-gone, completed=opened, gold=-int(locked.is_gold) * gone))

@@ -31,6 +31,8 @@ class Revocation(models.Model):
     lifted_at = models.DateTimeField(null=True, blank=True)
     lifted_by = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     lift_reason = models.TextField(blank=True)
+    # When the items' own figures had followed it, or its lifting: `revocations_settle`.
+    settled_at = models.DateTimeField(null=True, blank=True)
 
     objects = RevocationQuerySet.as_manager()
 

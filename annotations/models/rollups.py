@@ -9,8 +9,8 @@ class ScoreCount(models.Model):
     """A change in how many live scores there are of one kind; the rows of the same kind add up to how many there are.
 
     Each score is counted twice: once by its rater (`source_model` is null), once by the model whose answer it is of (`rater` is
-    null). The database's own triggers write a row wherever scores come, change or go (migrations 0014 and 0016), so nobody who
-    writes scores waits for anybody else; the reconciler draws rows of the same kind together now and then.
+    null). The database's own triggers write a row wherever scores come, change, go or are revoked (migrations 0016 and 0020), so
+    nobody who writes scores waits for anybody else; the reconciler draws rows of the same kind together now and then.
     """
 
     # No constraints: what is written here never holds up what happens to projects and raters. After a project is gone its rows
@@ -28,6 +28,8 @@ class ScoreCount(models.Model):
     scores = models.IntegerField()
     # Of the scores as they were given, to six decimals.
     total = models.DecimalField(max_digits=20, decimal_places=6)
+    # Of scores that count for nothing while a revocation is in force.
+    is_revoked = models.BooleanField(default=False, db_default=False)
     # Whether it is a sum already: of one kind there is one such row, besides the changes since.
     is_folded = models.BooleanField(default=False, db_default=False)
 
@@ -40,13 +42,20 @@ class ScoreCount(models.Model):
                 fields=("project", "kind", "rater", "week", "score"),
                 include=("scores", "total"),
                 name="scorecount_by_rater",
-                condition=models.Q(rater__isnull=False),
+                condition=models.Q(rater__isnull=False, is_revoked=False),
             ),
             models.Index(
                 fields=("project", "kind", "source_model", "week", "score"),
                 include=("scores", "total"),
                 name="scorecount_by_model",
-                condition=models.Q(source_model__isnull=False),
+                condition=models.Q(source_model__isnull=False, is_revoked=False),
+            ),
+            # Few, and on most sites none.
+            models.Index(
+                fields=("project", "kind", "rater"),
+                include=("scores",),
+                name="scorecount_revoked",
+                condition=models.Q(rater__isnull=False, is_revoked=True),
             ),
         )
 

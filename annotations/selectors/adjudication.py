@@ -8,6 +8,7 @@ from django.db.models import Count, Q, QuerySet
 
 from accounts.models import User
 from annotations.models import Item, Project, Rater, Score
+from annotations.selectors.revocations import revoked_among
 
 
 def disputed_items(*, project: Project) -> QuerySet[Item]:
@@ -33,6 +34,8 @@ class Voice:
     score: Score
     # What they marked in the answer, as (label, words).
     marks: list[tuple[str, str]] = field(default_factory=list)
+    # Shown, since it was given, but part of nothing.
+    is_revoked: bool = False
 
 
 def voices(*, item: Item) -> list[Voice]:
@@ -40,7 +43,8 @@ def voices(*, item: Item) -> list[Voice]:
     live = Score.objects.filter(item=item, withdrawn_at=None).exclude(rater__kind=Rater.Kind.ADJUDICATOR)
     scores = list(live.select_related("rater", "rubric_version"))
     scores.sort(key=lambda score: sha256(f"{item.content_hash}:{score.pk}".encode()).digest())
-    return [Voice(_letter(place), score, _marks(item, score)) for place, score in enumerate(scores)]
+    gone = revoked_among([item])
+    return [Voice(_letter(place), score, _marks(item, score), score.pk in gone) for place, score in enumerate(scores)]
 
 
 def _letter(place: int) -> str:

@@ -44,6 +44,8 @@ JOIN annotations_rater AS rater ON rater.id = score.rater_id AND rater.kind = 'p
 WHERE item.id = ANY(%(items)s) AND score.given_at >= (
   SELECT min(reference.given_at) FROM annotations_score AS reference
   WHERE reference.item_id = item.id AND reference.metadata @> '{"gold": true}')
+AND NOT EXISTS (SELECT FROM annotations_revocation AS one
+  WHERE one.lifted_at IS NULL AND (one.rater_id = score.rater_id OR one.rubric_version_id = score.rubric_version_id))
 GROUP BY item.id
 """
 
@@ -70,9 +72,7 @@ def gold_candidates(*, project: Project, number: int = 50) -> list[Item]:
 
 def suggested_references(*, items: list[Item]) -> dict[int, Score]:
     """What an adjudicator decided on these items, or one of the scores of those who agree: for the reference and its note."""
-    live = Score.objects.filter(
-        item__in=items, withdrawn_at=None, rater__kind__in=("person", "adjudicator"), overall__isnull=False
-    )
+    live = Score.objects.counting().filter(item__in=items, rater__kind__in=("person", "adjudicator"), overall__isnull=False)
     found: dict[int, Score] = {}
     for score in live.select_related("rater").order_by("-pk"):
         best = found.get(score.item_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 from accounts.models import User
 from annotations.models import Item, Project, QualityReport, Rater, Score
+from annotations.selectors.revocations import outdated
 from annotations.statistics.ratings import reading
 
 DISPUTED_SHOWN = 25
@@ -23,6 +24,8 @@ class Quality:
     later: QualityReport | None
     # Scores by people that came after the report was computed.
     newer: int
+    # Whether scores were revoked, or count again, since it was computed.
+    is_outdated: bool = False
 
     @property
     def data(self) -> dict[str, Any]:
@@ -34,8 +37,9 @@ def quality_latest(*, project: Project) -> Quality:
     ready = reports.exclude(ready_at=None).first()
     later = reports.filter(ready_at=None, pk__gt=ready.pk if ready else 0).first()
     seen = ready.last_score if ready else 0
-    newer = Score.objects.live().filter(item__project=project, item__deleted_at=None, rater__kind=Rater.Kind.PERSON, pk__gt=seen)
-    return Quality(project, ready, later, newer.count())
+    given = Score.objects.counting().filter(item__project=project, item__deleted_at=None, rater__kind=Rater.Kind.PERSON)
+    is_outdated = bool(ready and ready.ready_at and outdated({project.pk: ready.ready_at}))
+    return Quality(project, ready, later, given.filter(pk__gt=seen).count(), is_outdated)
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def quality_document(quality: Quality) -> dict[str, Any]:
         "project": quality.project.slug,
         "computed_at": quality.report.ready_at.isoformat() if quality.report and quality.report.ready_at else None,
         "newer_scores": quality.newer,
+        "is_outdated": quality.is_outdated,
         "job": quality.later.job_id if quality.later else None,
         "report": None,
     }

@@ -7,7 +7,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import User
-from annotations.models import Item, Project, Ranking, Rater
+from annotations.models import Item, Project, Ranking, Rater, revoked
+from annotations.selectors.revocations import revoked_rankings
 from annotations.selectors.scores import may_still_score
 from annotations.statistics.rankings import RankingAgreement, ranking_agreement
 
@@ -91,9 +92,15 @@ def ranking_documents(*, project: Project, batch: int = 500) -> Iterator[dict[st
     for row in ranking_list(project=project).iterator(batch):
         rows.append(row)
         if len(rows) == batch:
-            yield from map(ranking_document, rankings_with_answers(rows))
+            yield from _documents(rows)
             rows = []
-    yield from map(ranking_document, rankings_with_answers(rows))
+    yield from _documents(rows)
+
+
+def _documents(rows: list[Ranking]) -> Iterator[dict[str, Any]]:
+    gone = revoked_rankings(rows)
+    for shown in rankings_with_answers(rows):
+        yield ranking_document(shown) | {"revoked": shown.ranking.pk in gone}
 
 
 def ranking_document(shown: Shown) -> dict[str, Any]:
@@ -118,8 +125,9 @@ def ranking_document(shown: Shown) -> dict[str, Any]:
 
 
 def project_ranking_agreement(*, project: Project) -> RankingAgreement:
-    """Of each rater the latest ranking of a prompt."""
-    rows = ranking_list(project=project).values_list("item__prompt_hash", "rater", "shown", "ranks").order_by("given_at", "pk")
+    """Of each rater the latest ranking of a prompt; not those that are revoked."""
+    counting = ranking_list(project=project).exclude(revoked()).order_by("given_at", "pk")
+    rows = counting.values_list("item__prompt_hash", "rater", "shown", "ranks")
     latest = {(prompt, rater): dict(zip(shown, ranks, strict=True)) for prompt, rater, shown, ranks in rows.iterator(5000)}
     return ranking_agreement((rater, ranks) for (_, rater), ranks in latest.items())
 

@@ -1,4 +1,7 @@
-"""How many scores there are, of what and by whom: read from the counts, so as fast with a million scores as with ten."""
+"""How many scores there are, of what and by whom: read from the counts, so as fast with a million scores as with ten.
+
+Revoked scores are in none of these, but where the name says so.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -66,7 +69,7 @@ def counted_by_kind(*, project: int | None = None, source_model: str | None = No
 
 def counted_by_project(*, kind: str = Rater.Kind.PERSON) -> list[Counted]:
     """Scores by project, whatever they are: of each project one row."""
-    rows = ScoreCount.objects.filter(source_model__isnull=False, kind=kind).values("project_id")
+    rows = _chosen(None).filter(source_model__isnull=False, kind=kind).values("project_id")
     found = rows.annotate(n=Sum("scores"), sum=Sum("total")).exclude(n=0).order_by("project_id")
     return [Counted(one["project_id"], None, None, one["n"], float(one["sum"])) for one in found]
 
@@ -78,6 +81,27 @@ def counted_by_model_and_kind(*, project: int | None = None) -> list[Counted]:
     return [Counted((one["source_model"], one["kind"]), None, one["score"], one["n"], float(one["sum"])) for one in found]
 
 
+@dataclass(frozen=True)
+class RevokedCount:
+    """How many live scores of a rater in a project are revoked: as theirs, or with the rubric version that they are under."""
+
+    project: int
+    rater: int
+    kind: str
+    scores: int
+
+
+def revoked_counts(*, project: int | None = None, kind: str | None = None) -> list[RevokedCount]:
+    """By project and rater; on most sites there are none."""
+    rows = ScoreCount.objects.filter(is_revoked=True, rater__isnull=False)
+    rows = rows if project is None else rows.filter(project=project)
+    rows = rows if kind is None else rows.filter(kind=kind)
+    found = (
+        rows.values("project_id", "rater_id", "kind").annotate(n=Sum("scores")).exclude(n=0).order_by("project_id", "rater_id")
+    )
+    return [RevokedCount(one["project_id"], one["rater_id"], one["kind"], one["n"]) for one in found]
+
+
 def grouped(rows: Iterable[Counted]) -> dict[Any, list[Counted]]:
     """What was counted, by whom or what it is of."""
     found: dict[Any, list[Counted]] = {}
@@ -87,7 +111,8 @@ def grouped(rows: Iterable[Counted]) -> dict[Any, list[Counted]]:
 
 
 def _chosen(project: int | None) -> "QuerySet[ScoreCount]":
-    return ScoreCount.objects.all() if project is None else ScoreCount.objects.filter(project=project)
+    counting = ScoreCount.objects.filter(is_revoked=False)
+    return counting if project is None else counting.filter(project=project)
 
 
 def _counted(rows: "QuerySet[ScoreCount]", by: str, *, weekly: bool) -> list[Counted]:

@@ -13,6 +13,7 @@ from annotations.models import Item, Score
 from annotations.selectors.item_filter import ItemFilter
 from annotations.selectors.item_matches import item_matches
 from annotations.selectors.items import item_rows
+from annotations.selectors.revocations import revoked_among
 from annotations.selectors.scores import may_still_score
 from annotations.services.blindness import scores_shown
 from annotations.services.bulk import BulkRefused
@@ -52,7 +53,8 @@ def _pieces(wanted: ItemFilter | None, items: list[int], kind: str, with_scores:
         rows = [row for row in item_rows(items=numbers, whole=True) if wanted is not None or row.deleted_at is None]
         blind = may_still_score(items=rows, user=actor) if actor else set()
         scores = _scores(rows, blind, actor) if with_scores else {}
-        documents = [_document(row, scores.get(row.pk, []), row.pk not in blind) for row in rows]
+        gone = revoked_among(row.pk for row in rows) if with_scores else frozenset()
+        documents = [_document(row, scores.get(row.pk, []), gone, row.pk not in blind) for row in rows]
         if kind == "csv":
             yield _csv([[_cell(document[column]) for column in COLUMNS] for document in documents])
         else:
@@ -84,7 +86,7 @@ def _scores(rows: list[Item], blind: set[int], actor: User | None) -> dict[int, 
     return told
 
 
-def _document(item: Item, scores: list[Score], sees_all: bool) -> dict[str, Any]:
+def _document(item: Item, scores: list[Score], gone: frozenset[int], sees_all: bool) -> dict[str, Any]:
     # They tell others' scores: only where those are shown.
     people = sees_all and any(score.rater.kind == "person" for score in scores)
     return {
@@ -106,11 +108,11 @@ def _document(item: Item, scores: list[Score], sees_all: bool) -> dict[str, Any]
         "people_scores": item.people_scores,
         "consensus": item.consensus if people else None,
         "spread": item.spread if people else None,
-        "scores": [_score(score) for score in scores],
+        "scores": [_score(score, is_revoked=score.pk in gone) for score in scores],
     }
 
 
-def _score(score: Score) -> dict[str, Any]:
+def _score(score: Score, *, is_revoked: bool) -> dict[str, Any]:
     return {
         "rater": score.rater.name,
         "kind": score.rater.kind,
@@ -121,6 +123,7 @@ def _score(score: Score) -> dict[str, Any]:
         "spans": score.spans,
         "rubric": f"{score.rubric_version.name}-{score.rubric_version.version}",
         "given_at": score.given_at.isoformat(),
+        "revoked": is_revoked,
     }
 
 

@@ -10,7 +10,7 @@ from accounts import audit
 from accounts.models import User
 from annotations.models import Item, Membership, Project, Rater, Score, Turn
 from annotations.services.raters import person_rater
-from annotations.services.turns import Change, count, item_counted, item_locked, told_by_people
+from annotations.services.turns import Change, count, item_counted, item_locked, overalls_of, told_by_people
 
 RIGHT, NEAR, OFF, UNSCORED = "right", "near", "off", "unscored"
 PASSED, WAIVED = "passed", "waived"
@@ -128,8 +128,7 @@ def qualification_again(*, project: Project, user: User, actor: User | None) -> 
         if (score := scores.get(item.pk)) is None:
             continue
         Score.objects.filter(pk=score.pk).update(withdrawn_at=timezone.now())
-        overalls = [one.overall for one in told_by_people(item) if one.overall is not None]
-        opened = item_counted(item, people=item.people_scores - 1, overalls=overalls)
+        opened = item_counted(item, people=item.people_scores - 1, overalls=overalls_of(told_by_people(item)))
         count(item, Change(scored=-1, gold=-1, completed=opened, seconds=-(score.seconds or 0.0)))
     Turn.objects.filter(project=project, rater=rater, item__is_qualification=True).delete()
     membership, _ = Membership.objects.get_or_create(project=project, rater=rater)

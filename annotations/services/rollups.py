@@ -1,5 +1,5 @@
 """The counts of scores: drawn together, held against a full recount, and made anew. Keeping them is the database's triggers' work
-(migration 0016); the reconciler does the first two now and then (`settings.CHORES`).
+(migration 0020); the reconciler does the first two now and then (`settings.CHORES`).
 """
 
 from dataclasses import dataclass
@@ -14,17 +14,21 @@ from jobs.alerting.rules import COUNTS_DIFFER, Finding
 from jobs.alerting.services import alert_open, alerts_close
 from jobs.models import Alert
 
-KEYS = "project_id, kind, rater_id, source_model, week, score"
-# As migration 0016 counts, of all scores at once.
+KEYS = "project_id, kind, rater_id, source_model, week, score, is_revoked"
+# As migration 0020 counts, of all scores at once.
 RECOUNT = """
 SELECT item.project_id, rater.kind, given.rater_id, item.source_model,
        date_trunc('week', given.given_at AT TIME ZONE 'UTC')::date AS week, ceil(given.overall::numeric - 0.5)::smallint AS score,
+       (given.rater_id IN (SELECT rater_id FROM annotations_revocation WHERE lifted_at IS NULL AND rater_id IS NOT NULL)
+        OR given.rubric_version_id IN (
+          SELECT rubric_version_id FROM annotations_revocation WHERE lifted_at IS NULL AND rubric_version_id IS NOT NULL
+        )) AS is_revoked,
        count(*) AS scores, coalesce(sum(round(given.overall::numeric, 6)), 0) AS total
   FROM annotations_score AS given
   JOIN annotations_item AS item ON item.id = given.item_id
   JOIN annotations_rater AS rater ON rater.id = given.rater_id
  WHERE given.withdrawn_at IS NULL AND item.deleted_at IS NULL
- GROUP BY GROUPING SETS ((1, 2, 3, 5, 6), (1, 2, 4, 5, 6))
+ GROUP BY GROUPING SETS ((1, 2, 3, 5, 6, 7), (1, 2, 4, 5, 6, 7))
 """
 # In one statement, so that what is thrown away and what is counted are of the same moment, whoever writes meanwhile.
 REBUILD = f"""
@@ -66,6 +70,7 @@ class CountKey:
     source_model: str | None
     week: date
     score: int | None
+    is_revoked: bool
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from annotations.services.turns import (
     item_counted,
     item_locked,
     may_score,
+    overalls_of,
     sane_seconds,
     settle,
     storable,
@@ -117,7 +118,8 @@ def score_submit(
         given_at=timezone.now(),
         replaces=standing_score,
     )
-    overalls = [one for one in (score.overall, *(other.overall for other in told if other is not before)) if one is not None]
+    mine = [score.overall] if score.overall is not None and not locked.is_revoked else []
+    overalls = [*mine, *overalls_of(other for other in told if other is not before)]
     is_new = standing_score is None
     closed = item_counted(locked, people=locked.people_scores + is_new, overalls=overalls)
     settle(

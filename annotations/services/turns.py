@@ -2,6 +2,7 @@
 through here: one statement for what belongs together.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -9,14 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
-from annotations.models import Item, RubricVersion, Score, Turn
+from annotations.models import Item, RubricVersion, Score, Turn, revoked
 from annotations.rubric import Rubric
 from annotations.services.standing import CAP, NOT_A_MEMBER, PAUSED, QUALIFICATION, Standing, qualification, standing
 
@@ -56,6 +57,8 @@ class LockedItem:
     answer_length: int
     rubric_version_id: int
     rubric_hash: str
+    # Whether what this person says of it now counts for nothing: they, or the project's rubric, are revoked.
+    is_revoked: bool
     # How this person stands to the item; None: not at all so far.
     state: str | None
 
@@ -73,6 +76,8 @@ LOCK = """
 SELECT item.id, item.project_id, item.people_scores, item.is_open, item.extra_raters, item.priority, item.iteration,
   item.gold_score, item.is_qualification, item.deleted_at IS NOT NULL, char_length(item.answer), project.rubric_version_id,
   rubric.content_hash,
+  EXISTS (SELECT FROM annotations_revocation AS one
+    WHERE one.lifted_at IS NULL AND (one.rater_id = %(rater)s OR one.rubric_version_id = project.rubric_version_id)),
   (SELECT turn.state FROM annotations_turn AS turn WHERE turn.item_id = item.id AND turn.rater_id = %(rater)s)
 FROM annotations_item AS item JOIN annotations_project AS project ON project.id = item.project_id
 JOIN annotations_rubricversion AS rubric ON rubric.id = project.rubric_version_id
@@ -179,6 +184,8 @@ class Told:
     rater_id: int
     overall: float | None
     submission: UUID | None
+    # Whether it counts for nothing now.
+    is_revoked: bool = False
 
 
 def told_by_people(item: LockedItem, submission: UUID | None = None) -> list[Told]:
@@ -186,8 +193,13 @@ def told_by_people(item: LockedItem, submission: UUID | None = None) -> list[Tol
     wanted = Q(item=item.pk, withdrawn_at=None, rater__kind="person")
     if submission is not None:
         wanted |= Q(submission=submission)
-    found = Score.objects.filter(wanted).values_list("pk", "item_id", "rater_id", "overall", "submission")
-    return [Told(*row) for row in found]
+    found = Score.objects.filter(wanted).annotate(is_revoked=ExpressionWrapper(revoked(), BooleanField()))
+    return [Told(*row) for row in found.values_list("pk", "item_id", "rater_id", "overall", "submission", "is_revoked")]
+
+
+def overalls_of(told: Iterable[Told]) -> list[float]:
+    """What the item's median and spread are of: scores, not those that could not be verified, nor revoked ones."""
+    return [one.overall for one in told if one.overall is not None and not one.is_revoked]
 
 
 UPDATE = """
@@ -198,8 +210,8 @@ WHERE id = %(item)s
 
 
 def item_counted(item: LockedItem, *, people: int, overalls: list[float]) -> int:
-    """Write down what people's live scores now say of the item: how many, their median, how far they lie apart, and whether
-    more are wanted. Returns +1 where that closed it, −1 where it opened it, else 0.
+    """Write down what people's live scores now say of the item: how many, the median and the spread of those that are
+    not revoked (`overalls`), and whether more are wanted. Returns +1 where that closed it, −1 where it opened it, else 0.
     """
     place = item.place
     spread = max(overalls) - min(overalls) if len(overalls) > 1 else None

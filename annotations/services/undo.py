@@ -20,6 +20,7 @@ from annotations.services.turns import (
     count,
     item_counted,
     item_locked,
+    overalls_of,
     told_by_people,
 )
 
@@ -126,7 +127,7 @@ def _undo_score(item: LockedItem, rater: Rater) -> Score | Ranking | None:
 
 
 def _overalls(item: LockedItem) -> list[float]:
-    return [one.overall for one in told_by_people(item) if one.overall is not None]
+    return overalls_of(told_by_people(item))
 
 
 def _undo_skip(item: LockedItem, _rater: Rater) -> None:

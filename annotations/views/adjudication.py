@@ -17,6 +17,7 @@ from annotations.forms.adjudication import DecisionForm
 from annotations.models import Item, Project
 from annotations.selectors.adjudication import decision_list, decision_reasons, disputed_items, disputed_next, voices
 from annotations.selectors.leads import tab_counts
+from annotations.selectors.revocations import revoked_among
 from annotations.services.adjudication import (
     AdjudicationRefused,
     Reason,
@@ -170,5 +171,6 @@ def decision_list_page(request: HttpRequest, slug: str) -> HttpResponse:
         "labels": labels,
         "reasons": [(label, counted.get(value, 0)) for value, label in Reason.choices],
         "most": max(counted.values(), default=0),
+        "revoked": revoked_among(score.item_id for score in page.object_list),
     }
     return render(request, "annotations/decision_list.html", context)

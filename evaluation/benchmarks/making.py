@@ -16,7 +16,7 @@ from django.db.models import Q
 from pydantic import ValidationError
 
 from accounts.models import User
-from annotations.models import Item, Project
+from annotations.models import Item, Project, Rater, Revocation, Score, revoked
 from annotations.sources.errors import SourceError
 from annotations.sources.reading import AUTO
 from evaluation.atlas.files import atlas_files
@@ -124,12 +124,26 @@ def _asked(project: Project, min_scores: int, left_out: Counter[str]) -> Iterato
     first = Item.objects.filter(project=project, iteration=0)
     usable = Q(people_scores__gte=min_scores, consensus__isnull=False) | Q(gold_score__isnull=False) | ~Q(gold_answers=[])
     items = first.filter(usable).order_by("prompt_hash", "pk").only(*COLUMNS)
+    gone = _revoked(project)
     prompts = 0
     for digest, group in groupby(items.iterator(ITEMS_AT_ONCE), key=attrgetter("prompt_hash")):
         prompts += 1
-        yield _question(digest, list(group), min_scores, left_out)
+        yield _question(digest, [_counting(item, gone) for item in group], min_scores, left_out)
     if without := first.values("prompt_hash").distinct().count() - prompts:
         left_out["no answer to it is scored by enough people"] += without
+
+
+def _revoked(project: Project) -> Counter[int]:
+    """How many of people's scores of each item are revoked: medians leave them out, and so must what they are medians of."""
+    if not Revocation.objects.in_force().exists():
+        return Counter()
+    live = Score.objects.live().filter(revoked(), item__project=project, rater__kind=Rater.Kind.PERSON)
+    return Counter(live.values_list("item", flat=True).order_by().iterator(ITEMS_AT_ONCE))
+
+
+def _counting(item: Item, gone: Counter[int]) -> Item:
+    item.people_scores -= gone[item.pk]
+    return item
 
 
 def _question(digest: str, items: list[Item], min_scores: int, left_out: Counter[str]) -> Question | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -14,9 +15,14 @@ from annotations import agreed_scores
 from annotations.agreed_scores import AgreedScores
 from annotations.models import Item, Ranking, Rater, Revocation, RubricVersion, Score
 from annotations.quality_compute import quality_compute
+from annotations.selectors.adjudication import disputed_items, voices
+from annotations.selectors.gold_items import suggested_references
+from annotations.selectors.rankings import project_ranking_agreement, ranking_documents
 from annotations.selectors.scores import scores_seen, shown_rewards
 from annotations.services import RevocationRefused, dataset_build, revocation_lift, revoke
-from annotations.services.raters import gold_rater, teacher_rater
+from annotations.services.item_export import item_export
+from annotations.services.raters import gold_rater, person_rater, teacher_rater
+from annotations.services.scoring import score_submit
 from annotations.statistics.ratings import Ratings
 from tests.annotations.scored import items as some_items
 from tests.annotations.scored import people, score, scored_project
@@ -145,3 +151,50 @@ def test_a_revocation_says_why_stands_once_and_is_lifted_once(project) -> None:
         Revocation.objects.create(kind="rater", rubric_version=project.rubric_version, reason="x")
     with pytest.raises(IntegrityError), transaction.atomic():
         Revocation.objects.create(kind="rater", rater=Rater.objects.exclude(pk=ann.pk).first() or gold_rater(), reason="")
+
+
+def test_disputes_exports_and_references_go_by_what_counts_and_mark_what_does_not(project) -> None:
+    made = some_items(project, 2)
+    ann, ben = people(2)
+    for item in made:
+        for rater, overall in ((ann, 2), (ben, -2)):
+            Score.objects.bulk_create([score(item, rater, overall)])
+    Item.objects.update(consensus=0, spread=4, people_scores=2)
+    assert disputed_items(project=project).count() == 2
+    revocation = revoke(target=ann, reason="Guessed.", actor=None)
+    assert not disputed_items(project=project).exists()
+    assert [(one.score.rater, one.is_revoked) for one in sorted(voices(item=made[0]), key=lambda one: one.score.pk)] == [
+        (ann, True),
+        (ben, False),
+    ]
+    rows = [json.loads(line) for line in b"".join(item_export(items=[made[0].pk], actor=None)).splitlines()]
+    assert (rows[0]["consensus"], rows[0]["spread"], rows[0]["people_scores"]) == (-2, None, 2)
+    assert {one["overall"]: one["revoked"] for one in rows[0]["scores"]} == {2: True, -2: False}
+    assert {item: one.rater for item, one in suggested_references(items=made).items()} == dict.fromkeys(
+        (one.pk for one in made), ben
+    )
+    revocation_lift(revocation=revocation, reason="Another ann.", actor=None)
+    assert disputed_items(project=project).count() == 2
+    assert Item.objects.get(pk=made[0].pk).consensus == 0
+
+
+def test_who_is_revoked_may_score_on_and_items_say_what_the_others_say(project, person) -> None:
+    (made,) = some_items(project, 1)
+    ann, ben = person("ann"), person("ben")
+    revoke(target=person_rater(user=ann), reason="Guessed.", actor=None)
+    score_submit(item=made, actor=ann, submission=uuid4(), overall=2)
+    assert Item.objects.get().consensus is None and Item.objects.get().people_scores == 1
+    score_submit(item=made, actor=ben, submission=uuid4(), overall=-1)
+    assert (Item.objects.get().consensus, Item.objects.get().spread) == (-1, None)
+
+
+def test_rankings_that_are_revoked_are_marked_in_files_and_part_of_no_agreement(project) -> None:
+    made = some_items(project, 2)
+    Item.objects.update(prompt_hash="a" * 64)
+    for rater, ranks in zip(people(2), ([1, 2], [2, 1]), strict=True):
+        about = {"rater": rater, "rubric_version_id": project.rubric_version_id, "given_at": timezone.now()}
+        Ranking.objects.create(item=made[0], shown=[one.pk for one in made], ranks=ranks, **about)
+    assert project_ranking_agreement(project=project).rankings == 2
+    revoke(target=Ranking.objects.first().rater, reason="Guessed.", actor=None)
+    assert project_ranking_agreement(project=project).rankings == 1
+    assert [one["revoked"] for one in ranking_documents(project=project)] == [True, False]

@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from threading import Event, Thread
 from uuid import uuid4
 
@@ -12,10 +13,11 @@ from django.test import Client
 from django.utils import timezone
 
 from annotations import services
-from annotations.models import Import, Item, Rater, Score, ScoreCount
-from annotations.selectors.rollups import Spread, counted_by_kind, counted_by_model, counted_by_rater
-from annotations.services import imports, rollups
+from annotations.models import Import, Item, Rater, Revocation, Score, ScoreCount
+from annotations.selectors.rollups import Spread, counted_by_kind, counted_by_model, counted_by_rater, revoked_counts
+from annotations.services import imports, revocations, rollups
 from annotations.services.deletion import items_deleted, items_purge, items_restored
+from annotations.services.revocations import revocation_lift, revoke
 from annotations.services.rollups import (
     score_counts_check,
     score_counts_differing,
@@ -39,11 +41,10 @@ def scored_tuple(chance: random.Random, number: int) -> dict:
     return tuple_of(number, reward=chance.choice([-2, -1.5, -0.5, 0, 0.25, 1, 2]), metadata=metadata)
 
 
-def take_one_step(chance: random.Random, people: list, write, project, number: int) -> None:
+def take_one_step(chance: random.Random, people: list, write, project, number: int, but: tuple[str, ...] = ()) -> None:
     items = list(Item.objects.filter(project=project))
-    step = chance.choice(
-        ["score", "score", "score", "undo", "delete", "restore", "import", "many", "bulk", "date", "fold", "name"]
-    )
+    steps = ["score", "score", "score", "undo", "delete", "restore", "import", "many", "bulk", "date", "fold", "name"]
+    step = chance.choice([one for one in steps if one not in but])
     if step == "score" and items:
         cannot = chance.random() < 0.2
         given = {"overall": None if cannot else chance.randint(-2, 2), "cannot_verify": cannot}
@@ -238,3 +239,110 @@ def test_scores_that_come_in_thousands_and_items_that_go_at_the_same_time_are_co
     while_uncommitted(lambda: items_restored(items=items), lambda: services.gold_score(project=project, actor=None))
     assert score_counts_differing() == []
     assert Spread.of(counted_by_kind(project=project.pk)).scores == Score.objects.live().count() == 8
+
+
+def revoke_or_lift(chance: random.Random, project, people: list) -> None:
+    """A person's scores, those under the project's rubric, or back again."""
+    standing = list(Revocation.objects.in_force())
+    if standing and chance.random() < 0.5:
+        revocation_lift(revocation=chance.choice(standing), reason="Another one.", actor=None)
+        return
+    targets = [*(services.raters.person_rater(user=one) for one in people), project.rubric_version]
+    targets += list(Rater.objects.filter(kind="teacher")[:2])
+    free = [one for one in targets if one not in [each.target for each in standing]]
+    if free:
+        revoke(target=chance.choice(free), reason="Guessed.", actor=None)
+
+
+def own_figures(project) -> dict[int, tuple]:
+    """Of each item the median and the spread of people's scores that count, reckoned from these alone."""
+    scores: dict[int, list[float]] = {}
+    for item, overall in (
+        Score.objects.counting().filter(rater__kind="person", overall__isnull=False).values_list("item", "overall")
+    ):
+        scores.setdefault(item, []).append(overall)
+    items = Item.objects.filter(project=project).values_list("pk", flat=True)
+    return {
+        pk: (median(given), max(given) - min(given) if len(given) > 1 else None) if (given := scores.get(pk)) else (None, None)
+        for pk in items
+    }
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_revoked_scores_are_counted_apart_whatever_happens_and_items_figures_follow(project, items, person, write, seed):
+    chance = random.Random(seed)
+    people = [person(f"p{number}") for number in range(3)]
+    for number in range(40):
+        if chance.random() < 0.35:
+            revoke_or_lift(chance, project, people)
+        else:
+            take_one_step(chance, people, write, project, number, but=("many", "bulk", "import"))
+    assert score_counts_differing() == []
+    for one in list(Revocation.objects.in_force()):
+        revocation_lift(revocation=one, reason="All back.", actor=None)
+    assert score_counts_differing() == []
+    assert Spread.of(counted_by_rater()).scores + Spread.of(counted_by_rater()).unverified == scores_by_people()
+    assert revoked_counts() == []
+    assert dict_of(project) == own_figures(project)
+
+
+def scores_by_people() -> int:
+    return Score.objects.live().filter(rater__kind="person", item__deleted_at=None).count()
+
+
+def test_what_two_revocations_cover_counts_once_and_comes_back_with_the_last_of_them(project, items, person):
+    ann, ben = person("ann"), person("ben")
+    for item in items[:3]:
+        score_submit(item=item, actor=ann, submission=uuid4(), overall=2)
+    score_submit(item=items[0], actor=ben, submission=uuid4(), overall=0)
+    rater = services.raters.person_rater(user=ann)
+    first = revoke(target=rater, reason="Guessed.", actor=None)
+    assert Spread.of(counted_by_rater(project=project.pk)).mean == 0 == Spread.of(counted_by_model(project=project.pk)).mean
+    assert [(one.rater, one.scores) for one in revoked_counts(project=project.pk)] == [(rater.pk, 3)]
+    assert own_figures(project) == dict_of(project) and Item.objects.get(pk=items[1].pk).consensus is None
+    second = revoke(target=project.rubric_version, reason="Said the opposite.", actor=None)
+    score_submit(item=items[1], actor=ben, submission=uuid4(), overall=-2)
+    assert counted_by_rater(project=project.pk) == [] and sum(one.scores for one in revoked_counts()) == 5
+    revocation_lift(revocation=first, reason="Another ann.", actor=None)
+    assert sum(one.scores for one in revoked_counts()) == 5, "the rubric is revoked still"
+    revocation_lift(revocation=second, reason="It did not.", actor=None)
+    assert Spread.of(counted_by_rater(project=project.pk)).scores == 5 and revoked_counts() == []
+    assert Item.objects.get(pk=items[0].pk).spread == 2 and own_figures(project) == dict_of(project)
+    assert score_counts_differing() == []
+
+
+def dict_of(project) -> dict[int, tuple]:
+    rows = Item.objects.filter(project=project).values_list("pk", "consensus", "spread")
+    return {pk: (middle, spread) for pk, middle, spread in rows}
+
+
+def test_items_figures_of_many_scores_follow_by_the_reconciler(project, items, person, monkeypatch):
+    ann = person("ann")
+    for item in items[:3]:
+        score_submit(item=item, actor=ann, submission=uuid4(), overall=2)
+    monkeypatch.setattr(revocations, "AT_ONCE", 2)
+    made = revoke(target=services.raters.person_rater(user=ann), reason="Guessed.", actor=None)
+    assert made.settled_at is None and Item.objects.filter(consensus=2).count() == 3
+    assert (revocations.revocations_settle(), revocations.revocations_settle()) == (1, 0)
+    assert not Item.objects.exclude(consensus=None).exists()
+    assert score_counts_differing() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_scores_that_are_written_while_somebody_is_revoked_are_counted_on_the_right_side(project, items, person):
+    rater = services.raters.person_rater(user=person("ann"))
+    about = {"rater": rater, "rubric_version": project.rubric_version, "given_at": timezone.now(), "overall": 1}
+    while_uncommitted(
+        lambda: Score.objects.create(item=items[0], **about), lambda: revoke(target=rater, reason="Guessed.", actor=None)
+    )
+    assert score_counts_differing() == [] and [one.scores for one in revoked_counts()] == [1]
+    standing = Revocation.objects.get()
+    while_uncommitted(
+        lambda: revocation_lift(revocation=standing, reason="Did not.", actor=None),
+        lambda: Score.objects.create(item=items[1], **about),
+    )
+    assert score_counts_differing() == [] == revoked_counts()
+    while_uncommitted(
+        lambda: revoke(target=rater, reason="Did.", actor=None), lambda: items_deleted(items=[one.pk for one in items[:2]])
+    )
+    assert score_counts_differing() == []

@@ -71,7 +71,7 @@ class Command(BaseCommand):
         for voice in voices(item=item):
             overall = "cannot verify" if voice.score.overall is None else f"{voice.score.overall:+g}"
             name = voice.score.rater.name if options["names"] else voice.letter
-            self.stdout.write(f"{name}: {overall}  {voice.score.critique}")
+            self.stdout.write(f"{name}: {overall}{' (revoked)' if voice.is_revoked else ''}  {voice.score.critique}")
 
     def _decide(self, options: dict[str, Any]) -> None:
         item = items_known([options["item"]])[0]

@@ -62,6 +62,8 @@ class Command(BaseCommand):
         self.stdout.write(f"\n{'ordinal α':28}{'value':>8}  {'95 % interval':18}{'items':>8}")
         for row in data["agreement"]:
             self.stdout.write(f"{LABELS.get(row['name'], row['name']):28}{_estimate(row['alpha'])}{row['alpha']['items']:>8}")
+        if quality.is_outdated:
+            self.stdout.write("Scores were revoked, or count again, since: leave out --stored to compute it anew.")
         names = rater_names(data)
         self.stdout.write(f"\n{'annotator':28}{'scores':>8}{'κ':>8}{'bias':>8}{'gold right':>12}{'seconds':>9}")
         for one in data["annotators"]:
