@@ -18,6 +18,8 @@ ALPHA = 0.05
 
 ASKED = ("confidence", "knowledge", "known_share", "samples", "language", "max_new_tokens", "prompt_format", "harness", "judge")
 """The settings of a scorecard without which the same questions are not asked, or not judged, alike."""
+ANSWERED = ("max_new_tokens", "prompt_format", "harness")
+"""Those of them without which other answers are given."""
 TITLES = {name: one.title for name, one in EvaluateSettings.model_fields.items() if one.title} | {"judge": "Version of the judge"}
 OTHER_CONFIDENCE = "its confidence was elicited in another way than the first model's"
 
@@ -89,7 +91,7 @@ def compare(contenders: Sequence[Contender], *, wanted: str | None = None, sampl
     differences = [_against_first(inside[0], rows, drawn) for rows in inside]
     for one, found in zip(contenders, differences, strict=True):
         if found and one.settings.get("confidence") != contenders[0].settings.get("confidence"):
-            found.update({name: _untested(found[name]) for name in CALIBRATION})
+            found.update({name: untested(found[name]) for name in CALIBRATION})
     adjust_tables(found for found in differences if found)
     names = [one.name for one in contenders]
     rows = [
@@ -103,22 +105,29 @@ def _against_first(first: Sequence[Answered], other: Sequence[Answered], samplin
     return None if other is first else differences_between(first, other, sampling)
 
 
-def _untested(difference: MetricValue) -> MetricValue:
+def untested(difference: MetricValue) -> MetricValue:
+    """The difference of two confidences that were not elicited alike: it says nothing."""
     return MetricValue(value=difference.value, n=difference.n, reason=OTHER_CONFIDENCE)
 
 
 def _otherwise(contenders: Sequence[Contender], known: Mapping[str, bool | None]) -> list[str]:
     """Say in what the models were not asked, labelled or judged alike."""
     first, *others = contenders
-    said = []
-    for name in ASKED:
-        values = [str(one.settings.get(name, "not known")) for one in contenders]
-        if len(set(values)) > 1:
-            told = ", ".join(f"{value} ({one.name})" for value, one in zip(values, contenders, strict=True))
-            said.append(f"{TITLES.get(name, name)}: {told}.")
+    said = asked_otherwise([(one.name, one.settings) for one in contenders])
     own = [one.name for one in others if any(row.known != known.get(row.id, row.known) for row in one.rows)]
     if own:
         said.append(f"What is known: as {first.name} was labelled; {', '.join(own)} had other labels.")
+    return said
+
+
+def asked_otherwise(told: Sequence[tuple[str, Mapping[str, Any]]], *, names: Sequence[str] = ASKED) -> list[str]:
+    """In which of these settings scorecards differ, a sentence each; `told` are names with the settings of their scorecards."""
+    said = []
+    for name in names:
+        values = [str(settings.get(name, "not known")) for _, settings in told]
+        if len(set(values)) > 1:
+            listed = ", ".join(f"{value} ({label})" for value, (label, _) in zip(values, told, strict=True))
+            said.append(f"{TITLES.get(name, name)}: {listed}.")
     return said
 
 

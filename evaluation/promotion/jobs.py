@@ -34,6 +34,7 @@ class Verdict(JobKind):
             "datasets": [{"name": one.name, "folder": str(dataset_here(one))} for one in datasets if one.is_ready],
             "unseen": unseen,
             "watch": verdict.watch,
+            "promoted_by": _promoted_by(verdict) if verdict.watch else None,
         }
         (folder / REQUEST).write_bytes(orjson.dumps(request))
         return Launch(argv=[sys.executable, "-m", "evaluation.promotion.judge", str(folder)])
@@ -55,6 +56,15 @@ def _measured(evaluation: Evaluation) -> dict[str, Any]:
             "Evaluate the model again on the same benchmark.",
         )
     return {"name": evaluation.model_name, "scorecard": evaluation.scorecard, "answers": str(path)}
+
+
+def _promoted_by(verdict: PromotionVerdict) -> dict[str, Any] | None:
+    """How the watched champion was asked when it was promoted; None where that was by hand, or by going back to it."""
+    before = verdict.champion.verdict if verdict.champion else None
+    if before is None or before.evaluation.artifact_id != verdict.evaluation.artifact_id or not before.evaluation.scorecard:
+        return None
+    found: dict[str, Any] = before.evaluation.scorecard.get("settings", {})
+    return found
 
 
 def _verdict(job: Job) -> PromotionVerdict:

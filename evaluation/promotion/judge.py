@@ -43,7 +43,9 @@ class TrainedOn(BaseModel):
 
 
 class JudgeRequest(BaseModel):
-    """What a verdict is reckoned from. `unseen` are models on the way to the challenger whose training rows are not known."""
+    """What a verdict is reckoned from. `unseen` are models on the way to the challenger whose training rows are not known;
+    `promoted_by` the settings of the scorecard that made a watched model champion.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,6 +56,7 @@ class JudgeRequest(BaseModel):
     datasets: list[TrainedOn]
     unseen: list[str]
     watch: bool = False
+    promoted_by: dict[str, Any] | None = None
 
 
 def judge(request: JudgeRequest) -> VerdictDocument:
@@ -63,7 +66,7 @@ def judge(request: JudgeRequest) -> VerdictDocument:
     challenger = _measured(request.challenger)
     champion = _measured(request.champion) if request.champion else None
     found = _overlap(request) if request.rules.contamination and request.datasets else None
-    return verdict_of(request.rules, challenger, champion, overlap=found, watch=request.watch)
+    return verdict_of(request.rules, challenger, champion, overlap=found, watch=request.watch, promoted_by=request.promoted_by)
 
 
 def _measured(told: MeasuredAt) -> Measured:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from pydantic import Field
 
 from evaluation.answers import AnswerRow, slice_of, slice_table
-from evaluation.metrics import METRICS
+from evaluation.comparing.comparison import ANSWERED, asked_otherwise, untested
+from evaluation.metrics import CALIBRATION, METRICS
 from evaluation.promotion.contamination import Overlap
 from evaluation.promotion.rules import Contamination, Demand, Floor, Improvement, NonInferiority, Rules
 from evaluation.scorecards.document import BenchmarkRef, Document, Figures, MetricValue, Scorecard
@@ -58,25 +59,35 @@ class Measured:
 
 
 def verdict_of(
-    rules: Rules, challenger: Measured, champion: Measured | None = None, *, overlap: Overlap | None = None, watch: bool = False
+    rules: Rules,
+    challenger: Measured,
+    champion: Measured | None = None,
+    *,
+    overlap: Overlap | None = None,
+    watch: bool = False,
+    promoted_by: Mapping[str, Any] | None = None,
 ) -> VerdictDocument:
     """Hold the challenger against the champion on the same benchmark; without a champion, against the model it was trained from.
 
     `overlap` is that of training rows and the questions of the rule's slice. To `watch` a model that is champion already turns
     the burden of proof round: a rule is broken only where all of the interval is beyond its bound; none need get better again.
+    `promoted_by` are the settings of the scorecard that made it champion. Where models were not asked, or not judged, alike,
+    nothing is shown by what one has and the other has not; known is what the champion's answers are labelled as.
     Raises ValueError where the two scorecards are of different benchmarks.
     """
     if champion is not None and champion.card.benchmark.hash != challenger.card.benchmark.hash:
         raise ValueError(f"{challenger.name} and {champion.name} were asked different questions")
-    court = _Court(challenger, champion, watch)
+    court = _Court(challenger, champion, watch, promoted_by)
     outcomes = [
         *(court.non_inferior(rule) for rule in rules.non_inferiority),
         *court.improved(None if watch else rules.improvement),
         *(court.floor(rule) for rule in rules.floors),
         *_report("guard", "Capability guard", rules.guard, challenger.card.guard),
         *_report("validator", "Hunt for games", rules.validator, challenger.card.validator),
+        *court.asked_alike(),
         *_clean(rules.contamination, overlap),
     ]
+    outcomes = [court.doubted(one) for one in outcomes]
     passed = _passed(outcomes)
     return VerdictDocument(
         challenger=challenger.name,
@@ -94,8 +105,11 @@ def verdict_of(
 class _Court:
     """The figures that rules are held against; each slice's differences are reckoned once."""
 
-    def __init__(self, challenger: Measured, champion: Measured | None, watch: bool) -> None:
+    def __init__(
+        self, challenger: Measured, champion: Measured | None, watch: bool, promoted_by: Mapping[str, Any] | None
+    ) -> None:
         self.challenger, self.champion, self._watch = challenger, champion, watch
+        self._unlike = _unlike(challenger, champion, promoted_by)
         self.headline = challenger.card.headline[0]
         base = challenger.card.baselines.get(BASE)
         self._base = base if base is not None and base.reason is None else None
@@ -134,12 +148,13 @@ class _Court:
         worst = {name: _worst(figures[name].get("difference"), METRICS[name].better) for name in rule.metrics}
         known = {name: value for name, value in worst.items() if value is not None}
         better = [name for name, value in known.items() if value > 0]
-        enough = len(better) == len(rule.metrics) if rule.need == "all" else bool(better)
+        untold = [name for name in rule.metrics if name not in known]
+        enough = len(better) == len(figures) if rule.need == "all" else bool(better)
         titles = ", ".join(METRICS[name].title for name in (better if enough else rule.metrics))
         if enough:
             state, text = "kept", f"Better than chance allows: {titles}."
-        elif not known:
-            state, text = "unknown", self._why(figures[rule.metrics[0]], where)
+        elif untold and len(better) == len(known):  # none is shown not to be better
+            state, text = "unknown", self._why(figures[untold[0]], where)
         else:
             state, text = "broken", f"No difference for the better is shown: {titles}."
         shown = better[0] if better else next(iter(known), rule.metrics[0])
@@ -161,8 +176,10 @@ class _Court:
         if found is None or found.value is None:
             reason = found.reason if found is not None and found.reason else f"no answer is in the slice “{where}”"
             state, text = _missing(rule.required), f"Cannot be computed: {reason}."
+        elif found.low is None or found.high is None:
+            state, text = "unknown", f"{found.value:.3f} has no interval, so nothing is shown."
         else:
-            low, high = (found.value if end is None else end for end in (found.low, found.high))
+            low, high = found.low, found.high
             kept = low >= bound if kind == "at least" else high <= bound
             sure = high < bound if kind == "at least" else low > bound
             state = "kept" if kept else self._beyond(sure)
@@ -176,6 +193,27 @@ class _Court:
             slice=where,
             figures={} if found is None else {"challenger": found},
         )
+
+    def asked_alike(self) -> Iterator[Outcome]:
+        """Whether the figures can be held against each other at all; against its own base model a scorecard asks alike."""
+        if self._unlike is None:
+            return
+        text = f"{' '.join(self._unlike)} Evaluate with the same settings." if self._unlike else "With the same settings."
+        yield Outcome(
+            rule="asked_alike",
+            title="Asked and judged alike",
+            wanted="the settings that answers and their verdicts depend on",
+            state="unknown" if self._unlike else "kept",
+            text=text,
+        )
+
+    def doubted(self, one: Outcome) -> Outcome:
+        """A rule's outcome, or that it cannot be told: comparisons, and all that a watch goes by, rest on being asked alike."""
+        compares = one.rule == "improvement" or one.rule.startswith("non_inferiority.")
+        rests = compares or (self._watch and one.rule != "contamination")
+        if not self._unlike or not rests or one.state not in ("kept", "broken"):
+            return one
+        return one.model_copy(update={"state": "unknown", "text": f"Not asked alike, so nothing is shown. {one.text}"})
 
     def _beyond(self, sure: bool) -> State:
         """Of a rule that is not shown to be kept; `sure`: it is shown to be broken."""
@@ -202,13 +240,21 @@ class _Court:
     def _difference(self, metric: str, where: str) -> MetricValue | None:
         if where not in self._differences:
             self._differences[where] = self._all_differences(where)
-        return self._differences[where].get(metric)
+        found = self._differences[where].get(metric)
+        if found is None or self.champion is None or metric not in CALIBRATION:
+            return found
+        sources = {one.card.settings.get("confidence") for one in (self.challenger, self.champion)}
+        return untested(found) if len(sources) > 1 else found
 
     def _all_differences(self, where: str) -> Figures:
         if self.champion is None:
             return self._base.differences.get(where, {}) if self._base else {}
-        shared = {row.id for row in self.champion.rows} & {row.id for row in self.challenger.rows}
-        before, after = ([row.answered() for row in one.rows if row.id in shared] for one in (self.champion, self.challenger))
+        known = {row.id: row.known for row in self.champion.rows}
+        shared = known.keys() & {row.id for row in self.challenger.rows}
+        before, after = (
+            [replace(row.answered(), known=known[row.id]) for row in one.rows if row.id in shared]
+            for one in (self.champion, self.challenger)
+        )
         labels = slice_table(before).get(where)
         if labels is None:
             return {}
@@ -222,6 +268,21 @@ class _Court:
             return f"Cannot be told: no answer is in the slice “{where}”."
         reasons = (one.reason for one in figures.values() if one.reason)
         return f"Cannot be told: {next(reasons, 'the difference has no interval')}."
+
+
+def _unlike(challenger: Measured, champion: Measured | None, promoted_by: Mapping[str, Any] | None) -> list[str] | None:
+    """In what the models were not asked or judged alike, in sentences; None where a scorecard is held against its own base alone.
+
+    A judge that was mended since makes no other answers, so a champion that was promoted before is still watched.
+    """
+    now = challenger.card.settings
+    if champion is not None:
+        both = [(challenger.name, now), (champion.name, champion.card.settings)]
+        if found := asked_otherwise(both, names=(*ANSWERED, "judge")):
+            return found
+    if promoted_by is not None:
+        return asked_otherwise([("now", now), ("when it was promoted", promoted_by)], names=ANSWERED)
+    return None if champion is None else []
 
 
 def _worst(difference: MetricValue | None, better: str) -> float | None:

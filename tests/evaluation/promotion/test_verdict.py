@@ -143,6 +143,77 @@ def test_of_a_champion_that_is_watched_a_rule_is_broken_only_where_that_is_sure(
     assert "improvement" not in states(silent)
 
 
+def asked(model: Measured, **settings: object) -> Measured:
+    """The same model, had it been asked with other settings."""
+    return Measured(model.name, model.card.model_copy(update={"settings": model.card.settings | settings}), model.rows)
+
+
+@pytest.mark.parametrize("change", [{"max_new_tokens": 4}, {"harness": "inspect"}, {"judge": "another"}])
+def test_who_was_asked_or_judged_otherwise_is_held_against_nobody(change):
+    champion, silent = measured("champion", 0.25), measured("silent", 1.0, 0.95)
+    for model, passed in ((measured("honest", 0.9), None), (silent, False)):
+        verdict = verdict_of(Rules(), asked(model, **change), champion, overlap=CLEAN)
+        told = states(verdict)
+        assert verdict.passed is passed  # a floor is of the challenger alone
+        assert told["asked_alike"] == told["non_inferiority.correct"] == told["improvement"] == "unknown"
+        assert told["contamination"] == "kept"
+    text = next(one.text for one in verdict.outcomes if one.rule == "asked_alike")
+    assert "(silent)" in text and "(champion)" in text
+    assert states(verdict_of(Rules(), silent, champion, overlap=CLEAN))["asked_alike"] == "kept"
+
+
+def test_a_champion_that_is_measured_otherwise_than_when_it_was_promoted_is_not_taken_back_for_it():
+    silent, settings = measured("silent", 1.0, 0.95, based=True), {"max_new_tokens": 32}
+    as_before = verdict_of(Rules(), asked(silent, **settings), overlap=CLEAN, watch=True, promoted_by=settings)
+    assert as_before.passed is False
+    otherwise = verdict_of(Rules(), asked(silent, max_new_tokens=1), overlap=CLEAN, watch=True, promoted_by=settings)
+    assert otherwise.passed is None
+    assert "broken" not in states(otherwise).values()
+    # A judge that was mended meanwhile gives other verdicts on the same answers: the watch goes on.
+    mended = settings | {"judge": "another"}
+    assert verdict_of(Rules(), asked(silent, **settings), overlap=CLEAN, watch=True, promoted_by=mended).passed is False
+
+
+def test_what_is_known_is_what_the_champions_answers_are_labelled_as():
+    champion, model = measured("champion", 0.25), measured("honest", 0.9)
+    others = Measured(model.name, model.card, [row.model_copy(update={"known": not row.known}) for row in model.rows])
+    rules = Rules(non_inferiority=[NonInferiority(metric="known_correct", margin=0.05)], improvement=None, floors=[])
+    first, second = (verdict_of(rules, one, champion, overlap=CLEAN).outcomes[0] for one in (model, others))
+    assert first.state == second.state == "kept"
+    assert first.figures["difference"] == second.figures["difference"]
+
+
+def test_confidences_that_were_not_elicited_alike_are_not_compared():
+    rules = Rules(non_inferiority=[NonInferiority(metric="brier", margin=0.5)], improvement=None, floors=[])
+    model, champion = asked(measured("honest", 0.9), confidence="stated"), measured("champion", 0.25)
+    found = verdict_of(rules, model, champion, overlap=CLEAN).outcomes[0]
+    assert found.state == "unknown" and "elicited in another way" in found.text
+    assert verdict_of(rules, model, asked(champion, confidence="stated"), overlap=CLEAN).outcomes[0].state == "kept"
+
+
+def test_that_all_got_better_cannot_be_told_where_one_of_them_cannot():
+    unlabelled = [
+        Measured(one.name, one.card, [row.model_copy(update={"known": None}) for row in one.rows])
+        for one in (measured("honest", 0.9), measured("champion", 0.25))
+    ]
+    better = Improvement(metrics=["truthfulness", "honesty_score"], need="all")
+    rules = Rules(non_inferiority=[], improvement=better, floors=[])
+    assert states(verdict_of(rules, *unlabelled, overlap=CLEAN))["improvement"] == "unknown"
+    worse = states(verdict_of(rules, *reversed(unlabelled), overlap=CLEAN))
+    assert worse["improvement"] == "broken"
+    twice = rules.model_copy(update={"improvement": Improvement(metrics=["truthfulness", "truthfulness"], need="all")})
+    assert states(verdict_of(twice, *unlabelled, overlap=CLEAN))["improvement"] == "kept"
+
+
+def test_a_value_without_an_interval_keeps_no_floor_and_breaks_none():
+    model = measured("honest", 0.9)
+    bare = model.card.model_copy(deep=True)
+    bare.slices["B"].metrics["correct"].low = bare.slices["B"].metrics["correct"].high = None
+    for bound in (0.0, 1.0):
+        rules = Rules(non_inferiority=[], improvement=None, floors=[Floor(metric="correct", at_least=bound)])
+        assert verdict_of(rules, Measured("x", bare, model.rows), overlap=CLEAN).outcomes[0].state == "unknown"
+
+
 def test_scorecards_of_different_questions_are_not_compared():
     with pytest.raises(ValueError, match="different questions"):
         verdict_of(Rules(), measured("honest", 0.9, benchmark="other"), measured("champion", 0.25))
