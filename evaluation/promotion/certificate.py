@@ -19,6 +19,7 @@ from accounts.key_files import key_file
 
 KEY_FILE = "signing_key"
 VERSION = 1
+CHANGED = "Its signature does not fit its content: it was changed after it was signed."
 
 
 class BadCertificate(ValueError):  # noqa: N818 - reads as what happened
@@ -49,9 +50,13 @@ def verify(certificate: Certificate, *, public_key: str | None = None) -> None:
         raise BadCertificate("It is signed by another site's key.")
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(certificate.public_key, validate=True))
-        key.verify(base64.b64decode(certificate.signature, validate=True), _bytes(certificate.payload))
-    except (InvalidSignature, ValueError) as error:
-        raise BadCertificate("Its signature does not fit its content: it was changed after it was signed.") from error
+        signed = _bytes(certificate.payload)
+        key.verify(base64.b64decode(certificate.signature, validate=True), signed)
+    except (InvalidSignature, ValueError, orjson.JSONEncodeError) as error:
+        raise BadCertificate(CHANGED) from error
+    # What JSON writes alike need not be alike: NaN is written as null is.
+    if orjson.loads(signed) != certificate.payload:
+        raise BadCertificate(CHANGED)
 
 
 def site_key(folder: Path) -> Ed25519PrivateKey:

@@ -22,9 +22,14 @@ def test_a_certificate_survives_being_written_down_and_says_whose_it_is(tmp_path
     assert public_key_of(site_key(tmp_path)) == public_key_of(key)
 
 
-@pytest.mark.parametrize(
-    "change", [{"payload": PAYLOAD | {"model": "other"}}, {"signature": "AAAA"}, {"signature": "no base64 !"}]
-)
+@pytest.mark.parametrize("change", [
+    {"payload": PAYLOAD | {"model": "other"}},
+    {"payload": PAYLOAD | {"rules": [1, 2.5, float("nan")]}},
+    {"payload": PAYLOAD | {"rules": [1, 2.5, 1 << 70]}},
+    {"payload": PAYLOAD | {"ß": "\ud800"}},
+    {"signature": "AAAA"},
+    {"signature": "no base64 !"},
+])  # fmt: skip
 def test_what_was_changed_is_refused(tmp_path, change):
     good = sign(PAYLOAD, site_key(tmp_path))
     with pytest.raises(BadCertificate, match="changed after it was signed"):
