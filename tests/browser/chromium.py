@@ -7,7 +7,16 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Playwright
 
+# A window without a person needs no suggestions under its address bar: Chromium would load two pages of them for each profile.
+NO_SUGGESTIONS = ["WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "PreloadTopChromeWebUI"]
+# The last such list is the one that holds, so what Playwright switches off is named again.
+OFF_BY_PLAYWRIGHT = """
+    AvoidUnnecessaryBeforeUnloadCheckSync DestroyProfileOnBrowserClose HttpsUpgrades HttpsFirstBalancedModeAutoEnable
+    LensOverlay MediaRouter PaintHolding ThirdPartyStoragePartitioning AvoidCorsURLLoaderRestartOnRedirect
+    OptimizationHints NetworkTimeServiceQuerying AimEnabled PreconnectToSearch
+"""
 FLAGS = [
+    f"--disable-features={','.join([*NO_SUGGESTIONS, *OFF_BY_PLAYWRIGHT.split()])}",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
