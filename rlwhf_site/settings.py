@@ -247,6 +247,7 @@ JOB_KINDS = {
     "training.run": "training.jobs.TrainingRun",
     "training.generate": "training.jobs.AnswerGeneration",
     "training.environment": "training.environments.EnvironmentJob",
+    "training.serve": "evaluation.chatting.jobs.ModelServing",
     "evaluation.scorecard": "evaluation.jobs.ScorecardEvaluation",
     "evaluation.collect": "evaluation.jobs.AnswerCollection",
     "evaluation.verdict": "evaluation.promotion.jobs.Verdict",

@@ -11,12 +11,10 @@ import os
 import signal
 import sys
 
-from evaluation.model_hash import model_hash
 from evaluation.serving.engine import Engine
 from evaluation.serving.listening import LOCAL, address_of, is_local, listen
-from evaluation.serving.service import KEY_VARIABLE, server_for
+from evaluation.serving.service import KEY_VARIABLE, engine_of, server_for
 from training.exceptions import TrainingError
-from training.faults import training_error
 from training.specs import HardwareSpec
 
 
@@ -49,14 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def _engine(name: str, path: str, asked: argparse.Namespace) -> Engine:
     hardware = HardwareSpec(profile=asked.tag, precision=asked.precision, threads=asked.threads)
-    how = {"hardware": hardware, "prompt_format": asked.prompt_format, "batch_size": asked.batch_size}
-    try:
-        return Engine(name, path, digest=model_hash(path), **how)  # of the files that are loaded, not of what lies there later
-    except Exception as error:
-        known = training_error(error)
-        if known is None:
-            raise
-        raise known from error
+    return engine_of(name, path, hardware=hardware, prompt_format=asked.prompt_format, batch_size=asked.batch_size)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 LOCAL: Final = "127.0.0.1"
 LOCAL_NAMES: Final = ("localhost", LOCAL, "[::1]", "::1")
@@ -48,7 +49,7 @@ def address_of(host: str, bound: socket.socket) -> str:
     return f"http://{name}:{bound.getsockname()[1]}/v1"
 
 
-def server_of(app: Starlette, *, ending_s: int, log_level: str = "warning", lifespan: Any = "off") -> uvicorn.Server:
+def server_of(app: ASGIApp, *, ending_s: int, log_level: str = "warning", lifespan: Any = "off") -> uvicorn.Server:
     """A server that is not started yet. Asked to end, it gives what is being answered so many seconds."""
     return uvicorn.Server(
         uvicorn.Config(
