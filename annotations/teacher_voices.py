@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Sum
@@ -14,12 +15,26 @@ from accounts.endpoints import endpoint_environment, endpoint_service
 from accounts.hosts import HostRefused
 from accounts.models import Endpoint
 from accounts.secrets import SecretLost
-from annotations.models import Item, TeacherCall, TeacherRun
+from annotations.models import Item, TeacherCall, TeacherEvidence, TeacherRun
 from annotations.services.teachers import LONGEST_REPLY
 from annotations.teachers.judge import Budget, Judgement, Teaching
 from annotations.teachers.prompts import TeacherPrompt
 
 NO_TEACHER = (ServiceFailed, HostRefused, SecretLost)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The evidence that a teacher is shown in one call, and where it comes from in it."""
+
+    evidence: TeacherEvidence
+    source: str
+    trouble: str = ""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Of the log's entry."""
+        return {"evidence": self.evidence, "evidence_source": self.source, "evidence_trouble": self.trouble}
 
 
 @dataclass
@@ -36,7 +51,9 @@ class Voice:
         key = endpoint_environment(self.endpoint).get(KEY_VARIABLE, "")
         return ChatClient(endpoint_service(self.endpoint), key=key)
 
-    def call(self, run: TeacherRun, item: Item, judgement: Judgement, *, other: Item | None = None) -> TeacherCall:
+    def call(
+        self, run: TeacherRun, item: Item, judgement: Judgement, *, other: Item | None = None, shown: Shown | None = None
+    ) -> TeacherCall:
         """The log's entry, not yet saved."""
         service = self.client.service
         prices = service.price_in, service.price_out
@@ -56,6 +73,7 @@ class Voice:
             tokens_out=judgement.tokens_out,
             cost=None if prices == (None, None) else Decimal(str(round(spent / 1e6, 8))),
             seconds=sum(one.seconds for one in judgement.exchanges),
+            **(shown.columns if shown is not None else {}),
         )
 
 
@@ -85,10 +103,17 @@ def reference_of(run: TeacherRun, item: Item) -> str:
     return " or ".join(item.gold_answers) if run.version.uses_reference else ""
 
 
+def evidence_in(shown: Shown | None) -> str:
+    """What the teacher is shown."""
+    return "" if shown is None else shown.evidence.text
+
+
 def budget_of(run: TeacherRun) -> Budget:
     """What is left of the run's, after what it has used."""
     teacher = run.version.teacher
-    used = run.calls.aggregate(calls=Sum("questions"), cost=Sum("cost"))
-    calls = None if teacher.max_calls is None else max(0, teacher.max_calls - (used["calls"] or 0))
-    cost = None if teacher.max_cost is None else float(max(Decimal(0), teacher.max_cost - (used["cost"] or 0)))
+    verdicts, looking = (some.aggregate(calls=Sum("questions"), cost=Sum("cost")) for some in (run.calls, run.evidence))
+    used_calls = (verdicts["calls"] or 0) + (looking["calls"] or 0)
+    used_cost = (verdicts["cost"] or 0) + (looking["cost"] or 0)
+    calls = None if teacher.max_calls is None else max(0, teacher.max_calls - used_calls)
+    cost = None if teacher.max_cost is None else float(max(Decimal(0), teacher.max_cost - used_cost))
     return Budget(calls=calls, cost=cost)

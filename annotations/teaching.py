@@ -8,7 +8,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from annotations.models import Item, Score, TeacherCall, TeacherRun
 from annotations.services.teachers import Heard, teacher_scores_store
-from annotations.teacher_voices import NO_TEACHER, Voice, budget_of, reference_of, teaching_of, voices_of
+from annotations.teacher_evidence import Asked, EvidenceOfRun
+from annotations.teacher_voices import NO_TEACHER, Voice, budget_of, evidence_in, reference_of, teaching_of, voices_of
 from annotations.teachers.judge import Judgement, Teaching, judge_all
 from annotations.teachers.prompts import Subject
 from annotations.teachers.rules import judged_by_rules
@@ -70,13 +71,14 @@ class _Scoring:
 
     def __init__(self, run: TeacherRun, teaching: Teaching) -> None:
         self._run, self._teaching = run, teaching
+        self._evidence = EvidenceOfRun(run, teaching)
 
     def left(self) -> int:
         run, left = self._run, self._items().count()
         return left if run.most is None else min(left, max(0, run.most - run.calls.count()))
 
     def ask(self, voice: Voice, most: int) -> tuple[int, int, str | None]:
-        items = list(self._items()[:most])
+        items = list(self._items()[: self._evidence.at_most(most)])
         heard, trouble = self._heard(voice, items)
         teacher_scores_store(run=self._run, heard=heard)
         return len(items), len(heard), trouble
@@ -96,13 +98,20 @@ class _Scoring:
         if voice.endpoint is None:
             return [self._by_rules(item) for item in items], None
         found: dict[int, Judgement] = {}
-        subjects = [Subject(item.prompt_text, item.answer, reference=reference_of(run, item)) for item in items]
+        shown = self._evidence.of([Asked(item, item.answer) for item in items])
+        subjects = [
+            Subject(item.prompt_text, item.answer, reference=reference_of(run, item), evidence=evidence_in(one))
+            for item, one in zip(items, shown, strict=True)
+        ]
         trouble = None
         try:
             judge_all(voice.client, self._teaching, subjects, each=found.__setitem__, budget=budget_of(run))
         except NO_TEACHER as failed:
             trouble = str(failed)
-        heard = [Heard(items[index], one.reply, voice.call(run, items[index], one)) for index, one in sorted(found.items())]
+        heard = [
+            Heard(items[index], one.reply, voice.call(run, items[index], one, shown=shown[index]))
+            for index, one in sorted(found.items())
+        ]
         return heard, trouble
 
     def _by_rules(self, item: Item) -> Heard:

@@ -10,7 +10,8 @@ from annotations.models import Item, Ranking, TeacherCall, TeacherRun
 from annotations.ranks import BLANKS
 from annotations.services.comparing import candidates
 from annotations.services.teachers import Compared, teacher_rankings_store
-from annotations.teacher_voices import NO_TEACHER, Voice, budget_of, reference_of
+from annotations.teacher_evidence import Asked, EvidenceOfRun
+from annotations.teacher_voices import NO_TEACHER, Voice, budget_of, evidence_in, reference_of
 from annotations.teachers.judge import Judgement, Teaching, judge_all
 from annotations.teachers.prompts import Subject
 from annotations.teachers.replies import Better
@@ -44,6 +45,7 @@ class Comparing:
 
     def __init__(self, run: TeacherRun, teaching: Teaching) -> None:
         self._run, self._teaching = run, teaching
+        self._evidence = EvidenceOfRun(run, teaching)
 
     def left(self) -> int:
         run, left = self._run, self._heads().count()
@@ -53,7 +55,7 @@ class Comparing:
         """As the others that a run may have to do. Pairs that were asked about before a prompt's last one stand in the log, and
         are asked about no more.
         """
-        prompts = self._prompts(min(most, BATCH))
+        prompts = self._prompts(self._evidence.at_most(min(most, BATCH)))
         pairs = [(prompt, *pair) for prompt in prompts for pair in prompt.missing]
         trouble = None
         if voice.endpoint is None:
@@ -100,14 +102,22 @@ class Comparing:
     def _asked(self, voice: Voice, pairs: Sequence[tuple[_Prompt, Item, Item]]) -> str | None:
         """Why no more could be asked, where the voice failed."""
         run = self._run
+        heads = {prompt.head.pk: prompt.head for prompt, _, _ in pairs}
+        shown = dict(zip(heads, self._evidence.of([Asked(head, None) for head in heads.values()]), strict=True))
 
         def each(index: int, judgement: Judgement) -> None:
             prompt, one, other = pairs[index]
-            prompt.calls.append(voice.call(run, one, judgement, other=other))
+            prompt.calls.append(voice.call(run, one, judgement, other=other, shown=shown[prompt.head.pk]))
             prompt.critiques[one.pk, other.pk] = judgement.reply.critique
 
         subjects = [
-            Subject(prompt.head.prompt_text, one.answer, other.answer, reference=reference_of(run, prompt.head))
+            Subject(
+                prompt.head.prompt_text,
+                one.answer,
+                other.answer,
+                reference=reference_of(run, prompt.head),
+                evidence=evidence_in(shown[prompt.head.pk]),
+            )
             for prompt, one, other in pairs
         ]
         try:

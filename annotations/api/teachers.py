@@ -30,6 +30,8 @@ class TeacherIn(Schema):
     temperature: float = 0.0
     fallback: str | None = Field(None, description="Name of the endpoint that is asked where the first cannot be had.")
     uses_rules: bool = False
+    search_url: str = Field("", max_length=500, description="A search service in SearXNG's form; its findings are evidence.")
+    search_model: str | None = Field(None, description="Name of the endpoint that is asked what it knows in a search's stead.")
     max_calls: int | None = Field(None, ge=1)
     max_cost: Decimal | None = Field(None, ge=0)
     note: str = Field("", max_length=200)
@@ -44,8 +46,14 @@ class TeacherOut(Schema):
     model: str
     prompt: dict[str, Any]
     uses_reference: bool
+    search_url: str
+    search_model: str | None
     rater: str = Field(alias="rater.name")
     created_at: datetime
+
+    @staticmethod
+    def resolve_search_model(version: TeacherVersion) -> str | None:
+        return version.search_model.name if version.search_model else None
 
 
 class RunIn(Schema):
@@ -71,6 +79,15 @@ class RunOut(Schema):
         return str(run.version)
 
 
+class EvidenceOut(Schema):
+    provider: str = Field(description="Who was asked, and in which form or by which prompt.")
+    query: str
+    text: str = Field(description="As the teacher was shown it.")
+    digest: str = Field(description="SHA-256 of the text.")
+    results: list[dict[str, str]]
+    found_at: datetime
+
+
 class CallOut(Schema):
     item: int = Field(alias="item_id")
     teacher: str
@@ -80,6 +97,9 @@ class CallOut(Schema):
     better: str = Field(description='Of a pair: "first", "second" or "tie".')
     consistent: bool | None = Field(description="Of a pair: whether both orders said the same.")
     reason: str
+    evidence_source: str = Field(description='"" shown none, "search", "cache", "model" or "rules".')
+    evidence_trouble: str = Field(description="Why it is not what a search said at that moment.")
+    evidence: EvidenceOut | None
     reply: str
     questions: int
     tokens_in: int
@@ -110,17 +130,20 @@ class SwitchIn(Schema):
 def teachers(request: HttpRequest) -> QuerySet[TeacherVersion]:
     """The newest version of each."""
     newest = TeacherVersion.objects.order_by("teacher_id", "-number").distinct("teacher_id")
-    return newest.select_related("teacher", "endpoint", "rater")
+    return newest.select_related("teacher", "endpoint", "search_model", "rater")
 
 
 @router.put("/teachers/{name}", response=TeacherOut, auth=ApiAuth("admin"))
 def teacher_put(request: HttpRequest, name: str, wanted: TeacherIn) -> TeacherVersion:
     """Make a teacher, or the next version of one; asked again in the same words nothing changes."""
     endpoint = get_object_or_404(Endpoint, name=wanted.endpoint)
-    fallback = get_object_or_404(Endpoint, name=wanted.fallback) if wanted.fallback else None
-    how = wanted.model_dump(exclude={"endpoint", "fallback"})
+    named = {
+        field: get_object_or_404(Endpoint, name=getattr(wanted, field)) if getattr(wanted, field) else None
+        for field in ("fallback", "search_model")
+    }
+    how = wanted.model_dump(exclude={"endpoint", *named}) | named
     try:
-        return teacher_save(name=name, endpoint=endpoint, fallback=fallback, actor=acting_user(request), **how)
+        return teacher_save(name=name, endpoint=endpoint, actor=acting_user(request), **how)
     except TeacherRefused as refused:
         raise HttpError(422, f"{refused.field}: {refused}") from refused
 
@@ -128,7 +151,7 @@ def teacher_put(request: HttpRequest, name: str, wanted: TeacherIn) -> TeacherVe
 @router.post("/teachers/{name}/switch", response=TeacherOut, auth=ApiAuth("admin"))
 def teacher_switched(request: HttpRequest, name: str, wanted: SwitchIn) -> TeacherVersion:
     teacher = teacher_switch(teacher=_teacher(name), is_active=wanted.active, actor=acting_user(request))
-    return teacher.versions.select_related("teacher", "endpoint", "rater")[0]
+    return teacher.versions.select_related("teacher", "endpoint", "search_model", "rater")[0]
 
 
 @router.post("/teachers/{name}/runs", response={201: RunOut}, auth=ApiAuth("admin"))

@@ -34,6 +34,20 @@ class TeacherForm(forms.Form):
         label="Then judge by the words alone",
         help_text="Where nobody can be asked: by gold answers, and by “I do not know”. The source stands with each score.",
     )
+    search_url = forms.CharField(
+        required=False,
+        max_length=500,
+        label="Search service",
+        help_text="In SearXNG’s form, such as http://127.0.0.1:8888. What it finds is shown to the teacher, whose prompt must "
+        "have a place for evidence. Questions are sent there as they are.",
+    )
+    search_model = forms.ModelChoiceField(
+        Endpoint.objects.all(),
+        required=False,
+        empty_label="nobody",
+        label="Where no search can be had, ask",
+        help_text="What it knows is evidence then, after what was found before; at last the answer’s own words.",
+    )
     max_calls = forms.IntegerField(required=False, min_value=1, label="Calls in one run, at most")
     max_cost = forms.DecimalField(required=False, min_value=0, max_digits=12, decimal_places=4, label="Cost of one run, at most")
     note = forms.CharField(required=False, max_length=200)
@@ -50,7 +64,7 @@ class TeacherRunForm(forms.Form):
 
 def initial_of(teacher: Any, version: Any) -> dict[str, Any]:
     """The form of a teacher that is there."""
-    same = ("endpoint", "uses_reference", "max_tokens", "temperature", "fallback", "uses_rules")
+    same = ("endpoint", "uses_reference", "max_tokens", "temperature", "fallback", "uses_rules", "search_url", "search_model")
     prompt = f"{version.prompt['name']}-{version.prompt['version']}"
     return {name: getattr(version, name) for name in same} | {
         "name": teacher.name, "weight": teacher.weight, "max_calls": teacher.max_calls, "max_cost": teacher.max_cost,

@@ -19,7 +19,7 @@ from annotations.models.revocations import Revocation, revoked
 from annotations.models.rollups import ScoreCount
 from annotations.models.rubrics import RubricVersion
 from annotations.models.scores import Flag, Ranking, Score, ScoreQuerySet
-from annotations.models.teachers import Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.models.teachers import Teacher, TeacherCall, TeacherEvidence, TeacherRun, TeacherVersion
 from annotations.models.turns import Draft, Progress, Turn, Undo
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "ScoreQuerySet",
     "Teacher",
     "TeacherCall",
+    "TeacherEvidence",
     "TeacherRun",
     "TeacherVersion",
     "Turn",

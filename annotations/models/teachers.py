@@ -52,6 +52,10 @@ class TeacherVersion(models.Model):
     # Asked where the endpoint cannot be had; without one, or where it is gone too, the words' own rules judge if they may.
     fallback = models.ForeignKey("accounts.Endpoint", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     uses_rules = models.BooleanField(default=False)
+    # A search service in SearXNG's form, whose findings it is shown; empty: it is shown none.
+    search_url = models.CharField(max_length=500, blank=True)
+    # Asked what it knows where no search can be had and nothing is kept.
+    search_model = models.ForeignKey("accounts.Endpoint", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     rater = models.OneToOneField(Rater, on_delete=models.PROTECT, related_name="teacher_version")
     created_by = models.ForeignKey("accounts.User", null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -90,8 +94,51 @@ class TeacherRun(models.Model):
         return f"{self.version} in {self.project}"
 
 
+class TeacherEvidence(models.Model):
+    """What was found about a question, as teachers are shown it: kept, so that it is not looked for again. Append-only."""
+
+    class Source(models.TextChoices):
+        SEARCH = "search", "A search"
+        MODEL = "model", "What a model knows"
+        RULES = "rules", "Rules over words"
+
+    source = models.CharField(max_length=8, choices=Source.choices)
+    # Who was asked, and in which form or by which prompt: `annotations.teachers.evidence`.
+    provider = models.CharField(max_length=800)
+    # Of provider and query: what stands under the same key was asked for in the same way.
+    key = models.CharField(max_length=64)
+    query = models.TextField(blank=True)
+    # As the teacher is shown it, with its hash.
+    text = models.TextField()
+    digest = models.CharField(max_length=64)
+    # Of a search: title, url and content of each.
+    results: "models.JSONField[list[dict[str, str]], list[dict[str, str]]]" = models.JSONField(default=list, blank=True)
+    # The run that looked for it, and what a model took for it.
+    run = models.ForeignKey(TeacherRun, null=True, on_delete=models.SET_NULL, related_name="evidence")
+    questions = models.PositiveSmallIntegerField(default=0)
+    tokens_in = models.PositiveIntegerField(default=0)
+    tokens_out = models.PositiveIntegerField(default=0)
+    # In the prices' currency; null where there is none.
+    cost = models.DecimalField(max_digits=14, decimal_places=8, null=True, blank=True)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "teacher evidence"
+        indexes = (models.Index(fields=("key", "-id"), name="teacher_evidence_newest"),)
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.query}"[:80]
+
+
 class TeacherCall(models.Model):
     """One verdict that a teacher was asked for, with what it took. Append-only."""
+
+    class EvidenceSource(models.TextChoices):
+        SEARCH = "search", "A search"
+        CACHE = "cache", "Kept from a search"
+        MODEL = "model", "What a model knows"
+        RULES = "rules", "Rules over words"
 
     class Source(models.TextChoices):
         LIVE = "live", "The endpoint"
@@ -111,6 +158,10 @@ class TeacherCall(models.Model):
     consistent = models.BooleanField(null=True, blank=True)
     # Why it amounts to nothing; empty where it does.
     reason = models.TextField(blank=True)
+    # What it was shown, and where that came from in this call; empty where it is shown none. Why no search said it now.
+    evidence = models.ForeignKey(TeacherEvidence, null=True, blank=True, on_delete=models.PROTECT, related_name="calls")
+    evidence_source = models.CharField(max_length=8, blank=True, choices=EvidenceSource.choices)
+    evidence_trouble = models.CharField(max_length=300, blank=True)
     # How often the service was asked, malformed replies and both orders included.
     questions = models.PositiveSmallIntegerField(default=0)
     tokens_in = models.PositiveIntegerField(default=0)
@@ -123,6 +174,13 @@ class TeacherCall(models.Model):
     class Meta:
         ordering = ("-id",)
         indexes = (models.Index(fields=("item",), name="teacher_call_by_item"),)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(evidence=None, evidence_source="")
+                | (models.Q(evidence__isnull=False) & ~models.Q(evidence_source="")),
+                name="teacher_call_evidence_has_source",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.run} on {self.item_id}"

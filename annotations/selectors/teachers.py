@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from annotations.models import Project, Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.models import Item, Project, Teacher, TeacherCall, TeacherRun, TeacherVersion
 
 RUNS_SHOWN = 20
 CALLS_SHOWN = 20
+EVIDENCE_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,21 @@ def runs_of(teacher: Teacher) -> QuerySet[TeacherRun]:
         tokens_out=Sum("calls__tokens_out"),
         cost=Sum("calls__cost"),
         fallbacks=Count("calls", filter=~Q(calls__source=TeacherCall.Source.LIVE)),
+        **{f"by_{one}": Count("calls", filter=Q(calls__evidence_source=one)) for one in TeacherCall.EvidenceSource.values},
     )
 
 
 def calls_of(teacher: Teacher) -> QuerySet[TeacherCall]:
     return TeacherCall.objects.filter(run__version__teacher=teacher).select_related(
-        "item", "other", "run__project", "run__version__teacher"
+        "item", "other", "evidence", "run__project", "run__version__teacher"
     )
+
+
+def evidence_shown(item: Item) -> list[TeacherCall]:
+    """The newest calls about an item of which the teacher was shown evidence, one of each version."""
+    calls = TeacherCall.objects.filter(Q(item=item) | Q(other=item), evidence__isnull=False)
+    newest = calls.order_by("run__version_id", "-pk").distinct("run__version_id")
+    return list(newest.select_related("evidence", "run__version__teacher")[:EVIDENCE_SHOWN])
 
 
 def measured(version: TeacherVersion) -> dict[Project, TeacherRun]:

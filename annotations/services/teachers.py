@@ -48,6 +48,8 @@ def teacher_save(
     temperature: float = 0.0,
     fallback: Endpoint | None = None,
     uses_rules: bool = False,
+    search_url: str = "",
+    search_model: Endpoint | None = None,
     max_calls: int | None = None,
     max_cost: Decimal | None = None,
     note: str = "",
@@ -58,6 +60,7 @@ def teacher_save(
     """
     asked = prompt_of(prompt)
     _check(endpoint=endpoint, fallback=fallback, weight=weight, max_tokens=max_tokens, temperature=temperature)
+    search_url = _search(search_url, search_model, asked)
     slot = {"weight": weight, "max_calls": max_calls, "max_cost": max_cost, "note": note[:200], "is_active": True}
     teacher, _ = Teacher.objects.select_for_update().update_or_create(
         name=_name(name), defaults=slot, create_defaults=slot | {"created_by": actor}
@@ -72,14 +75,27 @@ def teacher_save(
         "temperature": temperature,
         "fallback": fallback,
         "uses_rules": uses_rules,
+        "search_url": search_url,
+        "search_model": search_model,
     }
+    return _version(teacher, how, actor)
+
+
+def _version(teacher: Teacher, how: Mapping[str, Any], actor: User | None) -> TeacherVersion:
+    """The newest, where that judges like this; else a new one with its rater."""
     newest = teacher.versions.first()
     if newest is not None and all(getattr(newest, field) == value for field, value in how.items()):
         return newest
     number = (teacher.versions.aggregate(last=Max("number"))["last"] or 0) + 1
     rater = Rater.objects.create(kind=Rater.Kind.TEACHER, name=f"{teacher.name}@{number}")
     made = TeacherVersion.objects.create(teacher=teacher, number=number, rater=rater, created_by=actor, **how)
-    detail: dict[str, object] = {"endpoint": endpoint.name, "model": endpoint.model, "prompt": f"{asked.name}-{asked.version}"}
+    detail: dict[str, object] = {
+        "endpoint": how["endpoint"].name,
+        "model": how["model"],
+        "prompt": f"{how['prompt']['name']}-{how['prompt']['version']}",
+    }
+    if how["search_url"]:
+        detail["search"] = how["search_url"]
     audit.record(actor=actor, action="annotations.teacher_saved", target=made, detail=detail)
     return made
 
@@ -116,6 +132,25 @@ def _check(*, endpoint: Endpoint, fallback: Endpoint | None, weight: float, max_
         raise TeacherRefused("max_tokens", "A reply has between 1 and 32,000 tokens.")
     if not 0 <= temperature <= 2:
         raise TeacherRefused("temperature", "A temperature lies between 0 and 2.")
+
+
+def _search(address: str, model: Endpoint | None, prompt: TeacherPrompt) -> str:
+    """The address of a search service as it is kept. Raises TeacherRefused where it cannot be asked."""
+    address = address.strip().rstrip("/")
+    if not address:
+        if model is not None:
+            raise TeacherRefused("search_model", "A model is asked in a search's stead: name the search service too.")
+        return ""
+    if "?" in address or "#" in address:
+        raise TeacherRefused("search_url", "Give the service's address as far as /search, such as http://127.0.0.1:8888.")
+    if not host_allowed(address):
+        raise TeacherRefused("search_url", f"This site may not call {address}. An admin can allow its host: Account → Hosts.")
+    if model is not None and not host_allowed(model.base_url):
+        raise TeacherRefused("search_model", f"This site may not call {model.base_url} any more: see Account → Hosts.")
+    if "{evidence}" not in prompt.user or "{fence}" not in prompt.user:
+        told = "Its prompt has no place for evidence between marks ({evidence} and {fence}): take honesty-evidence-1."
+        raise TeacherRefused("prompt", told)
+    return address
 
 
 @transaction.atomic
@@ -190,6 +225,9 @@ def _score(heard: Heard, rater: Rater, project: Project, standing: Score | None)
     metadata: dict[str, Any] = {"source": str(heard.call.source), "run": heard.call.run_id}
     if reply.confidence is not None:
         metadata["confidence"] = reply.confidence
+    if (evidence := heard.call.evidence) is not None:
+        found = {"source": str(heard.call.evidence_source), "digest": evidence.digest, "at": evidence.found_at.isoformat()}
+        metadata["evidence"] = found
     return Score(
         item_id=heard.item.pk,
         rater=rater,

@@ -95,7 +95,7 @@ class Subject:
 
 def messages_of(prompt: TeacherPrompt, subject: Subject, rubric: Rubric, *, secret: str) -> list[dict[str, str]]:
     """The conversation that asks for a verdict. `secret` is what answers cannot know: the fence is made of it."""
-    fence = hmac.new(secret.encode(), subject.digest.encode(), hashlib.sha256).hexdigest()[:FENCE_LENGTH]
+    fence = fence_of(subject.digest, secret=secret)
     values = {
         "prompt": subject.prompt,
         "answer": subject.answer,
@@ -107,7 +107,17 @@ def messages_of(prompt: TeacherPrompt, subject: Subject, rubric: Rubric, *, secr
         "dimension_keys": ", ".join(f'"{one.id}": <-2 to 2>' for one in rubric.dimensions),
         "fence": fence,
     }
-    said = [("system", _filled(prompt.system, values)), ("user", _filled(prompt.user, values))]
+    return conversation(prompt.system, prompt.user, values)
+
+
+def fence_of(digest: str, *, secret: str) -> str:
+    """The word that marks end in: of what stands between them and a secret, so that nobody who wrote it can have known."""
+    return hmac.new(secret.encode(), digest.encode(), hashlib.sha256).hexdigest()[:FENCE_LENGTH]
+
+
+def conversation(system: str, user: str, values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Both parts of a prompt with their names filled in; a part that is empty is left out."""
+    said = [("system", _filled(system, values)), ("user", _filled(user, values))]
     return [{"role": role, "content": text} for role, text in said if text]
 
 

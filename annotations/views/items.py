@@ -14,6 +14,7 @@ from annotations.models import BulkAction, Flag, Item
 from annotations.selectors import ItemFilter, ItemPage, SearchRefused
 from annotations.selectors.item_filter import LEFT_OUT, knowledge_labels, sorts_for, states_for
 from annotations.selectors.provenance import uses_of_item
+from annotations.selectors.teachers import evidence_shown
 
 PAGE_SIZE = 50
 NO_ITEMS = ItemPage(items=[], total=0, is_capped=False)
@@ -109,6 +110,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "history": selectors.score_history(item=item, user=user),
         "flags": selectors.open_flags(item=item),
         "uses": uses_of_item(item=item) if user.has_role("member") else [],
+        "evidence": evidence_shown(item) if user.has_role("member") and not seen.hidden else [],
     }
     return render(request, "annotations/item_detail.html", context)
 

@@ -47,6 +47,8 @@ class Command(BaseCommand):
         save.add_argument("--temperature", type=float, default=0.0)
         save.add_argument("--fallback", help="the endpoint that is asked where the first cannot be had")
         save.add_argument("--uses-rules", action="store_true", help="then judge by the words alone")
+        save.add_argument("--search", default="", dest="search_url", help="a search service in SearXNG's form, http://HOST:PORT")
+        save.add_argument("--search-model", help="the endpoint that is asked what it knows where no search can be had")
         save.add_argument("--max-calls", type=int)
         save.add_argument("--max-cost", type=Decimal)
         save.add_argument("--note", default="")
@@ -76,14 +78,15 @@ class Command(BaseCommand):
             self.stdout.write(f"{name:24} {prompt.kind:11} {prompt.title}")
 
     def _save(self, options: dict[str, Any]) -> None:
-        names = ("weight", "uses_reference", "max_tokens", "temperature", "uses_rules", "max_calls", "max_cost", "note")
+        same = "weight uses_reference max_tokens temperature uses_rules search_url max_calls max_cost note"
         made = teacher_save(
             name=options["name"],
             endpoint=_endpoint(options["endpoint"]),
             fallback=_endpoint(options["fallback"]) if options["fallback"] else None,
+            search_model=_endpoint(options["search_model"]) if options["search_model"] else None,
             prompt=_prompt(options["prompt"]),
             actor=acting_user(options),
-            **{name: options[name] for name in names},
+            **{name: options[name] for name in same.split()},
         )
         self.stdout.write(f"{made} judges from now on.")
 
