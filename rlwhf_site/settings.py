@@ -251,6 +251,9 @@ JOB_KINDS = {
     "evaluation.scorecard": "evaluation.jobs.ScorecardEvaluation",
     "evaluation.collect": "evaluation.jobs.AnswerCollection",
     "evaluation.verdict": "evaluation.promotion.jobs.Verdict",
+    "evaluation.self_reward_judge": "evaluation.self_rewarding.jobs.Judging",
+    "evaluation.self_reward_clean": "evaluation.self_rewarding.jobs.Cleaning",
+    "evaluation.self_reward_decide": "evaluation.self_rewarding.jobs.Deciding",
 }
 # What the reconciler does now and then, by dotted name, and every how many seconds.
 CHORES = {

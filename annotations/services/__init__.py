@@ -19,6 +19,7 @@ from annotations.services.datasets import (
     dataset_queue,
     dataset_refuse,
     dataset_write,
+    rows_write,
 )
 from annotations.services.deletion import items_purge
 from annotations.services.file_datasets import file_dataset_build, file_dataset_queue, file_dataset_write
@@ -102,6 +103,7 @@ __all__ = [
     "ranking_submit",
     "revocation_lift",
     "revoke",
+    "rows_write",
     "rubric_version",
     "score_submit",
     "score_undo",

@@ -123,24 +123,38 @@ def dataset_from_rows(
     Rows may repeat: whoever made them meant it. Raises DatasetRefused.
     """
     version = version_asked(name=name, kind=kind, actor=actor, source=source, asked=dict(settings or {}))
+    return dataset_publish(version=version, built=rows_write(version=version, rows=rows, gate=gate, parents=parents))
+
+
+def rows_write(
+    *,
+    version: DatasetVersion,
+    rows: Mapping[str, Iterable[Row]],
+    gate: GateSettings | None = None,
+    parents: Sequence[DatasetVersion] = (),
+) -> Built:
+    """Write the folder of a version that was asked for, from rows that are there, as `dataset_from_rows` has them.
+
+    Raises DatasetRefused.
+    """
     looked = Gate(gate or GateSettings(duplicates="keep"))
-    splits = {split: _passing(looked, cast(Kind, kind), rows.get(split, ()), split) for split in SPLITS}
+    splits = {split: _passing(looked, cast(Kind, version.kind), rows.get(split, ()), split) for split in SPLITS}
     # The gate must have seen every row before there is a verdict, so rows wait on disk.
     spools = {split: _spooled(of_split) for split, of_split in splits.items()}
     try:
         report = looked.report()
         _refuse_if_bad(version, report, {})
+        told = {"gate": report.model_dump(), "verdict": report.verdict}
         written = write_dataset_version(
-            root=datasets_root(), name=name, kind=kind, report={"gate": report.model_dump(), "verdict": report.verdict},
+            root=datasets_root(), name=version.name, kind=version.kind, report=told,
             splits={split: spool.rows() for split, spool in spools.items()},
-            settings=version.settings, sources={"rows": source}, parents=[one.content_hash for one in parents],
+            settings=version.settings, sources={"rows": version.source}, parents=[one.content_hash for one in parents],
         )  # fmt: skip
     finally:
         for spool in spools.values():
             spool.close()
     version.parents.set(parents)
-    document = {"gate": report.model_dump(), "verdict": report.verdict, "rows": sum(written.counts.values())}
-    return dataset_publish(version=version, built=Built(written, report.verdict, document))
+    return Built(written, report.verdict, told | {"rows": sum(written.counts.values())})
 
 
 def dataset_write(*, version: DatasetVersion, tell: Tell | None = None, uses: Path | None = None) -> Built:

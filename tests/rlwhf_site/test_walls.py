@@ -35,6 +35,7 @@ PURE = [
     "evaluation.metrics",
     "evaluation.promotion.judge",
     "evaluation.scorecards.scorecard",
+    "evaluation.self_rewarding.deciding",
     "evaluation.statistics",
     "jobs.child",
     "training.backends.trl",

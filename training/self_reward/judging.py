@@ -17,6 +17,7 @@ from training.self_reward.spec import JudgeSpec, SelfRewardSpec
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from annotations.teachers.judge import Budget
     from training.sampling import Sampler
 
 Each = Callable[[int, Reply], None]
@@ -28,24 +29,44 @@ TOO_LONG = "the question is longer than the judge can read"
 def judge_by_service(
     judge: JudgeSpec, service: ChatService, subjects: Sequence[Subject], *, each: Each, stop: Stop, used: Path
 ) -> None:
-    """Have a service judge, several at a time; what it used is written to `used`. Raises TeacherGone."""
+    """Have a service judge, several at a time; what it used is written to `used`. Raises TeacherGone, also where what it may
+    use is used up: by earlier attempts in the same folder, too.
+    """
     from accounts.chat.client import ChatClient, ServiceFailed  # noqa: PLC0415 (weight)
     from annotations.teachers.judge import Teaching, judge_all  # noqa: PLC0415 (weight)
 
     teaching = Teaching(
         judge.prompt, judge.rubric, secrets.token_hex(), max_tokens=judge.max_tokens, temperature=judge.temperature
     )
-    client = ChatClient(service, key=os.environ.get(judge.key_variable, ""), usage=Ledger(used))
+    ledger = Ledger(used)
+    client = ChatClient(service, key=os.environ.get(judge.key_variable, ""), usage=ledger)
+    left = _left(judge, ledger, service)
     try:
-        judge_all(client, teaching, subjects, each=lambda index, found: each(index, found.reply), stop=stop)
+        told = judge_all(client, teaching, subjects, each=lambda index, found: each(index, found.reply), budget=left, stop=stop)
     except ServiceFailed as failed:
         raise TeacherGone(
             f"The judge is away: {failed}", "What it has said is kept; the same command goes on from there."
         ) from failed
+    if told < len(subjects) and not stop():
+        raise TeacherGone(
+            f"What the judge may use is used up: {ledger.requests} requests.",
+            "Raise its limits and queue this again; what it has said is kept.",
+        )
+
+
+def _left(judge: JudgeSpec, ledger: Ledger, service: ChatService) -> Budget:
+    """What may still be used. Light once the client is imported."""
+    from annotations.teachers.judge import Budget  # noqa: PLC0415 (weight)
+
+    spent = ledger.cost(service)
+    return Budget(
+        calls=None if judge.max_calls is None else max(0, judge.max_calls - ledger.requests),
+        cost=None if judge.max_cost is None or spent is None else max(0.0, judge.max_cost - spent),
+    )
 
 
 def judge_by_model(spec: SelfRewardSpec, subjects: Sequence[Subject], *, each: Each, stop: Stop) -> None:
-    """Have the model that gave the answers judge them, a batch at a time; what cannot be read is asked for once more."""
+    """Have a model on this machine judge, a batch at a time; what cannot be read is asked for once more."""
     sampler = _sampler(spec)
     secret = secrets.token_hex()
     for first in range(0, len(subjects), spec.batch_size):
@@ -91,7 +112,7 @@ def _sampler(spec: SelfRewardSpec) -> Sampler:
     from training.sampling import Sampler  # noqa: PLC0415 (weight)
 
     torch.manual_seed(spec.seed)
-    loaded = load_for(spec.model, spec.hardware)
+    loaded = load_for(spec.judge.model or spec.model, spec.hardware)
     return Sampler(
         loaded.model,
         loaded.tokenizer,

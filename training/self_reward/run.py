@@ -1,4 +1,7 @@
-"""The stages of self-rewarding data, each gone on with where it was stopped: answers, verdicts, rows."""
+"""The stages of self-rewarding data, each gone on with where it was stopped: answers, verdicts, rows.
+
+Answers that another process generated are judged where the specification names them.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from training.self_reward.spec import DPO, GRPO, GSPO, RAW, REPORT, SAMPLES, Sel
 from training.stopping import StopRequest
 
 GENERATED = "generated"
+ANSWERS = "answers.jsonl"
 UNDER_WAY = f"{RAW}.part"
 USED = "judge.used.jsonl"
 STATE = "state.json"
@@ -43,7 +47,7 @@ def self_reward(folder: Path, stop: StopRequest) -> dict[str, Any]:
     _same_as_before(folder, spec)
     os.chdir(folder)
     quiet_libraries(spec.hardware)
-    rows = _prompts(spec, folder)
+    rows = _prompts(folder / spec.prompts)
     _generate(spec, folder, stop)
     judged = _judge(spec, folder, rows, stop)
     made = rows_made(judged, min_gap=spec.min_gap, temperature=spec.weights_temperature, logged=spec.logged)
@@ -52,6 +56,16 @@ def self_reward(folder: Path, stop: StopRequest) -> dict[str, Any]:
     report = _report(spec, folder, judged, made) | {"seconds": round(time.perf_counter() - started, 3)}
     write_json(folder / REPORT, report)
     return report
+
+
+def judged_in(folder: Path, *, prompts: Path) -> list[Judged]:
+    """Every answer with its verdict of a folder whose answers to these prompts are all judged. Raises BadSpec where they are
+    not.
+    """
+    if not (folder / RAW).is_file():
+        raise BadSpec(f"There is no {folder / RAW}.", "The answers are not judged yet.")
+    rows = _prompts(prompts)
+    return [_judged(rows, line) for line in _lines(folder / RAW)]
 
 
 def _same_as_before(folder: Path, spec: SelfRewardSpec) -> None:
@@ -65,15 +79,17 @@ def _same_as_before(folder: Path, spec: SelfRewardSpec) -> None:
     write_json(folder / STATE, {"fingerprint": spec.fingerprint})
 
 
-def _prompts(spec: SelfRewardSpec, folder: Path) -> dict[str, Row]:
-    rows = read_rows(folder / spec.prompts, ("prompt",))
+def _prompts(path: Path) -> dict[str, Row]:
+    rows = read_rows(path, ("prompt",))
     found = {str(row.get("id", row.get("item_id", number))): row for number, row in enumerate(rows)}
     if len(found) < len(rows):
-        raise BadSpec(f"{spec.prompts}: two prompts have the same id.", "Give each its own, or none of them one.")
+        raise BadSpec(f"{path.name}: two prompts have the same id.", "Give each its own, or none of them one.")
     return found
 
 
 def _generate(spec: SelfRewardSpec, folder: Path, stop: StopRequest) -> None:
+    if spec.answers is not None:
+        return
     inner = folder / GENERATED
     inner.mkdir(exist_ok=True)
     if (inner / "result.json").is_file():
@@ -93,7 +109,7 @@ def _judge(spec: SelfRewardSpec, folder: Path, rows: dict[str, Row], stop: StopR
     """Every answer with its verdict, in the order of prompts and samples; what an earlier attempt was told is not asked again."""
     if (folder / RAW).is_file():
         return [_judged(rows, line) for line in _lines(folder / RAW)]
-    answers = sorted(_lines(folder / GENERATED / "answers.jsonl"), key=_place(rows))
+    answers = sorted(_lines(folder / (spec.answers or Path(GENERATED, ANSWERS))), key=_place(rows))
     told = {(line["id"], line["sample"]): line for line in _lines(folder / UNDER_WAY)}
     _write(folder / UNDER_WAY, told.values())  # without half a line, of a process that was killed
     waiting = []
@@ -185,7 +201,7 @@ def _report(spec: SelfRewardSpec, folder: Path, judged: Sequence[Judged], made: 
         "rows": {"dpo": len(made.dpo), "grpo": len(made.grpo), "gspo": len(made.gspo), "samples": len(made.samples)},
         "dropped": {"answers": +made.dropped_answers, "prompts": +made.dropped_prompts},
         "judge": {
-            "who": spec.judge.service.model if spec.judge.service else "the model itself",
+            "who": spec.judge.who,
             "prompt": f"{spec.judge.prompt.name}-{spec.judge.prompt.version}",
             "prompt_hash": spec.judge.prompt.content_hash,
         },

@@ -14,7 +14,7 @@ from annotations.rubric import HIGHEST, LOWEST, Rubric, load_rubric
 from annotations.teachers.prompts import TeacherPrompt, load_prompt, prompt_names
 from training.exceptions import BadSpec
 from training.generate import GenerateSpec
-from training.specs import faults_of
+from training.specs import ModelSpec, faults_of
 
 SPEC: Final = "self_reward.json"
 RAW: Final = "raw_responses.jsonl"
@@ -31,9 +31,12 @@ class _Part(BaseModel):
 
 
 class JudgeSpec(_Part):
-    """Who scores the answers, and how it is asked. Without a service that is the model itself."""
+    """Who scores the answers, and how it is asked. Without a service and another model that is the model itself."""
 
-    service: ChatService | None = Field(None, description="Its key is in the environment; None: the model judges itself.")
+    service: ChatService | None = Field(None, description="Its key is in the environment; None: a model on this machine.")
+    model: ModelSpec | None = Field(None, description="Another model than the one that answers; None: that one judges itself.")
+    max_calls: int | None = Field(None, ge=1, description="Requests to a service at most; None: as many as it takes.")
+    max_cost: float | None = Field(None, ge=0, description="Of a service with prices, at most.")
     prompt: TeacherPrompt = Field(
         default_factory=lambda: load_prompt(DEFAULT_PROMPT), description="One of ours by name, or a prompt's fields."
     )
@@ -42,6 +45,12 @@ class JudgeSpec(_Part):
     max_tokens: int = Field(128, ge=1, description="Of a verdict.")
     temperature: float = Field(0.0, ge=0, le=2)
     key_variable: str = Field(KEY_VARIABLE, pattern=rf"^{KEY_VARIABLE}(_[0-9]{{1,3}})?$")
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def path_alone(cls, model: Any) -> Any:
+        """A path says all that most models need."""
+        return {"path": model} if isinstance(model, str) else model
 
     @field_validator("prompt", mode="before")
     @classmethod
@@ -58,6 +67,19 @@ class JudgeSpec(_Part):
             raise ValueError("a prompt that compares answers gives no scores")
         return self
 
+    @model_validator(mode="after")
+    def is_one(self) -> Self:
+        if self.service is not None and self.model is not None:
+            raise ValueError("give a service or a model, not both")
+        return self
+
+    @property
+    def who(self) -> str:
+        """In words, for the report."""
+        if self.service is not None:
+            return self.service.model
+        return Path(self.model.path or "another model").name if self.model is not None else "the model itself"
+
 
 class SelfRewardSpec(GenerateSpec):
     """What to ask of which model, who judges, and what is made of it. `prompts` holds JSON lines `{id, prompt, gold_answer}`, of
@@ -69,6 +91,7 @@ class SelfRewardSpec(GenerateSpec):
     version: Literal[1] = 1
     samples: int = Field(4, ge=2, le=256, description="Answers to each prompt.")
     temperature: float = Field(1.0, gt=0, le=10, description="Of the answers.")
+    answers: Path | None = Field(None, description="Answers that were generated before; the model is then not asked for any.")
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     min_gap: float = Field(
         1.0, gt=0, le=HIGHEST - LOWEST, description="A pair's answers are at least so far apart, on the scale from −2 to +2."
@@ -80,6 +103,12 @@ class SelfRewardSpec(GenerateSpec):
     def fingerprint(self) -> str:
         """Of all that the answers and the verdicts depend on; where and how fast they are had is no part of it."""
         values = self.model_dump(mode="json", exclude={"min_gap", "weights_temperature", "logged", "hardware"})
+        if values["answers"] is None:  # a folder of before there was the field goes on
+            del values["answers"]
+        for name in ("max_calls", "max_cost"):  # what may be used says nothing of what was said
+            del values["judge"][name]
+        if values["judge"]["model"] is None:
+            del values["judge"]["model"]
         service = values["judge"]["service"]
         if service is not None:
             values["judge"]["service"] = {name: service[name] for name in ("base_url", "model")}
