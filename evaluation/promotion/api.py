@@ -74,6 +74,10 @@ class ReasonIn(Schema):
     reason: str = Field("", max_length=2000)
 
 
+class RollBackIn(ReasonIn):
+    champion: int | None = Field(None, description="Number of the promotion that is meant; null: whoever is champion now.")
+
+
 class HandIn(ReasonIn):
     model: str
 
@@ -148,10 +152,11 @@ def promotion_by_hand(request: HttpRequest, project: str, wanted: HandIn) -> Sta
 
 
 @router.post("/promotion/{project}/rollback", response=PromotionOut | None, auth=ApiAuth("admin"))
-def promotion_roll_back(request: HttpRequest, project: str, wanted: ReasonIn) -> Promotion | None:
+def promotion_roll_back(request: HttpRequest, project: str, wanted: RollBackIn) -> Promotion | None:
     """Back to the champion before; null where there was none."""
+    actor = request.auth  # type: ignore[attr-defined]
     try:
-        return services.champion_roll_back(project=_project(project), reason=wanted.reason, actor=request.auth)  # type: ignore[attr-defined]
+        return services.champion_roll_back(project=_project(project), reason=wanted.reason, actor=actor, champion=wanted.champion)
     except PromotionRefused as refused:
         raise HttpError(409, str(refused)) from refused
 

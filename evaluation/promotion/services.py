@@ -61,8 +61,13 @@ def rules_set(*, project: Project, rules: Mapping[str, Any], benchmark: Benchmar
 
 
 @transaction.atomic
-def verdict_queue(*, project: Project, artifact: Artifact, actor: User | None, watch: bool = False) -> PromotionVerdict:
-    """Have a model's newest scorecard held against the champion's, both on the rules' benchmark. Raises PromotionRefused."""
+def verdict_queue(
+    *, project: Project, artifact: Artifact, actor: User | None, watched: Evaluation | None = None
+) -> PromotionVerdict:
+    """Have a model's newest scorecard held against the champion's, both on the rules' benchmark; or one of the champion's own
+    (`watched`) against that of the champion before it. Raises PromotionRefused.
+    """
+    watch = watched is not None
     rules = rules_of(project)
     if rules is None:
         raise PromotionRefused(f"“{project}” has no rules for promotion yet: set them first.", "project")
@@ -71,7 +76,7 @@ def verdict_queue(*, project: Project, artifact: Artifact, actor: User | None, w
         raise PromotionRefused(f"“{artifact}” is the champion already.", "model")
     if artifact.purpose != Artifact.Purpose.POLICY:
         raise PromotionRefused(f"“{artifact}” answers nothing: it is {artifact.purpose_in_words}.", "model")
-    evaluation = _measured(artifact, rules.benchmark, project)
+    evaluation = watched or _measured(artifact, rules.benchmark, project)
     beside = champion.previous if watch and champion else champion
     against = _newest(beside.artifact, rules.benchmark) if beside else None
     if against is None and beside is not None and not watch:
@@ -121,9 +126,11 @@ def verdict_store(*, verdict: PromotionVerdict, document: VerdictDocument) -> Pr
     verdict.save(update_fields=["document", "passed", "ready_at"])
     audit.record(actor=None, action="evaluation.verdict_given", target=verdict, detail={"passed": document.passed})
     if verdict.watch and verdict.passed is False:
-        champion = champion_of(verdict.project)
-        if champion is not None and champion.artifact_id == verdict.evaluation.artifact_id:
-            champion_roll_back(project=verdict.project, reason=document.text, actor=None, verdict=verdict)
+        project = Project.objects.select_for_update().get(pk=verdict.project_id)
+        champion = champion_of(project)
+        # Who was taken back and promoted again meanwhile was so in spite of what is known of it.
+        if champion is not None and champion.pk == verdict.champion_id:
+            champion_roll_back(project=project, reason=document.text, actor=None, verdict=verdict)
     return verdict
 
 
@@ -145,8 +152,12 @@ def promote(*, verdict: PromotionVerdict, actor: User | None) -> Promotion:
     newest = rules_of(project)
     if newest is None or verdict.rules_id != newest.pk:
         raise PromotionRefused("The rules were changed since: have it judged by the new ones.")
-    assert verdict.evaluation.artifact is not None  # only artifacts are judged
-    return _crown(project, verdict.evaluation.artifact, Promotion.Kind.RULES, actor, verdict=verdict)
+    artifact = verdict.evaluation.artifact
+    assert artifact is not None  # only artifacts are judged
+    measured = _newest(artifact, newest.benchmark)
+    if measured is None or measured.pk != verdict.evaluation_id:
+        raise PromotionRefused(f"“{artifact}” was measured again since: have it judged by its newest scorecard.")
+    return _crown(project, artifact, Promotion.Kind.RULES, actor, verdict=verdict)
 
 
 @transaction.atomic
@@ -169,22 +180,25 @@ def promote_by_hand(
 
 @transaction.atomic
 def champion_roll_back(
-    *, project: Project, reason: str, actor: User | None, verdict: PromotionVerdict | None = None
+    *, project: Project, reason: str, actor: User | None, verdict: PromotionVerdict | None = None, champion: int | None = None
 ) -> Promotion | None:
     """End the champion's time, and make the one before it champion again; None where there was none before. An alert tells of it.
 
-    Raises PromotionRefused without a champion, or without a reason.
+    `champion` is the number of the promotion that is meant: what is asked for twice is done once. Raises PromotionRefused where
+    another one is in force, and without a champion or a reason.
     """
     if not reason.strip():
         raise PromotionRefused("Say why: the reason stands in the history.", "reason")
     locked = Project.objects.select_for_update().get(pk=project.pk)
-    champion = champion_of(locked)
-    if champion is None:
+    reigning = champion_of(locked)
+    if reigning is None:
         raise PromotionRefused(f"“{project}” has no champion to take back.", "project")
-    before = champion.previous
+    if champion is not None and reigning.pk != champion:
+        raise PromotionRefused(f"“{reigning.artifact}” is champion by now: look at the page again.", "champion")
+    before = reigning.previous
     back = None
     if before is None:
-        _end(champion, reason)
+        _end(reigning, reason)
     else:
         back = _crown(
             locked,
@@ -198,18 +212,22 @@ def champion_roll_back(
     audit.record(
         actor=actor,
         action="evaluation.champion_rolled_back",
-        target=champion,
+        target=reigning,
         detail={"to": before.artifact.name if before else None, "reason": reason},
     )
+    _tell_of_going_back(reigning, before, reason.strip())
+    return back
+
+
+def _tell_of_going_back(gone: Promotion, before: Promotion | None, reason: str) -> None:
     to = f"“{before.artifact}” is champion again" if before else "there is no champion now"
     finding = Finding(
         CHAMPION_ROLLED_BACK,
-        f"“{champion.artifact}” is no longer champion of {project}: {reason.strip()} So {to}.",
-        f"Its verdict and the history are under {champion.get_absolute_url()}.",
-        {"project": project.slug, "model": champion.artifact.name},
+        f"“{gone.artifact}” is no longer champion of {gone.project}: {reason} So {to}.",
+        f"Its verdict and the history are under {gone.get_absolute_url()}.",
+        {"project": gone.project.slug, "model": gone.artifact.name},
     )
-    alert_open(subject=f"promotion:{project.slug}:{champion.pk}", finding=finding)
-    return back
+    alert_open(subject=f"promotion:{gone.project.slug}:{gone.pk}", finding=finding)
 
 
 def _end(champion: Promotion, because: str) -> None:
@@ -258,5 +276,5 @@ def evaluation_watched(*, evaluation: Evaluation) -> list[PromotionVerdict]:
     for promotion in live if evaluation.artifact_id is not None else ():
         rules = rules_of(promotion.project)
         if rules is not None and rules.benchmark_id == evaluation.benchmark_id:
-            queued.append(verdict_queue(project=promotion.project, artifact=promotion.artifact, actor=None, watch=True))
+            queued.append(verdict_queue(project=promotion.project, artifact=promotion.artifact, actor=None, watched=evaluation))
     return queued

@@ -16,6 +16,7 @@ from evaluation.promotion.certificate import Certificate
 from evaluation.promotion.forms import ReasonForm, RulesForm, rules_text
 from evaluation.promotion.rules import Rules
 from evaluation.promotion.services import PromotionRefused
+from jobs.addresses import number_in
 from training.models import Artifact
 
 
@@ -125,7 +126,12 @@ def _done(request: HttpRequest, act: Callable[[], Promotion], verdict: Promotion
 def promotion_roll_back(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     try:
-        back = services.champion_roll_back(project=project, reason=request.POST.get("reason", ""), actor=signed_in_user(request))
+        back = services.champion_roll_back(
+            project=project,
+            reason=request.POST.get("reason", ""),
+            actor=signed_in_user(request),
+            champion=number_in(request.POST.get("champion", "")),
+        )
     except PromotionRefused as refused:
         messages.error(request, str(refused))
     else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.urls import reverse
 
 from accounts.models import AuditEntry
 from annotations.models import Project
@@ -159,3 +160,59 @@ def test_each_project_has_its_own_champion(project, three) -> None:
     promote_by_hand(project=project, artifact=three["plain"].artifact, reason="x", actor=None)
     promote_by_hand(project=other, artifact=three["honest"].artifact, reason="x", actor=None)
     assert (champion_of(project).artifact.name, champion_of(other).artifact.name) == ("plain", "honest")
+
+
+def test_of_what_is_taken_back_twice_only_the_one_that_was_meant_goes(signed_in, project, three) -> None:
+    for name in ("plain", "honest", "silent"):
+        promote_by_hand(project=project, artifact=three[name].artifact, reason="Next.", actor=None)
+    client, seen = signed_in("admin"), champion_of(project)
+    page, back = seen.get_absolute_url(), reverse("evaluation:promotion-roll-back", args=[project.slug])
+    assert f'name="champion" value="{seen.pk}"' in client.get(page).content.decode()
+    client.post(back, {"reason": "It says nothing.", "champion": seen.pk})
+    client.post(back, {"reason": "It says nothing.", "champion": seen.pk})
+    assert champion_of(project).artifact.name == "honest"
+    assert "is champion by now" in client.get(page).content.decode()
+
+
+def later_of(model: Artifact, scored, name: str, **answers: float) -> Evaluation:
+    """The model measured once more."""
+    made = scored(name, atlas_rows(**answers), Artifact.objects.get(name="base"))
+    Evaluation.objects.filter(pk=made.pk).update(artifact=model)
+    made.refresh_from_db()
+    return made
+
+
+def test_a_watch_of_an_earlier_term_does_not_end_a_later_one(project, judged, three, scored, tmp_path) -> None:
+    honest = promote(verdict=judged("honest"), actor=None)
+    later = later_of(honest.artifact, scored, "later", silent_unknown=1.0, silent_known=0.97, seed=4)
+    (watch,) = evaluation_watched(evaluation=later)
+    champion_roll_back(project=project, reason="It fell silent.", actor=None)
+    promote_by_hand(project=project, artifact=honest.artifact, reason="We know, and want it.", actor=None)
+    assert carried_out(watch, tmp_path / "watch").passed is False
+    assert champion_of(project).artifact == honest.artifact
+
+
+def test_each_new_scorecard_of_the_champion_is_watched_whichever_ends_first(project, judged, scored) -> None:
+    honest = promote(verdict=judged("honest"), actor=None)
+    first = later_of(honest.artifact, scored, "first", silent_unknown=0.95, right=0.98, seed=3)
+    second = later_of(honest.artifact, scored, "second", silent_unknown=0.95, right=0.98, seed=3)
+    watches = [one for ended in (second, first) for one in evaluation_watched(evaluation=ended)]
+    assert [one.evaluation for one in watches] == [second, first]
+
+
+def test_who_was_measured_again_is_judged_again_before_it_is_promoted(project, judged, three, scored) -> None:
+    verdict = judged("honest")
+    later_of(three["honest"].artifact, scored, "later", silent_unknown=0.2, right=0.9, seed=5)
+    with pytest.raises(PromotionRefused, match="measured again since"):
+        promote(verdict=verdict, actor=None)
+    assert champion_of(project) is None
+
+
+def test_a_champion_that_is_asked_otherwise_is_not_taken_back_for_it(project, judged, scored, tmp_path) -> None:
+    honest = promote(verdict=judged("honest"), actor=None)
+    later = later_of(honest.artifact, scored, "brief", silent_unknown=1.0, silent_known=0.97, seed=4)
+    later.scorecard["settings"]["max_new_tokens"] = 1
+    later.save(update_fields=["scorecard"])
+    (watch,) = evaluation_watched(evaluation=later)
+    assert carried_out(watch, tmp_path / "watch").passed is None
+    assert champion_of(project).artifact == honest.artifact
