@@ -19,8 +19,10 @@ Better = Literal["first", "second", "tie"]
 CRITIQUE_AT_MOST = 4000
 STEP = 0.5
 OUT_OF_FIVE = 5
-_SCORE_LINE = re.compile(r"score\s*[:=]\s*\**\s*(-?\d+(?:\.\d+)?)(?:\s*/\s*5)?(?![\d.]*\d)", re.IGNORECASE)
-_NUMBER = re.compile(r"^\W*?([-+−]?\d(?:\.\d+)?)(?![\d.]*\d)")
+_SCORE_LINE = re.compile(r"score\s*[:=]\s*\**\s*(-?\d+(?:\.\d+)?)(?:\s*/\s*5)?(?!\s*/)(?![\d.]*\d)", re.IGNORECASE)
+_MINUS = "−–—‑"
+"""What models write for a minus besides one."""
+_NUMBER = re.compile(rf"^[^\w+\-{_MINUS}]*([-+{_MINUS}]?\d(?:\.\d+)?)(?![\d.]*\d)")
 _CHOICES: Mapping[str, Better] = {"a": "first", "b": "second", "tie": "tie"}
 
 
@@ -74,7 +76,12 @@ def _plain_number(text: str) -> Reply:
     found = _NUMBER.match(text.strip())
     if not found:
         raise _Malformed("it does not begin with a number")
-    return Reply(score=_on_the_scale(float(found[1].replace("−", "-")), "score"))
+    return Reply(score=_on_the_scale(_number(found[1]), "score"))
+
+
+def _number(text: str) -> float:
+    """Raises ValueError."""
+    return float(text.translate(dict.fromkeys(map(ord, _MINUS), "-")))
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def _on_the_scale(value: Any, name: str) -> float:
     """A number of the rubric's scale, in half steps."""
     if isinstance(value, str):
         try:
-            value = float(value.replace("−", "-"))
+            value = _number(value)
         except ValueError:
             raise _Malformed(f"its {name}, “{value[:40]}”, is no number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):

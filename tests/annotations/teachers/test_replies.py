@@ -63,17 +63,19 @@ def test_a_score_of_five_lies_evenly_on_the_scale(text, score):
     assert read_reply(text, FIVE).score == pytest.approx(score)
 
 
-@pytest.mark.parametrize("text", ["Score: 6", "Score: -1", "five", "Score: 10/10"])
+@pytest.mark.parametrize("text", ["Score: 6", "Score: -1", "five", "Score: 10/10", "Score: 4/10", "Score: 5 / 50"])
 def test_what_is_beyond_five_is_none(text):
     assert read_reply(text, FIVE).score is None
 
 
-@pytest.mark.parametrize(("text", "score"), [(" -2", -2), ("+1.", 1), ("−1 because", -1), ("0.5", 0.5)])
+@pytest.mark.parametrize(
+    ("text", "score"), [(" -2", -2), ("+1.", 1), ("−1 because", -1), ("0.5", 0.5), ("–2", -2), ("**‑1**", -1)]
+)
 def test_a_plain_number_comes_first(text, score):
     assert read_reply(text, BRIEF).score == score
 
 
-@pytest.mark.parametrize("text", ["", "score 2", "12", "3", "2024"])
+@pytest.mark.parametrize("text", ["", "score 2", "12", "3", "2024", "- 2", "– 2"])
 def test_a_number_that_is_no_score_is_none(text):
     assert read_reply(text, BRIEF).score is None
 
