@@ -6,6 +6,7 @@ from playwright.sync_api import Page, expect
 from jobs.models import Pipeline
 from tests.browser.axe import serious_findings
 from tests.dashboards import seed
+from tests.often import often
 
 pytestmark = pytest.mark.browser
 
@@ -27,7 +28,8 @@ def test_an_empty_site(page: Page, sign_in, shot, theme):
         shot(page, "home-empty")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+# In light it is among all pages of `test_site.py`.
+@pytest.mark.parametrize("theme", often(["light", "dark"], ["dark"]))
 def test_a_full_site(page: Page, sign_in, shot, tmp_path, theme):
     seed.whole_loop(tmp_path)
     sign_in("admin")

@@ -12,6 +12,7 @@ from annotations import services
 from annotations.models import Item, Project
 from tests.annotations.conftest import tuple_of
 from tests.browser.axe import serious_findings
+from tests.often import often
 
 pytestmark = pytest.mark.browser
 LIST = reverse("annotations:item-list")
@@ -59,7 +60,7 @@ def narrow(page: Page) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", often(["light", "dark"], ["dark"]))
 def test_a_full_list_is_accessible_and_narrow(page: Page, sign_in, shot, full, theme):
     user = sign_in("admin")
     services.view_save(
