@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
 from ninja import Query, Router
 from ninja.errors import HttpError
 
@@ -34,6 +35,7 @@ def dashboard_overview(request: HttpRequest, benchmark: str = "", last: int = ov
             **one.evaluation.headline,
             "champion_of": one.champion_of,
             "was_champion_of": one.was_champion_of,
+            "made_with_revoked": [revocation.pk for revocation in one.revoked],
             "created_at": one.evaluation.created_at,
         }
         for one in found.measured
@@ -80,6 +82,8 @@ def dashboard_people(request: HttpRequest) -> list[Json]:
             "reason": one.reason,
             "items": one.items,
             "job": one.job,
+            "revoked": one.revoked,
+            "is_outdated": one.is_outdated,
         }
         for one in people.agreements()
     ]
@@ -88,17 +92,24 @@ def dashboard_people(request: HttpRequest) -> list[Json]:
 @router.get("/dashboard/people/{slug}", response=Json, auth=ApiAuth("member"))
 def dashboard_people_of(request: HttpRequest, slug: str) -> Json:
     """Everybody who scores in a project: their figures in the newest report, their scores now, and by week."""
-    number = _project(slug)
-    found = people.people_of(number)
+    project = get_object_or_404(Project.objects.only("slug"), slug=slug)
+    found = people.people_of(project)
     return {
         "project": slug,
         "people": [
-            {"name": one.name, **asdict(one.spread), "bias": asdict(one.bias), "kappa": asdict(one.kappa), "signals": one.signals}
+            {
+                "name": one.name,
+                **asdict(one.spread),
+                "bias": asdict(one.bias),
+                "kappa": asdict(one.kappa),
+                "signals": one.signals,
+                "revoked": one.revoked,
+            }
             for one in found.people
         ],
         "agreement": found.report.get("agreement", []),
         "over_time": found.report.get("over_time", {}),
-        "weeks": [asdict(one) for one in people.weeks_of(number, tuple(one.rater for one in found.people))],
+        "weeks": [asdict(one) for one in people.weeks_of(project.pk, tuple(one.rater for one in found.people))],
     }
 
 
@@ -111,6 +122,7 @@ def dashboard_data(request: HttpRequest, project: str = "") -> Json:
     return {
         "items": data.items_in(project=number),
         "scores": [asdict(one) for one in data.scores_by_kind(project=number)],
+        "revoked": data.scores_revoked(project=number),
         "by_model": [
             {"model": one.by[0], "kind": one.by[1], "score": one.score, "scores": one.scores, "total": one.total}
             for one in data.scores_by_model(project=number)

@@ -7,7 +7,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
 from annotations.models import DatasetContributor, DatasetVersion, Import, Project
-from annotations.selectors.rollups import Counted, counted_by_kind, counted_by_model_and_kind
+from annotations.selectors.rollups import Counted, counted_by_kind, counted_by_model_and_kind, revoked_counts
 from dashboards.recent import lately, shared
 from jobs.models import ENDED
 from training.alignment import Card, dataset_card
@@ -108,6 +108,12 @@ def scores_by_kind(*, project: int | None = None) -> list[Counted]:
 def scores_by_model(*, project: int | None = None) -> list[Counted]:
     """`by` is (model, kind of rater)."""
     return counted_by_model_and_kind(project=project)
+
+
+@shared
+def scores_revoked(*, project: int | None = None) -> int:
+    """Live scores that are in none of these counts, because they count for nothing now."""
+    return sum(one.scores for one in revoked_counts(project=project))
 
 
 @shared

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, F, OuterRef, Q
 
+from annotations.models import Project, Revocation
 from dashboards.recent import lately, shared
+from evaluation.ledger.standing import revoked_under
 from evaluation.models import Benchmark, Evaluation, Promotion
 from evaluation.selectors import labels_of
 from jobs.figures import Measured
 from jobs.models import ENDED
+from training.models import Artifact
 
 LAST = (10, 25, 50, 100, 200)
 LAST_SHOWN = 25
@@ -21,12 +24,15 @@ SHOWN = ("headline", "created_at", "benchmark_id", "artifact__name", "endpoint__
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """A model with its newest scorecard on the benchmark that is looked at; `readings` by metric; and where it was promoted."""
+    """A model with its newest scorecard on the benchmark that is looked at; `readings` by metric; where it was promoted; and of a
+    champion the revocations in force of scores that it was made with.
+    """
 
     label: str
     evaluation: Evaluation
     readings: dict[str, Measured]
     promotions: tuple[Promotion, ...] = ()
+    revoked: tuple[Revocation, ...] = ()
 
     @property
     def champion_of(self) -> list[str]:
@@ -41,7 +47,8 @@ class MeasuredModel:
     def titles(self) -> str:
         """What was made of it, in words; nothing of most models."""
         now, before = ", ".join(self.champion_of), ", ".join(self.was_champion_of)
-        return "; ".join(filter(None, (f"champion of {now}" if now else "", f"was champion of {before}" if before else "")))
+        how = " on revoked scores" if self.revoked else ""
+        return "; ".join(filter(None, (f"champion of {now}{how}" if now else "", f"was champion of {before}" if before else "")))
 
     @property
     def tone(self) -> str:
@@ -101,10 +108,26 @@ def _measured(evaluations: Sequence[Evaluation]) -> list[MeasuredModel]:
     promoted: dict[int | None, tuple[Promotion, ...]] = {}
     for one in Promotion.objects.filter(artifact__in=[one.artifact_id for one in evaluations]).select_related("project"):
         promoted[one.artifact_id] = (*promoted.get(one.artifact_id, ()), one)
+    under = revoked_under(one.artifact_id for many in promoted.values() for one in many if one.ended_at is None)
     return [
-        MeasuredModel(label, one, readings_of(one), promoted.get(one.artifact_id, ()))
+        MeasuredModel(label, one, readings_of(one), promoted.get(one.artifact_id, ()), tuple(under.get(one.artifact_id or 0, ())))
         for label, one in zip(labels_of(evaluations), evaluations, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class Title:
+    """The projects whose champion a model is, and the revocations in force of scores that it was made with."""
+
+    champion_of: list[Project]
+    revoked: Sequence[Revocation]
+
+
+def title_of(artifact: Artifact | None) -> Title:
+    if artifact is None:
+        return Title([], ())
+    promotions = Promotion.objects.filter(artifact=artifact, ended_at=None).select_related("project").order_by("project__name")
+    return Title([one.project for one in promotions], revoked_under([artifact.pk]).get(artifact.pk, ()))
 
 
 def readings_of(evaluation: Evaluation) -> dict[str, Measured]:

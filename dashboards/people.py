@@ -1,8 +1,9 @@
 """What the people page reads: the newest quality reports, and counts of scores; never the scores themselves."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,8 @@ from django.db import connection
 from django.db.models import Q
 
 from annotations.models import Project, QualityReport, Rater
-from annotations.selectors.rollups import Counted, Spread, counted_by_project, counted_by_rater, grouped
+from annotations.selectors.revocations import outdated, revocations_told
+from annotations.selectors.rollups import Counted, Spread, counted_by_project, counted_by_rater, grouped, revoked_counts
 from annotations.statistics.ratings import reading
 from dashboards.recent import lately, shared
 from jobs.figures import Measured
@@ -25,7 +27,8 @@ GOING = Q(ready_at=None, job__isnull=False) & ~Q(job__state__in=ENDED)
 class Agreed:
     """How far people agree in a project, by its newest report; `alpha` and `reading` say nothing where there is none.
 
-    `scores` are people's live scores now; `counted` those that were there when the report was computed.
+    `scores` are people's live scores now, `revoked` besides these the live ones that count for nothing; `counted` those that were
+    there when the report was computed, and `is_outdated` says that some were revoked, or came back, since.
     """
 
     project: Project
@@ -37,16 +40,21 @@ class Agreed:
     reading: str
     items: int
     job: int | None
+    revoked: int = 0
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who scores, with their figures in the newest report (None: not in it) and their scores now."""
+    """Somebody who scores, with their figures in the newest report (None: not in it) and their scores now; `revoked` live ones
+    count for nothing and are not in `spread`.
+    """
 
     rater: int
     name: str
     spread: Spread
     figures: Mapping[str, Any] | None
+    revoked: int = 0
 
     @property
     def bias(self) -> Measured:
@@ -83,8 +91,20 @@ def agreements() -> list[Agreed]:
     counts = {one.by: one.scores for one in counted_by_project(kind=Rater.Kind.PERSON)}
     latest = _latest()
     going = dict(QualityReport.objects.filter(GOING).values_list("project_id", "job_id"))
-    wanted = Project.objects.filter(pk__in={*counts, *latest}).only("name", "slug")
-    found = [_agreed(one, counts.get(one.pk, 0), latest.get(one.pk), going.get(one.pk)) for one in wanted]
+    revoked: Counter[int] = Counter()
+    told = revocations_told()
+    for one in revoked_counts(kind=Rater.Kind.PERSON) if any(each.is_in_force for each in told) else ():
+        revoked[one.project] += one.scores
+    old = outdated({pk: row["ready_at"] for pk, row in latest.items()}, told)
+    wanted = Project.objects.filter(pk__in={*counts, *latest, *revoked}).only("name", "slug")
+    found = [
+        replace(
+            _agreed(one, counts.get(one.pk, 0), latest.get(one.pk), going.get(one.pk)),
+            revoked=revoked[one.pk],
+            is_outdated=one.pk in old,
+        )
+        for one in wanted
+    ]
     return sorted(found, key=lambda one: (-one.scores, one.project.name))
 
 
@@ -120,15 +140,19 @@ def _figure(found: Mapping[str, Any]) -> Measured:
 
 
 @shared
-def people_of(project: int) -> People:
-    """Everybody who scores in a project, most scores first."""
-    wanted = Project.objects.get(pk=project)
+def people_of(wanted: Project, *, any_revoked: bool = True) -> People:
+    """Everybody who scores in a project, most scores first; `any_revoked`: whether to look for revoked scores."""
+    project = wanted.pk
     ready = QualityReport.objects.filter(project=project).exclude(ready_at=None).order_by("-pk")
     number, report = ready.values_list("pk", "summary").first() or (None, {})
     figures = {one["rater"]: one for one in report.get("annotators") or ()}
     by_rater = grouped(counted_by_rater(project=project))
-    names = dict(Rater.objects.filter(pk__in={*figures, *by_rater}).values_list("pk", "name"))
-    people = [Person(pk, name, Spread.of(by_rater.get(pk, ())), figures.get(pk)) for pk, name in names.items()]
+    gone = revoked_counts(project=project, kind=Rater.Kind.PERSON) if any_revoked else []
+    revoked = {one.rater: one.scores for one in gone}
+    names = dict(Rater.objects.filter(pk__in={*figures, *by_rater, *revoked}).values_list("pk", "name"))
+    people = [
+        Person(pk, name, Spread.of(by_rater.get(pk, ())), figures.get(pk), revoked.get(pk, 0)) for pk, name in names.items()
+    ]
     people.sort(key=lambda one: (-one.spread.scores, one.name))
     return People(wanted, number, report, people)
 

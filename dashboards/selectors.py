@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.db.models import Case, Count, F, Q, Sum, When
 
 from annotations.models import DatasetVersion, Progress, Project
+from annotations.selectors.rollups import revoked_counts
 from dashboards.recent import shared
 from dashboards.standing import LoopRun, Standing
 from dashboards.telemetry import Usage, usage_of
@@ -52,7 +53,7 @@ def _standing(loop: LoopRun | None) -> Standing:
         projects=projects["count"],
         items=projects["items"],
         open_items=max(projects["wanted"] - progress["completed"], 0),
-        scores=progress["scores"],
+        scores=max(progress["scores"] - _revoked(), 0),
         datasets=DatasetVersion.objects.ready().count(),
         live_datasets=live["annotations.dataset"],
         runs=Run.objects.filter(job__state=State.SUCCEEDED).count(),
@@ -66,6 +67,15 @@ def _standing(loop: LoopRun | None) -> Standing:
         newest_scorecard=Evaluation.objects.done().values_list("pk", flat=True).first(),
         loop=loop,
     )
+
+
+def _revoked() -> int:
+    """Of what people, and teachers' files, have given: what counts for nothing now. Never more than was given."""
+    gone = {(one.project, one.rater): one.scores for one in revoked_counts()}
+    if not gone:
+        return 0
+    given = Progress.objects.filter(rater__in={rater for _, rater in gone}).values_list("project", "rater", "scored")
+    return sum(min(scored, gone.get((project, rater), 0)) for project, rater, scored in given)
 
 
 def _live_jobs() -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.models import User
 from annotations.models import Item, Project, QualityReport, Rater, Score
-from annotations.selectors.revocations import outdated
+from annotations.selectors.revocations import outdated, revocations_told
 from annotations.statistics.ratings import reading
 
 DISPUTED_SHOWN = 25
@@ -38,7 +38,7 @@ def quality_latest(*, project: Project) -> Quality:
     later = reports.filter(ready_at=None, pk__gt=ready.pk if ready else 0).first()
     seen = ready.last_score if ready else 0
     given = Score.objects.counting().filter(item__project=project, item__deleted_at=None, rater__kind=Rater.Kind.PERSON)
-    is_outdated = bool(ready and ready.ready_at and outdated({project.pk: ready.ready_at}))
+    is_outdated = bool(ready and ready.ready_at and outdated({project.pk: ready.ready_at}, revocations_told()))
     return Quality(project, ready, later, given.filter(pk__gt=seen).count(), is_outdated)
 
 

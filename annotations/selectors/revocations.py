@@ -1,9 +1,7 @@
 """What is revoked among what a page, or a file, shows; and what was reckoned before somebody's scores went, or came back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-
-from django.db.models import Q
 
 from annotations.models import Item, Project, Ranking, Revocation, Score, ScoreCount, revoked
 
@@ -19,20 +17,18 @@ def revoked_rankings(rankings: Iterable[Ranking]) -> frozenset[int]:
     return frozenset(Ranking.objects.filter(revoked(), pk__in=numbers).values_list("pk", flat=True))
 
 
-def raters_revoked() -> dict[int, int]:
-    """The revocations in force of raters, by rater."""
-    return dict(Revocation.objects.in_force().filter(rater__isnull=False).values_list("rater", "pk"))
+def revocations_told() -> list[Revocation]:
+    """All there were, lifted ones too: they are few."""
+    return list(Revocation.objects.select_related("rubric_version").defer("rubric_version__data", "reason"))
 
 
-def outdated(computed: Mapping[int, datetime]) -> set[int]:
+def outdated(computed: Mapping[int, datetime], told: Sequence[Revocation]) -> set[int]:
     """Of projects, by when their figures were computed: those in which scores were revoked, or came back, since. Of a rubric
     version that is so in every project whose rubric has its name.
     """
-    if not computed:
-        return set()
-    oldest = min(computed.values())
-    since = Revocation.objects.filter(Q(revoked_at__gt=oldest) | Q(lifted_at__gt=oldest)).select_related("rubric_version")
-    changes = [(one, max(one.revoked_at, one.lifted_at or one.revoked_at)) for one in since.defer("rubric_version__data")]
+    oldest = min(computed.values(), default=None)
+    changed = [(one, max(one.revoked_at, one.lifted_at or one.revoked_at)) for one in told]
+    changes = [(one, at) for one, at in changed if oldest is not None and at > oldest]
     raters = [one.rater_id for one, _ in changes if one.rater_id]
     rubrics = {one.rubric_version.name for one, _ in changes if one.rubric_version}
     touched: dict[object, set[int]] = {}

@@ -13,10 +13,11 @@ from jobs.figures import Measured
 register = template.Library()
 ROW = (
     '<tr><td><input type="checkbox" name="person" value="{name}" aria-label="Draw {name}"{checked}></td>'
-    '<th scope="row"><a href="{url}">{name}</a></th>'
+    '<th scope="row"><a href="{url}">{name}</a>{revoked}</th>'
     '<td class="num">{scores}</td><td class="num">{mean}</td><td class="num">{unverified}</td>'
     '<td class="num">{bias}</td><td class="num">{kappa}</td><td class="num">{gold}</td><td class="wrap">{signals}</td></tr>'
 )
+REVOKED = ' <a class="badge badge--failed" href="{url}">{scores} revoked</a>'
 MUTED = '<span class="muted">{}</span>'
 
 
@@ -32,6 +33,7 @@ def _row(slug: str, one: Person, *, is_shown: bool) -> str:
         name=escape(one.name),
         checked=" checked" if is_shown else "",
         url=escape(reverse("annotations:project-quality-annotator", args=[slug, one.rater])),
+        revoked=_revoked(one),
         scores=intcomma(one.spread.scores),
         mean=signed(one.spread.mean),
         unverified=intcomma(one.spread.unverified),
@@ -40,6 +42,12 @@ def _row(slug: str, one: Person, *, is_shown: bool) -> str:
         gold=_measured(one.gold),
         signals=escape(" ".join(one.signals)) if one.signals else MUTED.format(NOTHING),
     )
+
+
+def _revoked(one: Person) -> str:
+    """Not among the scores beside it; the ledger says why."""
+    url = reverse("evaluation:ledger-rater", args=[one.rater])
+    return REVOKED.format(url=escape(url), scores=intcomma(one.revoked)) if one.revoked else ""
 
 
 def _difference(bias: Measured) -> str:

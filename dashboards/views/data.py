@@ -57,6 +57,7 @@ def data_page(request: HttpRequest) -> HttpResponse:
         "imports": data.imports(project=number),
         "items": data.items_in(project=number),
         "scores": sum(one.scores for one in weekly),
+        "revoked": data.scores_revoked(project=number),
         "is_live": data.is_building(),
     }
     return render(request, "dashboards/data.html", context)

@@ -54,7 +54,7 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
         raise Http404("There is no such model.")
     chosen = _chosen(history.newest, number_in(request.GET.get("benchmark", "")))
     _check_benchmark(request.GET.get("benchmark", ""), chosen.benchmark_id if chosen else None)
-    context: dict[str, Any] = {"history": history, "artifact": artifact, "chosen": chosen}
+    context: dict[str, Any] = {"history": history, "artifact": artifact, "chosen": chosen, "title": overview.title_of(artifact)}
     if chosen is not None:
         evaluation = evaluation_get(chosen.pk)
         card = scorecard_of(evaluation)

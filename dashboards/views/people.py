@@ -25,7 +25,7 @@ def people_page(request: HttpRequest) -> HttpResponse:
         raise Http404("There is no such project, or nobody has scored in it.")
     context: dict[str, Any] = {"projects": projects, "chosen": chosen}
     if chosen is not None:
-        found = people.people_of(chosen.project.pk)
+        found = people.people_of(chosen.project, any_revoked=bool(chosen.revoked))
         shown = people.shown_people(found, request.GET.getlist("person"))
         raters = tuple(one.rater for one in shown)
         weekly = people.weeks_of(chosen.project.pk, raters)

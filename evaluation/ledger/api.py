@@ -10,7 +10,7 @@ from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
 from annotations.models import Revocation
-from annotations.services import RevocationRefused, revocation_lift, revoke
+from annotations.services import RevocationRefused
 from evaluation.ledger import selectors, services
 from evaluation.ledger.services import Depth, RebuildRefused
 
@@ -48,7 +48,7 @@ def ledger_preview(request: HttpRequest, target: str) -> dict[str, Any]:
 def ledger_revoke(request: HttpRequest, wanted: RevokeIn) -> Status[dict[str, Any]]:
     """Have a rater's scores, or those under a rubric version, count for nothing from now on."""
     try:
-        made = revoke(target=_target(wanted.target), reason=wanted.reason, actor=request.auth)  # type: ignore[attr-defined]
+        made = services.scores_revoke(target=_target(wanted.target), reason=wanted.reason, actor=request.auth)  # type: ignore[attr-defined]
     except RevocationRefused as refused:
         raise HttpError(409 if refused.field == "target" else 422, str(refused)) from refused
     return Status(201, selectors.revocation_document(made))
@@ -69,7 +69,7 @@ def ledger_detail(request: HttpRequest, revocation: int) -> dict[str, Any]:
 def ledger_lift(request: HttpRequest, revocation: int, wanted: LiftIn) -> dict[str, Any]:
     """Have the scores count again."""
     try:
-        lifted = revocation_lift(revocation=_revocation(revocation), reason=wanted.reason, actor=request.auth)  # type: ignore[attr-defined]
+        lifted = services.scores_reinstate(revocation=_revocation(revocation), reason=wanted.reason, actor=request.auth)  # type: ignore[attr-defined]
     except RevocationRefused as refused:
         raise HttpError(409 if refused.field == "revocation" else 422, str(refused)) from refused
     return selectors.revocation_document(lifted)

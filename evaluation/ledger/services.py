@@ -1,4 +1,6 @@
-"""Make anew without revoked scores what was made with them: datasets, then runs, then scorecards, as one pipeline of jobs."""
+"""Revoke scores and have them count again; and make anew without them what was made with them: datasets, then runs, then
+scorecards, as one pipeline of jobs.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,8 +11,9 @@ from django.db import transaction
 from accounts import audit
 from accounts.models import User
 from annotations.models import DatasetVersion, Revocation
-from annotations.services import DatasetRefused, dataset_queue
-from evaluation.ledger.selectors import REBUILD, Consequences, consequences_of, rebuilds_of
+from annotations.services import DatasetRefused, dataset_queue, revocation_lift, revoke
+from evaluation.ledger.selectors import REBUILD, Consequences, Target, consequences_of, rebuilds_of
+from evaluation.ledger.watching import champions_watch
 from evaluation.models import Evaluation
 from evaluation.services import EvaluationRefused, evaluation_queue
 from jobs.models import ENDED, Job, Pipeline
@@ -27,6 +30,22 @@ STEM = 80
 
 class RebuildRefused(ValueError):  # noqa: N818 - reads as what happened
     """Why nothing is queued; the message says what to do."""
+
+
+def scores_revoke(*, target: Target, reason: str, actor: User | None) -> Revocation:
+    """Have a target's scores count for nothing from now on; an alert tells of every champion that stands on them. Raises
+    RevocationRefused.
+    """
+    made = revoke(target=target, reason=reason, actor=actor)
+    champions_watch()
+    return made
+
+
+def scores_reinstate(*, revocation: Revocation, reason: str, actor: User | None) -> Revocation:
+    """Have them count again. Raises RevocationRefused."""
+    lifted = revocation_lift(revocation=revocation, reason=reason, actor=actor)
+    champions_watch()
+    return lifted
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.roles import role_required, signed_in_user
 from annotations.models import Rater, Revocation, RubricVersion
-from annotations.services import RevocationRefused, revocation_lift, revoke
+from annotations.services import RevocationRefused
 from evaluation.ledger import selectors, services
 from evaluation.ledger.forms import RebuildForm, WhyForm
 from evaluation.ledger.services import RebuildRefused
@@ -46,7 +46,7 @@ def _preview(request: HttpRequest, target: selectors.Target) -> HttpResponse:
         return HttpResponse("Only an admin revokes scores.", status=403)
     if request.method == "POST" and form.is_valid():
         try:
-            made = revoke(target=target, reason=form.cleaned_data["reason"], actor=actor)
+            made = services.scores_revoke(target=target, reason=form.cleaned_data["reason"], actor=actor)
         except RevocationRefused as refused:
             form.add_error("reason", str(refused))
         else:
@@ -74,7 +74,7 @@ def ledger_detail(request: HttpRequest, pk: int) -> HttpResponse:
 def ledger_lift(request: HttpRequest, pk: int) -> HttpResponse:
     revocation = get_object_or_404(Revocation, pk=pk)
     try:
-        revocation_lift(revocation=revocation, reason=request.POST.get("reason", ""), actor=signed_in_user(request))
+        services.scores_reinstate(revocation=revocation, reason=request.POST.get("reason", ""), actor=signed_in_user(request))
     except RevocationRefused as refused:
         messages.error(request, str(refused))
     else:

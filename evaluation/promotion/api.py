@@ -14,9 +14,11 @@ from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
 from annotations.models import Project
+from evaluation.ledger.selectors import revocation_document
 from evaluation.models import Benchmark, Promotion, PromotionRules, PromotionVerdict
 from evaluation.promotion import selectors, services
-from evaluation.promotion.certificate import public_key_of, site_key
+from evaluation.promotion.certificate import BadCertificate, Certificate, public_key_of, site_key, verify
+from evaluation.promotion.certifying import certified
 from evaluation.promotion.services import PromotionRefused
 from training.models import Artifact
 
@@ -68,6 +70,24 @@ class PromotionOut(Schema):
     ended_at: datetime | None
     ended_because: str
     certificate: dict[str, Any]
+    revoked: list[dict[str, Any]] = Field(description="Of a champion: the revocations in force of scores that it was made with.")
+
+    @staticmethod
+    def resolve_revoked(promotion: Promotion) -> list[dict[str, Any]]:
+        return [revocation_document(one) for one in selectors.revoked_under_champion(promotion)]
+
+
+class VerifyIn(Schema):
+    certificate: Certificate
+    public_key: str = Field("", description="Whose signature it must be; empty: this site's.")
+
+
+class VerifiedOut(Schema):
+    genuine: bool
+    problem: str = Field(description="Why it is not what was signed; empty where it is.")
+    is_known: bool = Field(description="Whether the promotion stands in this site's history.")
+    is_champion: bool
+    revoked: list[dict[str, Any]] = Field(description="The revocations in force of scores that the model was made with.")
 
 
 class ReasonIn(Schema):
@@ -89,6 +109,24 @@ class KeyOut(Schema):
 @router.get("/promotion/key", response=KeyOut, auth=ApiAuth("member"))
 def promotion_key(request: HttpRequest) -> dict[str, str]:
     return {"public_key": public_key_of(site_key(Path(settings.RLWHF_HOME)))}
+
+
+@router.post("/promotion/certificates/verify", response=VerifiedOut, auth=ApiAuth("member"))
+def promotion_verify(request: HttpRequest, wanted: VerifyIn) -> dict[str, Any]:
+    """Whether a certificate is what was signed, and whether its model stands on scores that are revoked since."""
+    key = wanted.public_key or public_key_of(site_key(Path(settings.RLWHF_HOME)))
+    try:
+        verify(wanted.certificate, public_key=key)
+    except BadCertificate as bad:
+        return {"genuine": False, "problem": str(bad), "is_known": False, "is_champion": False, "revoked": []}
+    found = certified(wanted.certificate)
+    return {
+        "genuine": True,
+        "problem": "",
+        "is_known": found.promotion is not None,
+        "is_champion": found.promotion is not None and found.promotion.ended_at is None,
+        "revoked": [revocation_document(one) for one in found.revoked],
+    }
 
 
 @router.get("/promotion/{project}/rules", response=RulesOut, auth=ApiAuth("member"))

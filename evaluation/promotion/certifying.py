@@ -1,6 +1,7 @@
 """A promotion's certificate: who, by what, on which figures; with the hashes of model, data, questions and code."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ import orjson
 from django.conf import settings as site
 
 from accounts.models import User
-from annotations.models import DatasetVersion, Project
+from annotations.models import DatasetVersion, Project, Revocation
+from evaluation.ledger.standing import revoked_under
 from evaluation.models import Evaluation, Promotion, PromotionVerdict
 from evaluation.promotion.certificate import Certificate, sign, site_key
 from evaluation.scorecards.document import Scorecard
@@ -52,6 +54,24 @@ def certificate_of(crowning: Crowning, at: datetime) -> Certificate:
         "verdict": crowning.verdict.document if crowning.verdict is not None and evaluation is not None else None,
     }
     return sign(payload, site_key(Path(site.RLWHF_HOME)))
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What this site knows of a certificate: the promotion that it is of, and the revocations in force of scores that its model
+    was made with. Of another site's certificate, or one whose promotion is not here, nothing is known.
+    """
+
+    promotion: Promotion | None
+    revoked: Sequence[Revocation] = ()
+
+
+def certified(certificate: Certificate) -> Certified:
+    """The signature is not looked at: that is `verify`'s."""
+    told = certificate.payload
+    known = Promotion.objects.filter(certificate__signature=certificate.signature, project__slug=str(told.get("project")))
+    found = known.select_related("artifact", "project").first()
+    return Certified(found, revoked_under([found.artifact_id]).get(found.artifact_id, ())) if found else Certified(None)
 
 
 def _evaluation(crowning: Crowning) -> Evaluation | None:

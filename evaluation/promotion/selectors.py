@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import Max, QuerySet
 
-from annotations.models import Project
+from annotations.models import Project, Revocation
+from evaluation.ledger.standing import revoked_under
 from evaluation.models import Evaluation, Promotion, PromotionRules, PromotionVerdict
 from evaluation.promotion.rules import Rules
 from evaluation.promotion.services import champion_of, rules_of
@@ -31,6 +32,8 @@ class Court:
 
     project: Project
     champion: Promotion | None
+    # In force, of scores that the champion was made with.
+    revoked: Sequence[Revocation]
     rules: PromotionRules | None
     parsed: Rules | None
     challengers: list[Challenger]
@@ -38,13 +41,27 @@ class Court:
     verdicts: Sequence[PromotionVerdict]
 
 
-def courts() -> list[tuple[Project, Promotion | None, PromotionRules | None]]:
+@dataclass(frozen=True)
+class CourtRow:
+    """One project in the list of all."""
+
+    project: Project
+    champion: Promotion | None
+    revoked: Sequence[Revocation]
+    rules: PromotionRules | None
+
+
+def courts() -> list[CourtRow]:
     """Every project with its champion and its newest rules, those that have either first."""
     champions = {one.project_id: one for one in Promotion.objects.filter(ended_at=None).select_related("artifact")}
     newest = PromotionRules.objects.order_by("project_id", "-number").distinct("project_id").select_related("benchmark")
     rules = {one.project_id: one for one in newest}
-    found = [(one, champions.get(one.pk), rules.get(one.pk)) for one in Project.objects.order_by("name")]
-    return sorted(found, key=lambda row: (row[1] is None, row[2] is None, row[0].name))
+    under = revoked_under(one.artifact_id for one in champions.values())
+    found = []
+    for one in Project.objects.order_by("name"):
+        champion = champions.get(one.pk)
+        found.append(CourtRow(one, champion, under.get(champion.artifact_id, ()) if champion else (), rules.get(one.pk)))
+    return sorted(found, key=lambda row: (row.champion is None, row.rules is None, row.project.name))
 
 
 def court_of(project: Project) -> Court:
@@ -52,12 +69,20 @@ def court_of(project: Project) -> Court:
     return Court(
         project=project,
         champion=champion,
+        revoked=revoked_under_champion(champion),
         rules=rules,
         parsed=Rules.model_validate(rules.rules) if rules else None,
         challengers=_challengers(project, rules, champion) if rules else [],
         history=list(promotions_of(project)[:SHOWN]),
         verdicts=list(verdicts_of(project)[:SHOWN]),
     )
+
+
+def revoked_under_champion(promotion: Promotion | None) -> Sequence[Revocation]:
+    """Of one that is champion now: the revocations in force of scores that it was made with. Of others none."""
+    if promotion is None or promotion.ended_at is not None:
+        return ()
+    return revoked_under([promotion.artifact_id]).get(promotion.artifact_id, ())
 
 
 def promotions_of(project: Project) -> QuerySet[Promotion]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from accounts import audit
 from accounts.models import User
 from annotations.models import Project
+from evaluation.ledger.watching import champions_watch
 from evaluation.models import Benchmark, Evaluation, Promotion, PromotionRules, PromotionVerdict
 from evaluation.promotion.certifying import Crowning, certificate_of
 from evaluation.promotion.rules import Rules
@@ -199,6 +200,7 @@ def champion_roll_back(
     back = None
     if before is None:
         _end(reigning, reason)
+        champions_watch()
     else:
         back = _crown(
             locked,
@@ -266,6 +268,7 @@ def _crown(
     )
     detail: dict[str, object] = {"model": artifact.name, "kind": str(kind), "reason": reason}
     audit.record(actor=actor, action="evaluation.champion_promoted", target=made, detail=detail)
+    champions_watch()
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-DIVERGED, REWARD_COLLAPSE, NO_PROGRESS, DISK_LOW, WORKER_GONE, COUNTS_DIFFER, CHAMPION_ROLLED_BACK = (
+DIVERGED, REWARD_COLLAPSE, NO_PROGRESS, DISK_LOW, WORKER_GONE, COUNTS_DIFFER, CHAMPION_ROLLED_BACK, CHAMPION_REVOKED = (
     "diverged",
     "reward-collapse",
     "no-progress",
@@ -17,6 +17,7 @@ DIVERGED, REWARD_COLLAPSE, NO_PROGRESS, DISK_LOW, WORKER_GONE, COUNTS_DIFFER, CH
     "worker-gone",
     "counts-differ",
     "champion-rolled-back",
+    "champion-on-revoked-scores",
 )
 
 
@@ -36,6 +37,7 @@ RULES: dict[str, Rule] = {
     DISK_LOW: Rule("Disk nearly full", "error", "a machine has little room left where runs write"),
     WORKER_GONE: Rule("Worker gone", "error", "a worker has not been heard of, and did not say that it ends"),
     CHAMPION_ROLLED_BACK: Rule("Champion taken back", "warning", "a promoted model is no longer champion of its project"),
+    CHAMPION_REVOKED: Rule("Champion on revoked scores", "warning", "a champion was made with scores that are revoked now"),
     COUNTS_DIFFER: Rule("Counts differ", "warning", "counts that pages show are not what a full recount comes to"),
 }
 

@@ -20,9 +20,10 @@ from accounts.models import User
 from annotations.models import DatasetVersion, Import, Item, Project, QualityReport, Rater, Score, ScoreCount
 from annotations.quality_compute import quality_run
 from annotations.selectors.rollups import Counted, Spread
+from annotations.services.revocations import revocation_lift, revoke
 from annotations.services.rollups import score_counts_differing
 from annotations.services.scoring import score_submit
-from dashboards import data_charts
+from dashboards import data_charts, selectors
 from dashboards.drift import BENCHMARK, WHO, Drift, Rewarded, mean_of
 from dashboards.drift_charts import drift_over_time
 from dashboards.paid import Paid, Reward, paid_by
@@ -363,3 +364,36 @@ def test_pages_read_neither_scores_nor_items(member, scored):
             page_of(member, page)
         assert len(queries) < 25
         assert not any('FROM "annotations_score"' in one["sql"] or 'FROM "annotations_item"' in one["sql"] for one in queries)
+
+
+def test_revoked_scores_are_in_no_figure_and_said_beside_them_until_they_count_again(member, scored):
+    """On the people, data and home pages, over the API, and without a look at a score."""
+    ann = Rater.objects.get(kind="person", name="ann")
+    quality_run(project=scored, actor=None)
+    assert "revoked" not in page_of(member, PEOPLE) and member.get("/api/dashboard/data").json()["revoked"] == 0
+    made = revoke(target=ann, reason="Guessed.", actor=None)
+    page = page_of(member, f"{PEOPLE}?project={scored.slug}")
+    assert "10 revoked</a>, left out" in page and "scores were revoked, or came back, since" in page
+    assert "10 live scores by people" in page and reverse("evaluation:ledger-rater", args=[ann.pk]) in page
+    people = {one["name"]: one for one in member.get(f"/api/dashboard/people/{scored.slug}").json()["people"]}
+    assert (people["ann"]["scores"], people["ann"]["revoked"]) == (0, 10) and people["bob"]["revoked"] == 0
+    (about,) = member.get("/api/dashboard/people").json()
+    assert (about["scores"], about["revoked"], about["is_outdated"]) == (10, 10, True)
+    data = member.get("/api/dashboard/data").json()
+    assert sum(one["scores"] for one in data["scores"] if one["by"] == "person") == 10 and data["revoked"] == 10
+    with CaptureQueriesContext(connection) as asked:
+        page = page_of(member, DATA)
+    assert "15 live scores" in page and "10 revoked</a>, left out" in page
+    assert not [one["sql"] for one in asked if '"annotations_score"' in one["sql"]]
+    assert selectors.overview().standing.scores == 10
+    assert (
+        "Scores of this project were revoked"
+        in member.get(reverse("annotations:project-quality", args=[scored.slug])).content.decode()
+    )
+    quality_run(project=scored, actor=None)
+    assert not member.get(f"/api/projects/{scored.slug}/quality").json()["is_outdated"]
+    revocation_lift(revocation=made, reason="Another ann.", actor=None)
+    assert member.get(f"/api/projects/{scored.slug}/quality").json()["is_outdated"]
+    assert "20 live scores by people" in page_of(member, f"{PEOPLE}?project={scored.slug}")
+    assert selectors.overview().standing.scores == 20 and member.get("/api/dashboard/data").json()["revoked"] == 0
+    assert score_counts_differing() == []

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.shell import acting_user, add_user_argument
 from annotations.models import Revocation
-from annotations.services import RevocationRefused, revocation_lift, revoke
+from annotations.services import RevocationRefused
 from evaluation.ledger import selectors, services
 from evaluation.ledger.services import RebuildRefused
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         self._tell(selectors.consequences_of(_target(options["target"])), as_json=options["json"])
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        made = revoke(target=_target(options["target"]), reason=options["reason"], actor=acting_user(options))
+        made = services.scores_revoke(target=_target(options["target"]), reason=options["reason"], actor=acting_user(options))
         self.stdout.write(f"Revocation {made.pk}: the scores of {made} count for nothing from now on.")
 
     def _show(self, options: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             self.stdout.write(f"rebuild {rebuild.pk}: {states}")
 
     def _lift(self, options: dict[str, Any]) -> None:
-        lifted = revocation_lift(revocation=_revocation(options), reason=options["reason"], actor=acting_user(options))
+        lifted = services.scores_reinstate(revocation=_revocation(options), reason=options["reason"], actor=acting_user(options))
         self.stdout.write(f"The scores of {lifted} count again.")
 
     def _rebuild(self, options: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """rlwhf promotion: who is champion of a project, its rules, verdicts, certificates, and the way back."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from pydantic import ValidationError
 
 from accounts.shell import acting_user, add_user_argument
 from annotations.management.commands.import_items import project_known
-from annotations.models import Project
+from annotations.models import Project, Revocation
+from evaluation.ledger.selectors import key_of
 from evaluation.models import Benchmark, PromotionVerdict
 from evaluation.promotion import selectors, services
 from evaluation.promotion.certificate import BadCertificate, Certificate, public_key_of, site_key, verify
+from evaluation.promotion.certifying import certified
 from evaluation.promotion.forms import rules_text
 from evaluation.promotion.rules import Rules
 from evaluation.promotion.services import PromotionRefused
@@ -60,19 +63,26 @@ class Command(BaseCommand):
             raise CommandError(str(refused)) from refused
 
     def _list(self, options: dict[str, Any]) -> None:
-        for project, champion, rules in selectors.courts():
-            name = champion.artifact.name if champion else "nobody"
-            self.stdout.write(f"{project.slug:30} {name:40} {f'rules {rules.number}' if rules else 'no rules'}")
+        for row in selectors.courts():
+            name = row.champion.artifact.name if row.champion else "nobody"
+            told = f"rules {row.rules.number}" if row.rules else "no rules"
+            self.stdout.write(f"{row.project.slug:30} {name:40} {told}{', on revoked scores' if row.revoked else ''}")
 
     def _show(self, options: dict[str, Any]) -> None:
         court = selectors.court_of(project_known(options["project"]))
         self.stdout.write(f"champion: {court.champion.artifact.name if court.champion else 'nobody'}")
+        self._warn(court.revoked)
         for one in court.history:
             until = f"{one.ended_at:%Y-%m-%d %H:%M}" if one.ended_at else "now"
             self.stdout.write(f"  {one.artifact.name:36} {one.kind:9} {one.promoted_at:%Y-%m-%d %H:%M} to {until}  {one.reason}")
         for challenger in court.challengers:
             told = _state(challenger.verdict) if challenger.verdict else "not judged"
             self.stdout.write(f"challenger: {challenger.evaluation.model_name:36} {told}")
+
+    def _warn(self, revoked: Sequence[Revocation]) -> None:
+        for one in revoked:
+            how = f"rlwhf ledger rebuild {one.pk} makes it anew without them"
+            self.stdout.write(f"  made with revoked scores: {key_of(one.target)} ({one.reason}); {how}")
 
     def _rules(self, options: dict[str, Any]) -> None:
         project = project_known(options["project"])
@@ -143,6 +153,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Signed by this key, unchanged: {told['model']['name']}, champion of {told['project']} at {told['at']}."
         )
+        self._warn(certified(certificate).revoked)
 
 
 def _project(options: dict[str, Any]) -> Project:
