@@ -43,13 +43,16 @@ class Voice:
 
     source: TeacherCall.Source
     endpoint: Endpoint | None
+    model: str = ""
+    """Of the endpoint's; without one, whichever it is set to now."""
 
     @cached_property
     def client(self) -> ChatClient:
         """Raises HostRefused and SecretLost."""
         assert self.endpoint is not None  # rules ask nobody
         key = endpoint_environment(self.endpoint).get(KEY_VARIABLE, "")
-        return ChatClient(endpoint_service(self.endpoint), key=key)
+        service = endpoint_service(self.endpoint)
+        return ChatClient(service.model_copy(update={"model": self.model or service.model}), key=key)
 
     def call(
         self, run: TeacherRun, item: Item, judgement: Judgement, *, other: Item | None = None, shown: Shown | None = None
@@ -80,7 +83,8 @@ class Voice:
 def voices_of(run: TeacherRun) -> Iterator[Voice]:
     """The endpoint, then what stands in for it."""
     version = run.version
-    yield Voice(TeacherCall.Source.LIVE, version.endpoint)
+    # A version judges by one model: who points the endpoint at another makes the next version.
+    yield Voice(TeacherCall.Source.LIVE, version.endpoint, version.model)
     if version.fallback is not None:
         yield Voice(TeacherCall.Source.FALLBACK, version.fallback)
     if version.uses_rules:

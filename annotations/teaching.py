@@ -12,6 +12,7 @@ from annotations.teacher_evidence import Asked, EvidenceOfRun
 from annotations.teacher_voices import NO_TEACHER, Voice, budget_of, evidence_in, reference_of, teaching_of, voices_of
 from annotations.teachers.judge import Judgement, Teaching, judge_all
 from annotations.teachers.prompts import Subject
+from annotations.teachers.replies import Reply
 from annotations.teachers.rules import judged_by_rules
 from annotations.teaching_pairs import Comparing
 
@@ -115,8 +116,12 @@ class _Scoring:
         return heard, trouble
 
     def _by_rules(self, item: Item) -> Heard:
+        """Words that say nothing are no verdict of the teacher's: it is asked about the item when it can be had again."""
         reply = judged_by_rules(item.answer, item.gold_answers, self._teaching.rubric)
-        return Heard(item, reply, TeacherCall(run=self._run, item=item, source=TeacherCall.Source.RULES, score=reply.score))
+        if reply.cannot_tell:
+            reply = Reply(reason=reply.critique)
+        call = TeacherCall(run=self._run, item=item, source=TeacherCall.Source.RULES, score=reply.score, reason=reply.reason)
+        return Heard(item, reply, call)
 
 
 def _budget_in_words(calls: int | None, cost: Decimal | None) -> str:

@@ -212,10 +212,11 @@ def teacher_scores_store(*, run: TeacherRun, heard: Sequence[Heard]) -> int:
     Score.objects.bulk_create(scores, batch_size=500)
     TeacherCall.objects.bulk_create([one.call for one in kept], batch_size=500)
     told = sum(one.overall is not None for one in scores)
+    malformed = sum(one.reply.is_malformed and one.call.source != TeacherCall.Source.RULES for one in kept)
     TeacherRun.objects.filter(pk=run.pk).update(
         scored=F("scored") + told,
-        cannot_tell=F("cannot_tell") + len(scores) - told,
-        malformed=F("malformed") + len(kept) - len(scores),
+        cannot_tell=F("cannot_tell") + len(kept) - told - malformed,
+        malformed=F("malformed") + malformed,
     )
     return told
 

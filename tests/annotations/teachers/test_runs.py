@@ -153,6 +153,26 @@ def test_where_the_endpoint_is_gone_another_one_is_asked_and_then_the_words_and_
         carry_out(run_of("nobody", project, gone))
 
 
+def test_what_the_words_could_not_tell_is_asked_when_the_endpoint_is_back(project, endpoint, server, monkeypatch):
+    monkeypatch.setattr(chat_client, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(chat_client, "TRIES", 2)
+    server.refuse = lambda request: (503, "overloaded", {})
+    out = carry_out(run_of("careful", project, endpoint, uses_rules=True))
+    assert (out.scored, out.cannot_tell, out.malformed, Score.objects.count()) == (0, 10, 0, 0)
+    assert all(one.source == "rules" and one.reason for one in out.calls.all())
+    server.refuse = lambda request: None
+    assert carry_out(run_of("careful", project, endpoint, uses_rules=True)).scored == 10
+
+
+def test_a_version_judges_by_the_model_that_it_was_made_with(project, endpoint, server):
+    first = run_of("strict", project, endpoint, most=1)
+    moved = endpoint_save(name="local", base_url=endpoint.base_url, model="judge-70b", key=KEY, actor=None)
+    carry_out(TeacherRun.objects.get(pk=first.pk))
+    carry_out(run_of("strict", project, moved, most=1))
+    assert [one["model"] for one in server.requests] == ["judge-7b", "judge-70b"]
+    assert [str(one) for one in TeacherVersion.objects.order_by("pk")] == ["strict@1", "strict@2"]
+
+
 def test_a_host_that_is_allowed_no_more_is_not_called(project, endpoint, server):
     run = run_of("strict", project, endpoint)
     AllowedHost.objects.all().delete()
