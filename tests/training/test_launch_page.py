@@ -1,5 +1,7 @@
 """The launch page answers whatever is typed into it."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -108,3 +110,17 @@ def test_a_copy_is_offered_the_next_free_name(signed_in, sft_dataset):
         run_queue(name=name, recipe="atlas-teach", dataset=sft_dataset, actor=None)
         page = client.get(reverse("training:run-launch"), {"from": name})
         assert page.context["form"]["name"].value() == offered
+
+
+def test_what_is_trained_on_brings_a_recipe_that_reads_it_and_none_for_atlas_alone(signed_in, sft_dataset):
+    client = signed_in("admin")
+
+    def chosen(query: str) -> str:
+        page = client.get(reverse("training:run-launch") + query).content.decode()
+        (recipe,) = re.findall(r'<input type="hidden" name="recipe_was" value="([^"]+)"', page)
+        return recipe
+
+    assert chosen("") == chosen(f"?dataset={sft_dataset.pk}") == chosen(f"?dataset={sft_dataset.name}") == "sft-cpu"
+    type(sft_dataset).objects.update(kind="preference")
+    assert chosen(f"?dataset={sft_dataset.pk}") == "dpo-cpu"
+    assert chosen(f"?dataset={sft_dataset.pk}&recipe=atlas-dpo") == "atlas-dpo"

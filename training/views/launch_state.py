@@ -19,6 +19,7 @@ from training.recipes import recipe_paths
 from training.recipes.text import BadText, read
 from training.services import RunRefused, run_check, run_spec
 from training.setting_fields import found
+from training.trainers import METHODS
 
 # What services call by another name than the form.
 FIELDS = {"base": "model.pick", "model": "model.pick", "model.path": "model.pick", "hardware_tag": "hardware.profile"}
@@ -70,6 +71,7 @@ def wanted(request: HttpRequest) -> State:
     """The page as its address asks for it."""
     asked = request.GET
     original = Run.objects.select_related("base", "dataset").filter(name=_name(asked.get("from", ""))).first()
+    dataset = _dataset(asked.get("dataset", ""))
     initial: dict[str, Any] = {"name": asked.get("name", ""), "seed": 0, "priority": 0}
     if original is not None:
         recipe = recipe_behind(original)
@@ -80,14 +82,11 @@ def wanted(request: HttpRequest) -> State:
             "seed": original.spec.get("seed", 0),
         }
     else:
-        recipe = asked["recipe"] if asked.get("recipe") in recipe_paths() else selectors.recipe_list()[0].name
+        recipe = asked["recipe"] if asked.get("recipe") in recipe_paths() else _usual_recipe(dataset)
         draft = recipe_draft(recipe)
+    initial |= {"dataset": dataset.pk} if dataset else {}
     if (base := _base(asked.get("base", ""))) is not None:
         draft = values_draft({**draft.values, "model": {"path": f"artifact:{base.name}"}}, recipe=recipe)
-    if (number := number_in(asked.get("dataset", ""))) is not None:
-        initial["dataset"] = number
-    elif dataset := DatasetVersion.objects.ready().filter(name=_name(asked.get("dataset", ""))).first():
-        initial["dataset"] = dataset.pk
     form = RunForm(initial=initial | {"recipe": recipe}, method=draft.method)
     return State(form, SweepForm(), draft, recipe)
 
@@ -97,6 +96,19 @@ def _base(asked: str) -> Artifact | None:
     found = Artifact.objects.ready().filter(name=_name(asked)).first()
     number = number_in(asked)
     return found or (Artifact.objects.ready().filter(pk=number).first() if number is not None else None)
+
+
+def _dataset(asked: str) -> DatasetVersion | None:
+    """A dataset version by its name or number."""
+    number, ready = number_in(asked), DatasetVersion.objects.ready()
+    return ready.filter(pk=number).first() if number is not None else ready.filter(name=_name(asked)).first()
+
+
+def _usual_recipe(dataset: DatasetVersion | None) -> str:
+    """The first that reads such rows, of those that are not for Atlas alone; what answers goes before what rates answers."""
+    general = [one for one in selectors.recipe_list() if recipe_paths()[one.name].parent.name != "atlas"]
+    fit = [one for one in general if dataset is None or METHODS[one.recipe.method].dataset_kind == dataset.kind]
+    return min(fit or general, key=lambda one: METHODS[one.recipe.method].produces != "policy").name
 
 
 def _name(text: str) -> str:
