@@ -6,6 +6,7 @@ from evaluation.comparing import views as compare_views
 from evaluation.ledger import views as ledger_views
 from evaluation.promotion import views as promotion_views
 from evaluation.reports import views as reports
+from evaluation.self_rewarding import views as self_rewarding_views
 
 app_name = "evaluation"
 urlpatterns = [
@@ -34,6 +35,17 @@ urlpatterns = [
     path("evaluate/judges/", judge_views.judge_list, name="judge-list"),
     path("evaluate/judges/new/", judge_views.judge_create, name="judge-create"),
     path("evaluate/judges/<int:pk>/", judge_views.judge_detail, name="judge-detail"),
+    path("evaluate/self-rewarding/", self_rewarding_views.self_rewarding_list, name="self-rewarding-list"),
+    path("evaluate/self-rewarding/new/", self_rewarding_views.self_rewarding_create, name="self-rewarding-create"),
+    path("evaluate/self-rewarding/<int:pk>/", self_rewarding_views.self_rewarding_detail, name="self-rewarding-detail"),
+    path("evaluate/self-rewarding/<int:pk>/stop/", self_rewarding_views.self_rewarding_stop, name="self-rewarding-stop"),
+    path("evaluate/self-rewarding/<int:pk>/resume/", self_rewarding_views.self_rewarding_resume, name="self-rewarding-resume"),
+    path("evaluate/self-rewarding/<int:pk>/stage/", self_rewarding_views.self_rewarding_stage, name="self-rewarding-stage"),
+    path(
+        "evaluate/self-rewarding/<int:pk>/report.<slug:format>",
+        self_rewarding_views.self_rewarding_report,
+        name="self-rewarding-report",
+    ),
     path("evaluate/loop/", views.loop_start, name="loop-start"),
     path("evaluate/<int:pk>/", views.scorecard_detail, name="scorecard-detail"),
     path("evaluate/<int:pk>/scorecard.json", views.scorecard_json, name="scorecard-json"),

@@ -17,6 +17,7 @@ from evaluation.findings_api import router as findings_router
 from evaluation.ledger.api import router as ledger_router
 from evaluation.promotion.api import router as promotion_router
 from evaluation.reports.api import router as reports_router
+from evaluation.self_rewarding.api import router as self_rewarding_router
 from jobs.api import router as jobs_router
 from jobs.monitoring.api import router as monitoring_router
 from jobs.storage.api import router as storage_router
@@ -33,7 +34,7 @@ api = NinjaAPI(
 
 ROUTERS = (
     annotations_router, training_router, evaluation_router, benchmarks_router, reports_router, findings_router, promotion_router,
-    ledger_router, jobs_router, monitoring_router, storage_router, accounts_router, dashboards_router,
+    ledger_router, self_rewarding_router, jobs_router, monitoring_router, storage_router, accounts_router, dashboards_router,
 )  # fmt: skip
 for router in ROUTERS:
     api.add_router("", router)

@@ -134,10 +134,11 @@ def _change(row: MetricRow) -> Value:
 def _pictures(card: Scorecard, chosen: str, prefix: str) -> list[Block]:
     drawn = card_charts(card, chosen, finest_slices(card))
     shown = [chart for chart in drawn.values() if chart.table]
-    return [Picture(replace(chart, id=f"{prefix}-{chart.id}"), _behind(chart)) for chart in shown]
+    return [Picture(replace(chart, id=f"{prefix}-{chart.id}"), behind(chart)) for chart in shown]
 
 
-def _behind(chart: Chart) -> Table:
+def behind(chart: Chart) -> Table:
+    """The table of a chart's numbers, as a report has it."""
     rows = [[_cell(cell) for cell in row] for row in chart.table]
     words = sum(all(isinstance(row[place], str | Link) for row in chart.table) for place in range(len(chart.columns)))
     return Table(chart.title, chart.columns, rows, numbers=len(chart.columns) - words)

@@ -33,7 +33,7 @@ BATCH = 64
 
 class _OfALoop(JobKind):
     def url(self, job: Job) -> str:
-        return reverse("jobs:pipeline-detail", args=[job.payload["pipeline"]])
+        return reverse("evaluation:self-rewarding-detail", args=[job.payload["pipeline"]])
 
 
 class Judging(_OfALoop):

@@ -79,6 +79,15 @@ class LoopDetail:
         return next((str(one) for one in (State.FAILED, State.STOPPED) if one in states), "waits for its next stage")
 
     @property
+    def tone(self) -> str:
+        """Of the badge that says so."""
+        if self.is_live:
+            return str(State.RUNNING)
+        if self.ended:
+            return str(State.SUCCEEDED if self.ended == DONE else State.STOPPED)
+        return self.state if self.state in (State.FAILED, State.STOPPED) else str(State.QUEUED)
+
+    @property
     def can_go_on(self) -> bool:
         return not self.is_live and self.ended != DONE
 
@@ -146,6 +155,12 @@ def honesty(evaluation: Evaluation | None, metric: str) -> dict[str, Any] | None
         return None
     found = evaluation.headline["metrics"].get(metric)
     return found if found and found.get("value") is not None else None
+
+
+def newest_honesty(loop: LoopDetail) -> dict[str, Any] | None:
+    """Of the newest model that is measured, the one that the loop began from included."""
+    cards = [one.evaluation for one in reversed(loop.rounds)] + [loop.start_evaluation]
+    return next((found for card in cards if (found := honesty(card, loop.settings.metric))), None)
 
 
 def loop_document(loop: LoopDetail) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
+from pydantic import ValidationError
 
 from accounts import audit
 from accounts.models import User
@@ -26,6 +27,7 @@ from jobs.models import ENDED, Job, Pipeline
 from jobs.services import JobRefused, pipeline_create, pipeline_requeue, pipeline_stop
 from training.models import Artifact
 from training.services import RunRefused, run_queue
+from training.specs import faults_of
 
 PIPELINE_KIND = "self-rewarding"
 DONE, EARLY = "done", "early"
@@ -138,7 +140,7 @@ def stage_continue(*, pipeline: Pipeline, stage: Stage, actor: User | None, sett
     """
     loop = _locked(pipeline, actor)
     if settings:
-        loop.change(settings)
+        _changed(loop, settings)
     entry = loop.rounds[-1]
     left = [one for one in STAGES if one not in entry["jobs"]]
     if not left:
@@ -155,6 +157,19 @@ def stage_continue(*, pipeline: Pipeline, stage: Stage, actor: User | None, sett
     loop.save()
     audit.record(actor=actor, action="evaluation.self_rewarding_stage", target=loop.pipeline, detail={"stage": stage})
     return job
+
+
+def _changed(loop: Loop, settings: dict[str, Any]) -> None:
+    fixed = {"model", "benchmark", "method", "metric", "sft_dataset"} & set(settings)
+    if fixed:
+        raise LoopRefused("settings", f"A loop keeps its {', '.join(sorted(fixed))}: begin another one.")
+    try:
+        loop.change(settings)
+        loop.change({"judge": judge_chosen(loop.wanted)})
+    except ValidationError as error:
+        raise LoopRefused("settings", faults_of(error)) from error
+    except NoSuchJudge as refused:
+        raise LoopRefused("judge", str(refused)) from refused
 
 
 def _check_next(loop: Loop) -> None:

@@ -12,6 +12,8 @@ from accounts.shell import acting_user, add_user_argument
 from annotations.services import DatasetRefused
 from annotations.sources.errors import SourceError
 from evaluation.management.commands._pipeline_stages import STAGE_NAMES, add_stage_flags, loop_numbered, stage_run
+from evaluation.reports.making import TYPES
+from evaluation.self_rewarding.report import loop_report
 from evaluation.self_rewarding.selectors import honesty, loop_detail, loop_document, loops
 from evaluation.self_rewarding.services import LoopRefused, loop_resume, loop_stop
 from evaluation.self_rewarding.sources import FetchFailed
@@ -22,12 +24,12 @@ from jobs.models import Job, Pipeline
 from training.exceptions import TrainingError
 from training.services import RunRefused
 
-ACTIONS = ("list", "show", "stop", "resume", "write-rows", "decide")
+ACTIONS = ("list", "show", "stop", "resume", "report", "write-rows", "decide")
 REFUSALS = (LoopRefused, RunRefused, DatasetRefused, SourceError, FetchFailed)
 
 
 class Command(BaseCommand):
-    help = "Self-rewarding in rounds: rlwhf pipeline --stage all|STAGE …; rlwhf pipeline [list|show N|stop N|resume N]"
+    help = "Self-rewarding in rounds: rlwhf pipeline --stage all|STAGE …; rlwhf pipeline [list|show|stop|resume|report] [N]"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", nargs="?", choices=ACTIONS, help="in place of a stage; the last two are for jobs")
@@ -35,6 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--stage", choices=STAGE_NAMES, help="what to do; all: every round with every stage")
         parser.add_argument("--regardless", action="store_true", help="resume: also after it ended early")
         parser.add_argument("--json", action="store_true", help="show: all of it, as JSON")
+        parser.add_argument("--output", type=Path, default=Path(), help="report: a file (.html or .pdf) or a folder")
         parser.add_argument("--wait", action="store_true", help="tell what happens until nothing is under way any more")
         parser.add_argument("--folder", type=Path, default=Path(), help="of a job")
         add_stage_flags(parser)
@@ -93,6 +96,15 @@ class Command(BaseCommand):
         self.stdout.write("It goes on.")
         if options["wait"]:
             self._wait(pipeline)
+
+    def _report(self, options: dict[str, Any]) -> None:
+        output: Path = options["output"]
+        ending = output.suffix.removeprefix(".")
+        loop = loop_detail(loop_numbered(options["number"]))
+        made = loop_report(loop, format=ending if ending in TYPES else "html")
+        path = output / made.name if output.is_dir() else output
+        path.write_bytes(made.content)
+        self.stdout.write(str(path))
 
     def _write_rows(self, options: dict[str, Any]) -> None:
         """In a job's child process."""
