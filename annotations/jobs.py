@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from annotations.dataset_files import Written
 from annotations.gate import Verdict
-from annotations.models import DatasetVersion, Import, QualityReport, TeacherRun
+from annotations.models import ChainRun, DatasetVersion, Import, QualityReport, TeacherRun
 from annotations.services import DatasetRefused, dataset_publish, dataset_refuse, quality_publish
 from annotations.services.datasets import USES, Built
 from annotations.services.file_datasets import uploads_forget
@@ -92,6 +92,18 @@ class Argilla(JobKind):
 
     def url(self, job: Job) -> str | None:
         return reverse("annotations:argilla", args=[job.payload["project"]])
+
+
+class ChainWalk(JobKind):
+    """`chains carry-out`: the child takes down step by step; where it is cut off, the next one goes on."""
+
+    def launch(self, job: Job, folder: Path) -> Launch:
+        run = ChainRun.objects.get(job=job)
+        return Launch(argv=django_child("chains", "carry-out", str(run.pk), "--folder", str(folder)))
+
+    def url(self, job: Job) -> str | None:
+        run = ChainRun.objects.filter(job=job).select_related("version__chain").first()
+        return run.version.chain.get_absolute_url() if run else None
 
 
 class TeacherScoring(JobKind):

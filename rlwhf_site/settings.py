@@ -244,6 +244,7 @@ JOB_KINDS = {
     "annotations.bulk": "annotations.jobs.Bulk",
     "annotations.argilla": "annotations.jobs.Argilla",
     "annotations.teachers": "annotations.jobs.TeacherScoring",
+    "annotations.chains": "annotations.jobs.ChainWalk",
     "training.run": "training.jobs.TrainingRun",
     "training.generate": "training.jobs.AnswerGeneration",
     "training.environment": "training.environments.EnvironmentJob",
@@ -281,5 +282,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("RLWHF_LOG_LEVEL", "INFO")},
-    "loggers": {"axes": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    "loggers": {"axes": {"level": "WARNING"}, "httpx": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}},
 }

@@ -6,6 +6,7 @@ from annotations.api import (
     adjudication,
     argilla,
     bulk,
+    chains,
     datasets,
     file_datasets,
     gold_items,
@@ -44,5 +45,6 @@ for part in (
     rubrics,
     argilla,
     teachers,
+    chains,
 ):
     router.add_router("", part.router)

@@ -10,6 +10,7 @@ from annotations.models.argilla import (
     ArgillaSync,
 )
 from annotations.models.bulk import BulkAction, BulkBatch, SavedView
+from annotations.models.chains import Chain, ChainResult, ChainRun, ChainStep, ChainVersion
 from annotations.models.datasets import DatasetContributor, DatasetUse, DatasetVersion, DatasetVersionQuerySet
 from annotations.models.imports import Import
 from annotations.models.items import Item, ItemManager
@@ -32,6 +33,11 @@ __all__ = [
     "ArgillaSync",
     "BulkAction",
     "BulkBatch",
+    "Chain",
+    "ChainResult",
+    "ChainRun",
+    "ChainStep",
+    "ChainVersion",
     "DatasetContributor",
     "DatasetUse",
     "DatasetVersion",

@@ -86,10 +86,14 @@ def scored_by(*, items: Sequence[int], user: User) -> set[int]:
     return set(Score.objects.filter(item__in=items, rater__user=user, withdrawn_at=None).values_list("item_id", flat=True))
 
 
+# Of an item's metadata, for whoever may still score it.
+TOLD_LATER = frozenset({"turns", "chat", "chain"})
+
+
 def metadata_seen(*, item: Item, user: User) -> dict[str, Any]:
-    """What an item was imported with. The rounds of review in it are others' scores: for those who may see them."""
+    """What an item came with. Rounds of review are others' scores, a chat or a chain says who answered: for who may see it."""
     may_see = user.has_role("member") and item.pk not in may_still_score(items=[item], user=user)
-    return item.metadata if may_see else {name: value for name, value in item.metadata.items() if name != "turns"}
+    return item.metadata if may_see else {name: value for name, value in item.metadata.items() if name not in TOLD_LATER}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
 from annotations.models import BulkAction, Flag, Item
 from annotations.selectors import ItemFilter, ItemPage, SearchRefused
+from annotations.selectors.chains import chains_of
 from annotations.selectors.item_filter import LEFT_OUT, knowledge_labels, sorts_for, states_for
 from annotations.selectors.provenance import uses_of_item
 from annotations.selectors.teachers import evidence_shown
@@ -110,6 +111,7 @@ def item_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "history": selectors.score_history(item=item, user=user),
         "flags": selectors.open_flags(item=item),
         "uses": uses_of_item(item=item) if user.has_role("member") else [],
+        "lines": chains_of(item) if user.has_role("member") and not seen.hidden else [],
         "evidence": evidence_shown(item) if user.has_role("member") and not seen.hidden else [],
     }
     return render(request, "annotations/item_detail.html", context)

@@ -1,0 +1,1 @@
+"""Chains of specialists: models that answer, review, revise and extend in turn."""
