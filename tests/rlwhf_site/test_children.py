@@ -17,7 +17,17 @@ def children() -> list[str]:
 
 
 def test_the_search_finds_them():
-    assert children() == ["argilla", "chains", "collect_answers", "dataset", "import_items", "items", "pipeline", "quality", "teachers"]
+    assert children() == [
+        "argilla",
+        "chains",
+        "collect_answers",
+        "dataset",
+        "import_items",
+        "items",
+        "pipeline",
+        "quality",
+        "teachers",
+    ]
 
 
 @pytest.mark.parametrize("name", children())
