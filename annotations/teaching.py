@@ -1,9 +1,12 @@
 """A teacher's run, carried out: ask, take down in batches, go on where it was cut off."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Protocol
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
 from annotations.models import Item, Score, TeacherCall, TeacherRun
@@ -18,10 +21,18 @@ from annotations.teaching_pairs import Comparing
 
 # Verdicts that are taken down at a time: so many are asked for anew, at most, after a kill.
 BATCH = 64
+# A service that refuses so many questions, and every one, refuses to work: that says nothing of the items.
+REFUSED_ALL = 5
+LOOK_EVERY_S = 0.5
+Stop = Callable[[], bool]
 
 
 class TeacherGone(RuntimeError):  # noqa: N818 - reads as what happened
     """Neither the endpoint nor anything that stands in for it can be had; the message says why."""
+
+
+class TeachingStopped(RuntimeError):  # noqa: N818 - reads as what happened
+    """It was asked to stop; what was under way was taken down first."""
 
 
 class _Work(Protocol):
@@ -36,13 +47,38 @@ class _Work(Protocol):
         ...
 
 
-def carry_out(run: TeacherRun, *, tell: Callable[[int, int], object] | None = None) -> TeacherRun:
+def carry_out(run: TeacherRun, *, tell: Callable[[int, int], object] | None = None, stop: Stop = lambda: False) -> TeacherRun:
     """Ask for a verdict on all that the version has not judged and this run has not asked about; `tell` hears how far.
 
-    What was taken down stays, so a run that is cut off is carried out again from there. Raises TeacherGone.
+    What was taken down stays, so a run that is cut off is carried out again from there. Raises TeacherGone and TeachingStopped.
     """
+    with _alone(run, stop):
+        return _carried_out(run, tell or (lambda _done, _total: None), stop)
+
+
+@contextmanager
+def _alone(run: TeacherRun, stop: Stop) -> Iterator[None]:
+    """No other process asks this version about this project meanwhile: two runs of it, or one run twice because its worker was
+    believed dead, would ask, and pay, for the same verdicts. Who comes second waits. The lock ends with the connection.
+    """
+    key: list[str | int] = [f"annotations.teachers {run.version_id}", run.project_id]
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s), %s::bigint::bit(32)::int)", key)
+            if cursor.fetchone()[0]:
+                break
+            if stop():
+                raise TeachingStopped
+            time.sleep(LOOK_EVERY_S)
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), %s::bigint::bit(32)::int)", key)
+
+
+def _carried_out(run: TeacherRun, tell: Callable[[int, int], object], stop: Stop) -> TeacherRun:
     teaching = teaching_of(run)
-    work: _Work = Comparing(run, teaching) if teaching.prompt.kind == "pairwise" else _Scoring(run, teaching)
+    work: _Work = Comparing(run, teaching, stop) if teaching.prompt.kind == "pairwise" else _Scoring(run, teaching, stop)
     total = work.left()
     voices = voices_of(run)
     voice = next(voices)
@@ -50,8 +86,9 @@ def carry_out(run: TeacherRun, *, tell: Callable[[int, int], object] | None = No
     while done < total:
         asked, told, trouble = work.ask(voice, min(BATCH, total - done))
         done += told
-        if tell is not None:
-            tell(done, total)
+        tell(done, total)
+        if stop():
+            raise TeachingStopped
         if trouble is not None:
             following = next(voices, None)
             if following is None:
@@ -70,8 +107,8 @@ def carry_out(run: TeacherRun, *, tell: Callable[[int, int], object] | None = No
 class _Scoring:
     """Items, each of which gets a score."""
 
-    def __init__(self, run: TeacherRun, teaching: Teaching) -> None:
-        self._run, self._teaching = run, teaching
+    def __init__(self, run: TeacherRun, teaching: Teaching, stop: Stop) -> None:
+        self._run, self._teaching, self._stop = run, teaching, stop
         self._evidence = EvidenceOfRun(run, teaching)
 
     def left(self) -> int:
@@ -106,9 +143,11 @@ class _Scoring:
         ]
         trouble = None
         try:
-            judge_all(voice.client, self._teaching, subjects, each=found.__setitem__, budget=budget_of(run))
+            judge_all(voice.client, self._teaching, subjects, each=found.__setitem__, budget=budget_of(run), stop=self._stop)
         except NO_TEACHER as failed:
             trouble = str(failed)
+        if trouble is None and (refusal := _refusal_of_all(list(found.values()))):
+            return [], refusal
         heard = [
             Heard(items[index], one.reply, voice.call(run, items[index], one, shown=shown[index]))
             for index, one in sorted(found.items())
@@ -122,6 +161,13 @@ class _Scoring:
             reply = Reply(reason=reply.critique)
         call = TeacherCall(run=self._run, item=item, source=TeacherCall.Source.RULES, score=reply.score, reason=reply.reason)
         return Heard(item, reply, call)
+
+
+def _refusal_of_all(heard: Sequence[Judgement]) -> str:
+    """In words, where a service refuses whatever it is asked; else empty."""
+    if len(heard) < REFUSED_ALL or any(one.exchanges[-1].answer.ending != "rejected" for one in heard):
+        return ""
+    return f"All of {len(heard)} questions were refused: {heard[0].exchanges[-1].answer.reason}"
 
 
 def _budget_in_words(calls: int | None, cost: Decimal | None) -> str:

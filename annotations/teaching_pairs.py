@@ -1,6 +1,6 @@
 """A teacher that compares: every two answers of a prompt in both orders, and what that says of their order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -43,8 +43,8 @@ class _Prompt:
 class Comparing:
     """The prompts of a project with several answers, each of which gets an order."""
 
-    def __init__(self, run: TeacherRun, teaching: Teaching) -> None:
-        self._run, self._teaching = run, teaching
+    def __init__(self, run: TeacherRun, teaching: Teaching, stop: Callable[[], bool]) -> None:
+        self._run, self._teaching, self._stop = run, teaching, stop
         self._evidence = EvidenceOfRun(run, teaching)
 
     def left(self) -> int:
@@ -121,7 +121,7 @@ class Comparing:
             for prompt, one, other in pairs
         ]
         try:
-            judge_all(voice.client, self._teaching, subjects, each=each, budget=budget_of(run))
+            judge_all(voice.client, self._teaching, subjects, each=each, budget=budget_of(run), stop=self._stop)
         except NO_TEACHER as failed:
             return str(failed)
         return None

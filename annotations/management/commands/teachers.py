@@ -1,5 +1,6 @@
 """rlwhf teachers: models that score, how they judge, and what they said."""
 
+import signal
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from annotations.selectors.teachers import teacher_list
 from annotations.services.teachers import DEFAULT_PROMPT, TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
 from annotations.teacher_quality import quality_of
 from annotations.teachers.prompts import load_prompt, prompt_names
-from annotations.teaching import TeacherGone, carry_out
+from annotations.teaching import TeacherGone, TeachingStopped, carry_out
 from jobs import child
 from jobs.follow import follow
 
@@ -117,10 +118,19 @@ class Command(BaseCommand):
 
 
 def _carry_out(run: int, folder: Path) -> None:
+    """In a job's child process. Asked to stop, it takes down what is under way, which is paid for."""
     child.watch_parent()
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
     found = TeacherRun.objects.select_related("project__rubric_version", "version__teacher", "version__rater").get(pk=run)
     try:
-        ended = carry_out(found, tell=lambda done, total: child.report_progress(done=done, total=total, folder=folder))
+        ended = carry_out(
+            found,
+            tell=lambda done, total: child.report_progress(done=done, total=total, folder=folder),
+            stop=lambda: bool(stopped),
+        )
+    except TeachingStopped:
+        raise SystemExit(child.STOPPED_EXIT_CODE) from None
     except TeacherGone as gone:
         child.report_failure(reason=str(gone), hint="What it has scored stays; have it score the rest later.", folder=folder)
         raise SystemExit(1) from gone

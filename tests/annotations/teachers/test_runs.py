@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from django.conf import settings as site
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.urls import reverse
 
 from accounts.chat import client as chat_client
@@ -21,7 +24,7 @@ from annotations.models import Item, Project, Rater, Score, TeacherCall, Teacher
 from annotations.services import project_create, revoke
 from annotations.services.teachers import TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
 from annotations.teacher_quality import quality_of
-from annotations.teaching import TeacherGone, carry_out
+from annotations.teaching import TeacherGone, TeachingStopped, carry_out
 from tests.annotations.scored import items
 from tests.annotations.teachers.test_judge import answer_in
 from tests.chat_server import ChatServer, serving
@@ -103,6 +106,42 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(project, endpoint, server, 
     assert Score.objects.live().count() == 4
     again = carry_out(TeacherRun.objects.get(pk=run.pk))
     assert (again.scored, len(server.requests), TeacherCall.objects.count()) == (10, 10, 10)
+
+
+def test_a_run_that_is_asked_to_stop_takes_down_what_is_under_way(project, endpoint, server, monkeypatch):
+    monkeypatch.setattr("annotations.teaching.BATCH", 4)
+    run = run_of("strict", project, endpoint)
+    with pytest.raises(TeachingStopped):
+        carry_out(run, stop=lambda: len(server.requests) > 0)
+    assert Score.objects.live().count() == len(server.requests) == TeacherCall.objects.count() == 4
+    again = carry_out(TeacherRun.objects.get(pk=run.pk))
+    assert (again.scored, len(server.requests), again.ended_early) == (10, 10, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_runs_of_one_version_in_one_project_take_turns_and_ask_nothing_twice(project, endpoint, server):
+    server.say = lambda messages: (time.sleep(0.05), by_number(messages))[1]
+    runs = [run_of("strict", project, endpoint) for _ in range(2)]
+
+    def carried(run: TeacherRun) -> int:
+        try:
+            return carry_out(run).scored
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(carried, runs)) == [0, 10]
+    assert len(server.requests) == Score.objects.count() == 10
+
+
+def test_a_service_that_refuses_everything_is_gone_and_says_nothing_of_the_items(project, endpoint, server):
+    server.refuse = lambda request: (400, "this model reads 64 tokens at most", {})
+    with pytest.raises(TeacherGone, match=r"All of 10 questions were refused: .* 64 tokens"):
+        carry_out(run_of("strict", project, endpoint))
+    assert not TeacherCall.objects.exists()
+    server.refuse = lambda request: (400, "too long", {}) if "-2 is it" in request["messages"][1]["content"] else None
+    some = carry_out(run_of("strict", project, endpoint))
+    assert (some.scored, some.malformed) == (8, 2)
 
 
 def test_malformed_replies_are_no_scores_and_are_asked_for_anew_by_the_next_run_only(project, endpoint, server):
