@@ -13,6 +13,7 @@ from annotations.api import router as annotations_router
 from dashboards.api import router as dashboards_router
 from evaluation.api import router as evaluation_router
 from evaluation.benchmarks.api import router as benchmarks_router
+from evaluation.chatting.api import router as chatting_router
 from evaluation.findings_api import router as findings_router
 from evaluation.ledger.api import router as ledger_router
 from evaluation.promotion.api import router as promotion_router
@@ -34,7 +35,8 @@ api = NinjaAPI(
 
 ROUTERS = (
     annotations_router, training_router, evaluation_router, benchmarks_router, reports_router, findings_router, promotion_router,
-    ledger_router, self_rewarding_router, jobs_router, monitoring_router, storage_router, accounts_router, dashboards_router,
+    ledger_router, self_rewarding_router, chatting_router, jobs_router, monitoring_router, storage_router, accounts_router,
+    dashboards_router,
 )  # fmt: skip
 for router in ROUTERS:
     api.add_router("", router)

@@ -21,6 +21,7 @@ urlpatterns = [
     path("", include("annotations.urls")),
     path("", include("training.urls")),
     path("", include("evaluation.urls")),
+    path("chat/", include("evaluation.chatting.urls")),
     path("jobs/", include("jobs.urls")),
     path("account/", include("accounts.urls")),
     re_path(r"^api/?$", api_unknown),

@@ -77,6 +77,7 @@ class ChatClient:
     usage: Usage = field(default_factory=Usage)
     pace: Pace | None = None
     """That of others who ask the same service; without one, it has its own."""
+    tries: int = TRIES
     _unknown: set[str] = field(default_factory=set)
     _busy: set[asyncio.Task[Any] | None] = field(default_factory=set, repr=False)
     _open: openai.AsyncOpenAI | None = field(default=None, repr=False)
@@ -206,7 +207,7 @@ class ChatClient:
 
     async def _tried(self, once: Callable[[], Awaitable[T]]) -> T:
         told = ""
-        for number in range(TRIES):
+        for number in range(self.tries):
             if number:
                 self.usage.count(retried=1)
             try:
@@ -221,7 +222,7 @@ class ChatClient:
                 if wait > LONGEST_ASKED_S:
                     raise ServiceFailed(f"{told} It asks to be left alone for {wait:.0f} seconds.")
                 self._pace.hold(wait)
-            elif number < TRIES - 1:
+            elif number < self.tries - 1:
                 await asyncio.sleep(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**number) * random.uniform(0.75, 1.0))  # noqa: S311
         raise ServiceFailed(told)
 
