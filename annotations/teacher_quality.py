@@ -1,13 +1,18 @@
-"""A teacher version's scores held against the people of a project: reads the scores, and has `annotations.statistics` reckon."""
+"""A teacher version's scores and orders held against those of a project's people: reads them, and has `annotations.statistics`
+reckon.
+"""
 
+from collections.abc import Hashable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from django.db.models import Count, Q
 from django.db.models.functions import Length
 
-from annotations.models import Item, Project, Rater, Score, TeacherVersion, revoked
+from annotations.models import Item, Project, Ranking, Rater, Score, TeacherCall, TeacherVersion, revoked
 from annotations.statistics.alternative import alternative_annotator_test
+from annotations.statistics.pairwise import PairwiseQuality, Prompt, pairwise_quality
 from annotations.statistics.prediction_powered import debiased_mean
 from annotations.statistics.ratings import Ratings
 from annotations.statistics.teachers import teacher_quality
@@ -16,7 +21,8 @@ NAN = float("nan")
 
 
 def quality_of(version: TeacherVersion, project: Project) -> dict[str, Any]:
-    """`quality`, `alternative` (the alternative annotator test) and `mean` (prediction-powered), as plain values.
+    """`quality`, `alternative` (the alternative annotator test) and `mean` (prediction-powered), as plain values; `rankings` of a
+    version that has compared answers, else None.
 
     Live scores under the project's present rubric; qualification items are left out, for people learnt on them.
     """
@@ -41,7 +47,33 @@ def quality_of(version: TeacherVersion, project: Project) -> dict[str, Any]:
     alternative = alternative_annotator_test(people, list(mine), list(mine.values()))
     only = [value for item, value in mine.items() if item not in medians]
     mean = debiased_mean([medians[one] for one in both], [mine[one] for one in both], only)
-    return {"quality": asdict(quality), "alternative": asdict(alternative), "mean": asdict(mean)}
+    rankings = rankings_quality(version, project)
+    return {
+        "quality": asdict(quality),
+        "alternative": asdict(alternative),
+        "mean": asdict(mean),
+        "rankings": asdict(rankings) if rankings else None,
+    }
+
+
+def rankings_quality(version: TeacherVersion, project: Project) -> PairwiseQuality | None:
+    """Of orders under the project's present rubric, each rater's latest of a prompt; None where the version has given none."""
+    live = Ranking.objects.filter(
+        item__project=project, item__deleted_at=None, rubric_version=project.rubric_version_id, withdrawn_at=None
+    )
+    columns = ("item__prompt_hash", "rater", "shown", "ranks")
+    mine = live.filter(rater=version.rater).order_by("given_at", "pk").values_list(*columns)
+    teacher = {prompt: dict(zip(shown, ranks, strict=True)) for prompt, _, shown, ranks in mine}
+    if not teacher:
+        return None
+    people: dict[str, dict[Hashable, dict[int, int]]] = {}
+    given = live.exclude(revoked()).filter(rater__kind=Rater.Kind.PERSON).order_by("given_at", "pk").values_list(*columns)
+    for prompt, rater, shown, ranks in given.iterator(5000):
+        people.setdefault(prompt, {})[rater] = dict(zip(shown, ranks, strict=True))
+    calls = TeacherCall.objects.filter(run__version=version, run__project=project, consistent__isnull=False)
+    told = calls.aggregate(asked=Count("pk"), alike=Count("pk", filter=Q(consistent=True)))
+    prompts = [Prompt(teacher.get(one), people.get(one, {})) for one in sorted({*teacher, *people})]
+    return pairwise_quality(prompts, consistent=told["alike"], asked_twice=told["asked"])
 
 
 def _about(project: Project) -> Any:

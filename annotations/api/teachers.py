@@ -116,6 +116,9 @@ class CallOut(Schema):
 class QualityOut(Schema):
     teacher: str
     project: str
+    rankings: dict[str, Any] | None = Field(
+        None, description="Of one that compares answers: agreement with people's orders, τ, ties, and whether both orders agree."
+    )
     quality: dict[str, Any] = Field(description="κ, bias by score, source and length, calibration; each with n and interval.")
     alternative: dict[str, Any] = Field(description="The alternative annotator test: may it stand in for a person here?")
     mean: dict[str, Any] = Field(description="People's mean score by prediction-powered inference.")

@@ -24,6 +24,7 @@ PURE = [
     "annotations.sources.ingest",
     "annotations.sources.reading",
     "annotations.statistics.report",
+    "annotations.statistics.pairwise",
     "annotations.statistics.rankings",
     "annotations.teachers.deltas",
     "annotations.teachers.judge",

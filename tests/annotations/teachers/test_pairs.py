@@ -6,8 +6,10 @@ import json
 import time
 from itertools import combinations
 
+import orjson
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.chat import client as chat_client
 from accounts.endpoints import endpoint_save
@@ -15,7 +17,10 @@ from accounts.hosts import host_allow
 from annotations import services
 from annotations.models import Item, Project, Ranking, Rater, RubricVersion, Score, TeacherCall, TeacherRun
 from annotations.services.comparing import candidates
+from annotations.services.raters import person_rater
+from annotations.services.revocations import revoke
 from annotations.services.teachers import TeacherRefused, ranks_by_wins, teacher_run_queue, teacher_save
+from annotations.teacher_quality import quality_of
 from annotations.teaching import TeacherGone, carry_out
 from tests.annotations.conftest import tuple_of
 from tests.annotations.teachers.test_judge import answer_in
@@ -92,6 +97,31 @@ def test_every_pair_is_asked_in_both_orders_and_each_prompt_gets_one_order(proje
     # Nobody's work is done by it: people are still asked for all of theirs.
     assert set(Item.objects.values_list("people_scores", flat=True)) == {0}
     assert Item.objects.filter(is_open=True).count() == 3
+
+
+def test_its_orders_are_held_against_peoples_on_its_page_and_over_http(project, endpoint, server, person, signed_in):
+    """Ann and Ben put the longest answer first in two prompts of three; Cy's orders, which are revoked, say the opposite."""
+    run = carry_out(run_of(project, endpoint))
+    about = {"rubric_version": project.rubric_version, "given_at": timezone.now()}
+    raters = [person_rater(user=person(name)) for name in ("ann", "ben", "cy")]
+    for number, mine in enumerate(Ranking.objects.order_by("item")):
+        for rater in raters:
+            turned = number == 2 or rater is raters[2]
+            ranks = [4 - rank for rank in mine.ranks] if turned else mine.ranks
+            Ranking.objects.create(item=mine.item, rater=rater, shown=mine.shown, ranks=ranks, **about)
+    revoke(target=raters[2], reason="Upside down.", actor=None)
+    TeacherCall.objects.filter(pk=TeacherCall.objects.first().pk).update(consistent=False, better="tie")
+    told = quality_of(run.version, project)["rankings"]
+    assert (told["prompts"], told["agreement"]["n"], told["tau"]["n"]) == (3, 9, 3)
+    assert told["agreement"]["value"] == pytest.approx(2 / 3) and told["people"]["value"] == 1
+    assert told["tau"]["value"] == pytest.approx(1 / 3)
+    assert (told["consistent"]["value"], told["consistent"]["n"]) == (pytest.approx(8 / 9), 9)
+    run.quality = json.loads(orjson.dumps(quality_of(run.version, project), option=orjson.OPT_SERIALIZE_NUMPY))
+    run.save(update_fields=["quality"])
+    member = signed_in("member")
+    page = member.get(reverse("annotations:teacher-detail", args=["fair"])).content.decode()
+    assert "Agrees which of two is better" in page and "0.667" in page and "Weighted κ" not in page
+    assert member.get(f"/api/teachers/fair/quality/{project.slug}").json()["rankings"]["agreement"]["n"] == 9
 
 
 @pytest.mark.full
