@@ -98,6 +98,14 @@ class _Purse:
         self._under_way -= 1
         self._done += 1
 
+    def allows_again(self) -> bool:
+        """Whether a question that is under way may be put once more, its reply having been malformed."""
+        calls = self._client.usage.requests - self._calls + self._under_way * self._least
+        spent = (self._client.usage.cost(self._client.service) or 0.0) - (self._cost or 0.0)
+        return (self._budget.calls is None or calls <= self._budget.calls) and (
+            self._budget.cost is None or self._cost is None or spent < self._budget.cost
+        )
+
     def _allows(self) -> bool | None:
         """None: it cannot be told yet."""
         calls = self._client.usage.requests - self._calls + self._under_way * self._least
@@ -113,11 +121,17 @@ class _Purse:
         return True if spent + self._under_way * spent / self._done < self._budget.cost else None
 
 
-async def judged(client: ChatClient, teaching: Teaching, subject: Subject) -> Judgement:
-    """One verdict, within `async with client`. Raises ServiceFailed where the service cannot be had."""
+async def judged(
+    client: ChatClient, teaching: Teaching, subject: Subject, *, may_again: Callable[[], bool] = lambda: True
+) -> Judgement:
+    """One verdict, within `async with client`; a malformed reply is asked for once more where that may be. Raises ServiceFailed
+    where the service cannot be had.
+    """
     if teaching.prompt.kind != "pairwise":
-        return await _asked(client, teaching, subject)
-    one, other = await asyncio.gather(_asked(client, teaching, subject), _asked(client, teaching, subject.swapped))
+        return await _asked(client, teaching, subject, may_again)
+    one, other = await asyncio.gather(
+        _asked(client, teaching, subject, may_again), _asked(client, teaching, subject.swapped, may_again)
+    )
     return _both_orders(one, other)
 
 
@@ -145,7 +159,7 @@ def judge_all(
             for index, subject in waiting:
                 if stop() or not await purse.take():
                     return
-                found = await judged(client, teaching, subject)
+                found = await judged(client, teaching, subject, may_again=purse.allows_again)
                 purse.give_back()
                 each(index, found)
                 told += 1
@@ -170,7 +184,7 @@ async def _all_of(crew: Sequence[Any]) -> None:
         raise error from None
 
 
-async def _asked(client: ChatClient, teaching: Teaching, subject: Subject) -> Judgement:
+async def _asked(client: ChatClient, teaching: Teaching, subject: Subject, may_again: Callable[[], bool]) -> Judgement:
     messages: list[dict[str, Any]] = list(messages_of(teaching.prompt, subject, teaching.rubric, secret=teaching.secret))
     exchanges: list[Exchange] = []
     for _ in range(MOST_TRIES):
@@ -179,7 +193,7 @@ async def _asked(client: ChatClient, teaching: Teaching, subject: Subject) -> Ju
         answer = await client.answer(question)
         reply = _read(answer, teaching)
         exchanges.append(Exchange(question.messages, answer, perf_counter() - started, reply.reason))
-        if not reply.is_malformed or answer.ending in ("rejected", "filtered", "refused"):
+        if not reply.is_malformed or answer.ending in ("rejected", "filtered", "refused") or not may_again():
             break
         messages += [
             {"role": "assistant", "content": answer.text or "…"},

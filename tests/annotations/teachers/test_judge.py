@@ -138,6 +138,15 @@ def test_nothing_is_asked_beyond_the_budget():
     assert len(found) == 3  # a service without prices has no cost
 
 
+@pytest.mark.parametrize("at_once", [1, 10])
+@pytest.mark.parametrize(("name", "most"), [("honesty-single-1", 3), ("honesty-single-1", 4), ("honesty-pairwise-1", 5)])
+def test_nor_are_malformed_replies_asked_for_again_beyond_it(name, most, at_once):
+    server = ChatServer(lambda messages: (time.sleep(0.02), "never")[1])
+    asked = [Subject(f"q{number}", "one", "other") for number in range(10)]
+    judge(server, asked, teaching(name), service={"at_once": at_once}, budget=Budget(calls=most))
+    assert most - 1 <= len(server.requests) <= most
+
+
 def test_it_stops_where_it_is_told_to():
     done = []
     found, _ = judge(
