@@ -13,7 +13,7 @@ from accounts.chat.service import KEY_VARIABLE
 from accounts.endpoints import endpoint_environment, endpoint_service
 from accounts.hosts import host_allowed
 from accounts.models import Role, User
-from annotations.models import DatasetVersion, Teacher, TeacherVersion
+from annotations.models import DatasetVersion, Revocation, Teacher, TeacherVersion
 from annotations.rubric import load_rubric
 from training.specs import RunSpec
 
@@ -107,11 +107,15 @@ def _version(part: Mapping[str, Any], at: str) -> TeacherVersion:
         raise NoSuchTeacher(f"{at}.teacher", f"There is no teacher “{part['teacher']}”.")
     if not teacher.is_active:
         raise NoSuchTeacher(f"{at}.teacher", f"The teacher “{teacher}” is resting: switch it on first.")
-    singles = teacher.versions.select_related("endpoint", "teacher").filter(prompt__kind="single")
+    singles = teacher.versions.select_related("endpoint", "teacher", "rater").filter(prompt__kind="single")
     version = singles.filter(number=F("number") if part["version"] is None else part["version"]).first()
     if version is None:
         which = "no version" if part["version"] is None else f"no version {part['version']}"
         raise NoSuchTeacher(f"{at}.teacher", f"The teacher “{teacher}” has {which} that gives single scores.")
+    if Revocation.objects.in_force().filter(rater=version.rater_id).exists():
+        raise NoSuchTeacher(
+            f"{at}.teacher", f"The scores of {version} are revoked: change how it judges, or lift the revocation."
+        )
     if not host_allowed(version.endpoint.base_url):
         reason = f"This site may not call {version.endpoint.base_url}, which the teacher “{teacher}” asks"
         raise NoSuchTeacher(f"{at}.teacher", f"{reason}: see Account → Hosts.")

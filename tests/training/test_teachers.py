@@ -9,8 +9,8 @@ import pytest
 from accounts.endpoints import endpoint_save
 from accounts.hosts import host_allow
 from accounts.models import AllowedHost
-from annotations.models import Teacher
-from annotations.services import dataset_from_rows, project_create
+from annotations.models import Rater, Teacher
+from annotations.services import dataset_from_rows, project_create, revoke
 from annotations.services.teachers import teacher_save, teacher_switch
 from jobs.kinds import CannotStart
 from tests.training.model_folders import model_folder_at
@@ -118,6 +118,14 @@ def test_neither_a_resting_teacher_nor_one_within_a_constitution_nor_another_bac
     teacher_switch(teacher=Teacher.objects.get(name="judge"), is_active=False, actor=None)
     with pytest.raises(RunRefused, match="is resting"):
         run_queue(name="taught", actor=None, **wanted)
+
+
+def test_a_version_whose_scores_are_revoked_rewards_no_new_run(wanted):
+    revoke(target=Rater.objects.get(name="judge@2"), reason="Too kind.", actor=None)
+    with pytest.raises(RunRefused, match="judge@2 are revoked") as caught:
+        run_queue(name="taught", actor=None, **wanted)
+    assert caught.value.field == "reward.parts.0.teacher"
+    assert run_queue(name="other", actor=None, **wanted | {"overrides": with_part(version=1)}).job_id
 
 
 def test_only_an_admin_has_a_run_ask_a_teacher(wanted, django_user_model):
