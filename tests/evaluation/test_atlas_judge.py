@@ -124,6 +124,7 @@ def test_a_judge_is_taught_from_its_page_which_then_says_its_error_and_what_make
     Job.objects.update(state="succeeded", folder=str(tmp_path))
     page = signed_in("member").get(made.headers["Location"]).content.decode()
     assert "100.0%" in page and "rlwhf serve strict-judge" in page and "every 2s" not in page
+    assert "name=strict-judge-served&amp;model=strict-judge" in page, "an endpoint may not have a model's name"
     assert "strict-judge" in signed_in("member").get(listed).content.decode()
     (tmp_path / "answers.jsonl").unlink()
     assert "100.0%" in signed_in("member").get(made.headers["Location"]).content.decode(), "its error is kept"
