@@ -41,7 +41,7 @@ def chores_do() -> list[str]:
 def _do(name: str, every: timedelta) -> None:
     try:
         import_string(name)()
-    except Exception as error:  # whatever is wrong with one, the next one is waiting
+    except Exception as error:  # a chore may be anything; whatever is wrong with one is logged, and the next one is waiting
         logger.exception("%s failed", name)
         if isinstance(error, DatabaseError):
             connection.close()

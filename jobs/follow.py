@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 
-from jobs.models import Job
+from django.core.management.base import CommandError
+
+from jobs.models import Job, State
 
 
 def follow(job: Job, write: Callable[[str], object], *, every: float = 0.5) -> Job:
@@ -21,6 +23,13 @@ def follow(job: Job, write: Callable[[str], object], *, every: float = 0.5) -> J
         if job.has_ended:
             return job
         time.sleep(every)
+
+
+def succeeded(ended: Job, *, name: str = "") -> Job:
+    """The same job; raises CommandError with why, and what to do, where it did not succeed. `name`: told in its title's place."""
+    if ended.state != State.SUCCEEDED:
+        raise CommandError(f"{name or ended.title} {ended.state}: {ended.reason} {ended.hint}".strip())
+    return ended
 
 
 def status_line(job: Job) -> str:

@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     how = {"hardware": hardware, "prompt_format": asked.prompt_format, "batch_size": asked.batch_size}
     try:
         report = guard_models(asked.model, asked.base, cache=asked.cache, tell=tell, **how)
-    except Exception as error:
+    except Exception as error:  # loading and asking models raises whatever their libraries do; what none knows goes on up
         known = error if isinstance(error, TrainingError) else training_error(error)
         if known is None:
             raise

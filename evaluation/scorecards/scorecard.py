@@ -130,18 +130,22 @@ def scorecard_make(
         change=changes.get(headline[0]),
         guard=dict(guard) if guard is not None else None,
         validator=dict(validator) if validator is not None else None,
-        settings=dict(settings or {})
-        | {
-            "level": LEVEL,
-            "resamples": drawn.resamples,
-            "permutations": drawn.permutations,
-            "seed": drawn.seed,
-            "binning": BINNING,
-            "judge": judge_version(),
-        },
+        settings=dict(settings or {}) | _reckoned_by(drawn),
         environment=dict(environment or {}),
         **_parts(_rows_in(rows, table[headline[0]]), _rows_in(base_rows, table[headline[0]]), preferences, drawn),
     )
+
+
+def _reckoned_by(drawn: Sampling) -> dict[str, Any]:
+    """By what the figures are reckoned, beside how the model was asked."""
+    return {
+        "level": LEVEL,
+        "resamples": drawn.resamples,
+        "permutations": drawn.permutations,
+        "seed": drawn.seed,
+        "binning": BINNING,
+        "judge": judge_version(),
+    }
 
 
 def _parts(

@@ -24,7 +24,7 @@ from annotations.services import (
 )
 from annotations.services.datasets import USES
 from jobs import child
-from jobs.follow import follow
+from jobs.follow import follow, succeeded
 
 
 class Command(BaseCommand):
@@ -34,35 +34,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        build = actions.add_parser("build", help="make a version from a project's scores, or from files")
-        source = build.add_mutually_exclusive_group(required=True)
-        source.add_argument("--project")
-        source.add_argument("--from", nargs="+", type=Path, metavar="FILE", dest="files", help="files of feedback, of any format")
-        build.add_argument("--name", required=True)
-        build.add_argument("--kind", required=True, choices=DatasetVersion.Kind.values)
-        build.add_argument("--seed", type=int, default=0)
-        build.add_argument(
-            "--consensus", choices=("median", "dawid-skene"), help="how several people's scores become one (default: median)"
-        )
-        build.add_argument(
-            "--teachers",
-            choices=("median", "weighted", "majority", "dawid-skene"),
-            help="how several teachers' scores become one where no person scored (default: median)",
-        )
-        build.add_argument(
-            "--teacher-deltas",
-            type=float,
-            metavar="0…1",
-            help="how far teachers' rewards go to agree with people's rankings and imported preferences (default: not at all)",
-        )
-        build.add_argument("--force", action="store_true", help="build in spite of the gate; the report says so")
-        build.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="such as min_gap=2; may be repeated")
-        build.add_argument("--source-format", default="auto", metavar="NAME", help="with --from: the files' format")
-        build.add_argument("--source-set", action="append", default=[], metavar="FIELD=VALUE", help="with --from: of the format")
-        build.add_argument("--shuffle", action="store_true", help="with --from: rows in an order that the seed draws")
-        build.add_argument("--queue", action="store_true", help="leave it to a worker")
-        build.add_argument("--wait", action="store_true", help="with --queue: show progress, and end when the build does")
-        add_user_argument(build)
+        _add_build(actions.add_parser("build", help="make a version from a project's scores, or from files"))
         again = actions.add_parser(
             "reingest", help="queue a new version by the settings of another, from its source as that is now"
         )
@@ -114,9 +86,7 @@ class Command(BaseCommand):
     def _wait(self, version: DatasetVersion, *, follows: bool) -> None:
         if not follows or version.job is None:
             return
-        ended = follow(version.job, self.stderr.write)
-        if ended.state != "succeeded":
-            raise CommandError(f"{version.name} {ended.state}: {ended.reason} {ended.hint}".strip())
+        succeeded(follow(version.job, self.stderr.write), name=version.name)
         version.refresh_from_db()
 
     def _from_project(self, options: dict[str, Any]) -> DatasetVersion:
@@ -193,6 +163,37 @@ class Command(BaseCommand):
             child.report_failure(reason=str(refused), hint=refused.hint, kind="bad-data", folder=folder)
             raise SystemExit(1) from refused
         child.report_result(result_of(built), folder=folder)
+
+
+def _add_build(build: CommandParser) -> None:
+    source = build.add_mutually_exclusive_group(required=True)
+    source.add_argument("--project")
+    source.add_argument("--from", nargs="+", type=Path, metavar="FILE", dest="files", help="files of feedback, of any format")
+    build.add_argument("--name", required=True)
+    build.add_argument("--kind", required=True, choices=DatasetVersion.Kind.values)
+    build.add_argument("--seed", type=int, default=0)
+    build.add_argument(
+        "--consensus", choices=("median", "dawid-skene"), help="how several people's scores become one (default: median)"
+    )
+    build.add_argument(
+        "--teachers",
+        choices=("median", "weighted", "majority", "dawid-skene"),
+        help="how several teachers' scores become one where no person scored (default: median)",
+    )
+    build.add_argument(
+        "--teacher-deltas",
+        type=float,
+        metavar="0…1",
+        help="how far teachers' rewards go to agree with people's rankings and imported preferences (default: not at all)",
+    )
+    build.add_argument("--force", action="store_true", help="build in spite of the gate; the report says so")
+    build.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="such as min_gap=2; may be repeated")
+    build.add_argument("--source-format", default="auto", metavar="NAME", help="with --from: the files' format")
+    build.add_argument("--source-set", action="append", default=[], metavar="FIELD=VALUE", help="with --from: of the format")
+    build.add_argument("--shuffle", action="store_true", help="with --from: rows in an order that the seed draws")
+    build.add_argument("--queue", action="store_true", help="leave it to a worker")
+    build.add_argument("--wait", action="store_true", help="with --queue: show progress, and end when the build does")
+    add_user_argument(build)
 
 
 def _known(name: str) -> DatasetVersion:

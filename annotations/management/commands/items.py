@@ -19,7 +19,7 @@ from annotations.services.bulk import title
 from annotations.services.bulk_changes import LEFT_OUT
 from annotations.services.item_export import FORMATS
 from jobs import child
-from jobs.follow import follow
+from jobs.follow import follow, succeeded
 
 HELP = {
     "project": "name or address part of the project",
@@ -223,9 +223,7 @@ def _somebody(options: dict[str, Any]) -> User:
 
 
 def _followed(job: Any, tell: Any) -> None:
-    ended = follow(job, tell)
-    if ended.state != "succeeded":
-        raise CommandError(f"{ended.title} {ended.state}: {ended.reason} {ended.hint}".strip())
+    succeeded(follow(job, tell))
 
 
 def _span(text: str) -> timedelta:

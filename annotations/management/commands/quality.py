@@ -14,7 +14,7 @@ from annotations.quality_compute import quality_compute, quality_run
 from annotations.selectors.quality import Quality, quality_document, quality_latest, rater_names
 from annotations.services import quality_queue
 from jobs import child
-from jobs.follow import follow
+from jobs.follow import follow, succeeded
 
 LABELS = {"overall": "Overall score"}
 
@@ -41,9 +41,7 @@ class Command(BaseCommand):
         if options["queue"]:
             report = quality_queue(project=project, actor=acting_user(options))
             assert report.job is not None
-            ended = follow(report.job, self.stderr.write)
-            if ended.state != "succeeded":
-                raise CommandError(f"{ended.title} {ended.state}: {ended.reason} {ended.hint}".strip())
+            succeeded(follow(report.job, self.stderr.write))
         elif not options["stored"]:
             quality_run(project=project, actor=acting_user(options))
         quality = quality_latest(project=project)

@@ -18,7 +18,7 @@ from annotations.teacher_quality import quality_of
 from annotations.teachers.prompts import load_prompt, prompt_names
 from annotations.teaching import TeacherGone, TeachingStopped, carry_out
 from jobs import child
-from jobs.follow import follow
+from jobs.follow import follow, succeeded
 
 
 class Command(BaseCommand):
@@ -100,8 +100,7 @@ class Command(BaseCommand):
         run.refresh_from_db()
         told = f"{run.scored} scored, {run.cannot_tell} that it could not tell, {run.malformed} malformed"
         self.stdout.write(f"{run.version}: {told}. {run.ended_early}".strip())
-        if ended.state != "succeeded":
-            raise CommandError(f"{ended.title} {ended.state}: {ended.reason} {ended.hint}".strip())
+        succeeded(ended)
 
     def _quality(self, options: dict[str, Any]) -> None:
         version = _teacher(options["name"]).versions.select_related("teacher", "rater").first()

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.shell import acting_user, add_user_argument
 from evaluation.atlas_judge import RECIPE, JudgeSettings, judge_error_kept, judge_teach
-from jobs.follow import follow
+from jobs.follow import follow, succeeded
 from jobs.selectors import pipeline_jobs, tags_served
 from training.services import RunRefused
 
@@ -45,9 +45,7 @@ class Command(BaseCommand):
         except RunRefused as refused:
             raise CommandError(str(refused)) from refused
         for job in pipeline_jobs(pipeline):
-            ended = follow(job, self.stderr.write)
-            if ended.state != "succeeded":
-                raise CommandError(f"{ended.title} {ended.state}: {ended.reason} {ended.hint}".strip())
+            succeeded(follow(job, self.stderr.write))
         found = judge_error_kept(pipeline)
         if options["json"]:
             self.stdout.write(orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2).decode())

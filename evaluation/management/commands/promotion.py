@@ -20,7 +20,7 @@ from evaluation.promotion.certifying import certified
 from evaluation.promotion.forms import rules_text
 from evaluation.promotion.rules import Rules
 from evaluation.promotion.services import PromotionRefused
-from jobs.follow import follow
+from jobs.follow import follow, succeeded
 from training.models import Artifact
 
 MARKS = {"broken": "✗", "unknown": "?", "kept": "✓", "left out": "–"}
@@ -103,9 +103,7 @@ class Command(BaseCommand):
     def _judge(self, options: dict[str, Any]) -> None:
         project, artifact = project_known(options["project"]), _model(options["model"])
         queued = services.verdict_queue(project=project, artifact=artifact, actor=acting_user(options))
-        ended = follow(queued.job, self.stderr.write)
-        if ended.state != "succeeded":
-            raise CommandError(f"{ended.title} {ended.state}: {ended.reason} {ended.hint}".strip())
+        succeeded(follow(queued.job, self.stderr.write))
         self._tell(selectors.verdict_get(queued.pk))
 
     def _tell(self, verdict: PromotionVerdict) -> None:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.shell import acting_user, add_user_argument
 from jobs import services, steering
-from jobs.follow import follow, status_line
+from jobs.follow import follow, status_line, succeeded
 from jobs.hardware import TAGS
 from jobs.kinds import checkpoint_of
 from jobs.machines import free_of, machines_of
@@ -78,9 +78,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  {'result':<13} {json.dumps(job.result)}")
 
     def _follow(self, options: dict[str, Any]) -> None:
-        ended = follow(_job(options["job"]), self.stdout.write)
-        if ended.state != State.SUCCEEDED:
-            raise CommandError(f"{ended.title}: {ended.state}. {ended.hint}".strip())
+        succeeded(follow(_job(options["job"]), self.stdout.write))
 
     def _stop(self, options: dict[str, Any]) -> None:
         self.stdout.write(status_line(services.job_stop(job=_job(options["job"]), actor=acting_user(options))))

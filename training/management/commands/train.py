@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.shell import acting_user, add_user_argument
 from annotations.models import DatasetVersion
-from jobs.follow import follow
+from jobs.follow import follow, succeeded
 from jobs.steering import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from training.drafts import implied
 from training.exceptions import BadSpec
@@ -47,9 +47,7 @@ class Command(BaseCommand):
             raise CommandError(str(refused)) from refused
         self.stdout.write(f"Queued {run.name} as job {run.job_id} for a {run.job.hardware_tag} worker.")
         if options["wait"]:
-            ended = follow(run.job, self.stderr.write)
-            if ended.state != "succeeded":
-                raise CommandError(f"{run.name} {ended.state}: {ended.reason} {ended.hint}".strip())
+            ended = succeeded(follow(run.job, self.stderr.write), name=run.name)
             self.stdout.write(f"{run.name} is trained: {ended.folder}")
 
     def _tell(self, spec: RunSpec, asked: Asked, dataset: DatasetVersion, options: dict[str, Any]) -> None:
