@@ -6,10 +6,11 @@ For commands and children: it makes calls.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,7 +22,7 @@ from accounts.models import User
 from accounts.outgoing import outgoing_client
 from annotations.models import DatasetVersion
 from annotations.pipeline.run import PipelineSettings
-from annotations.services import file_dataset_build
+from annotations.services import dataset_from_rows, file_dataset_build
 from annotations.sources.containers.hub import HubDataset, hub_address
 from annotations.sources.containers.opening import open_container
 from annotations.sources.errors import SourceError
@@ -55,6 +56,8 @@ SFT_DATASETS = {
 DPO_DATASETS = {"pku": Switch("pku-saferlhf", "preference", "PKU-Alignment/PKU-SafeRLHF")}
 GRPO_DATASETS = {"ultrafeedback": Switch("ultrafeedback", "scored", "openbmb/UltraFeedback")}
 SELF_REWARD = "self-reward"
+PLAIN_PROMPTS = "prompts"
+PROMPT_FIELDS = ("prompt", "gold_answer", "knowledge", "entity", "item_id")
 
 
 @dataclass(frozen=True)
@@ -137,10 +140,15 @@ def convert(
     most: int | None = None,
     actor: User | None,
 ) -> DatasetVersion:
-    """Make a dataset version of files of any format that is read, of their first `most` records.
+    """Make a dataset version of files of any format that is read, of their first `most` records. The format `prompts` is one
+    without answers: `{prompt, gold_answer}`.
 
     Raises DatasetRefused, SourceError and OSError.
     """
+    if source_format == PLAIN_PROMPTS:
+        rows = [row for path in paths for row in _prompt_rows(path, most)]
+        source = ", ".join(path.name for path in paths)[:200]
+        return dataset_from_rows(name=name, kind="prompts", rows={"train": rows}, source=source, actor=actor)
     # Nothing is held out: rounds and runs are measured on benchmarks.
     settings = {
         "kind": kind,
@@ -150,6 +158,15 @@ def convert(
     if most is not None:
         paths = [_first(path, most) for path in paths]
     return file_dataset_build(name=name, paths=paths, settings=PipelineSettings.model_validate(settings), actor=actor)
+
+
+def _prompt_rows(path: Path, most: int | None) -> Iterator[dict[str, Any]]:
+    """Raises SourceError at the first record without a prompt."""
+    for one in islice(open_container(path).records(), most):
+        value = one.value if isinstance(one, Record) else None
+        if not isinstance(value, Mapping) or not value.get("prompt"):
+            raise SourceError(f"{path.name}:{one.place} has no prompt: each record is {{prompt, gold_answer}}.")
+        yield {name: value[name] for name in PROMPT_FIELDS if value.get(name) is not None}
 
 
 def _first(path: Path, most: int) -> Path:

@@ -19,6 +19,7 @@ from evaluation.self_rewarding.sources import (
     DPO_DATASETS,
     GRPO_DATASETS,
     HUB,
+    PLAIN_PROMPTS,
     SELF_REWARD,
     SFT_DATASETS,
     Switch,
@@ -56,7 +57,11 @@ def add_stage_flags(parser: CommandParser) -> None:
     data.add_argument("--sft-dataset", default="", help=f"{', '.join(SFT_DATASETS)}, or a dataset version")
     data.add_argument("--dpo-dataset", default="", help=f"{SELF_REWARD}, {', '.join(DPO_DATASETS)}, or a dataset version")
     data.add_argument("--grpo-dataset", default="", help=f"{SELF_REWARD}, {', '.join(GRPO_DATASETS)}, or a dataset version")
-    data.add_argument("--prompts-dataset", default="", help="convert: a format, to make a dataset of prompts (auto: recognised)")
+    data.add_argument(
+        "--prompts-dataset",
+        default="",
+        help="convert: a format, for a dataset of prompts; auto, or prompts",
+    )
     data.add_argument("--url", default="", help="fetch: a file's address; or hub:OWNER/NAME")
     data.add_argument("--split", default="", help="fetch: of a hub's dataset")
     data.add_argument("--from", dest="files", nargs="+", type=Path, metavar="FILE", help="convert: files that are here")
@@ -137,7 +142,7 @@ def _convert(options: dict[str, Any], actor: User | None, write: Write) -> None:
 
 def _switch_name(options: dict[str, Any]) -> str:
     if options["prompts_dataset"]:
-        return "prompts" if options["prompts_dataset"] == "auto" else f"{options['prompts_dataset']}-prompts"
+        return "prompts" if options["prompts_dataset"] in ("auto", PLAIN_PROMPTS) else f"{options['prompts_dataset']}-prompts"
     return str(options["sft_dataset"] or options["dpo_dataset"] or options["grpo_dataset"])
 
 

@@ -72,6 +72,8 @@ class Command(BaseCommand):
             self.stdout.write("There is no loop yet: rlwhf pipeline --stage all --model-path MODEL --prompts … --benchmark …")
 
     def _show(self, options: dict[str, Any]) -> None:
+        if options["wait"]:
+            self._wait(loop_numbered(options["number"]))
         loop = loop_detail(loop_numbered(options["number"]))
         if options["json"]:
             self.stdout.write(orjson.dumps(loop_document(loop), option=orjson.OPT_INDENT_2).decode())

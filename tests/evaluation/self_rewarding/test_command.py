@@ -113,6 +113,14 @@ def test_a_folders_model_goes_through_stages_one_by_one(benchmark, prompts, tmp_
     assert "goes on" in pipeline("resume", str(loop.pk)) and loop.jobs.filter(state="queued").count() == 7
 
 
+def test_prompts_alone_are_a_dataset_too(prompts, tmp_path):
+    said = pipeline("--stage", "convert", "--prompts-dataset", "prompts", "--from", str(prompts), "--name", "asked", "--num", "4")
+    assert "Dataset version asked: 4 prompts rows" in said
+    (tmp_path / "wrong.jsonl").write_text('{"prompt": "Who?"}\n{"question": "Who?"}\n')
+    with pytest.raises(CommandError, match=r"wrong\.jsonl:2 has no prompt"):
+        pipeline("--stage", "convert", "--prompts-dataset", "prompts", "--from", str(tmp_path / "wrong.jsonl"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

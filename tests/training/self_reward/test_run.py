@@ -16,7 +16,7 @@ from tests.chat_server import ChatServer, serving
 from tests.training.atlas_runs import child, read_rows, write_rows
 from training.data import read_rows as rows_for
 from training.exceptions import BadSpec, Stopped, TeacherGone
-from training.self_reward.run import self_reward
+from training.self_reward.run import judged_in, self_reward
 from training.self_reward.spec import SelfRewardSpec
 from training.specs import ScratchModel
 from training.stopping import StopRequest
@@ -104,6 +104,28 @@ def test_a_judge_that_goes_away_costs_nothing_that_it_has_said(folder, server):
     assert before == {name: (folder / name).read_bytes() for name in before}
 
 
+def test_a_judge_asks_no_more_than_it_may_and_goes_on_where_that_is_raised(folder, server, url):
+    asked(folder, url, judge={"max_calls": 5})
+    with pytest.raises(TeacherGone, match="used up: 5 requests"):
+        self_reward(folder, StopRequest())
+    with pytest.raises(TeacherGone, match="used up: 5 requests"):
+        self_reward(folder, StopRequest())
+    assert len(server.requests) == 5, "what earlier attempts used counts"
+    asked(folder, url, judge={"max_calls": 40})
+    assert self_reward(folder, StopRequest())["scored"] == 11
+
+
+def test_answers_that_were_given_before_are_judged_and_no_model_is_asked(folder, server, url):
+    (folder / "generated" / "answers.jsonl").rename(folder / "given.jsonl")
+    (folder / "generated" / "result.json").unlink()
+    asked(folder, url, answers="given.jsonl")
+    assert self_reward(folder, StopRequest())["scored"] == 11
+    verdicts = judged_in(folder, prompts=folder / "prompts.jsonl")
+    assert len(verdicts) == 15 and verdicts[0].score == -2.0
+    with pytest.raises(BadSpec, match="There is no"):
+        judged_in(folder / "generated", prompts=folder / "prompts.jsonl")
+
+
 def test_asked_to_stop_it_stops_and_the_next_attempt_goes_on(folder, server):
     stop = StopRequest()
 
@@ -133,6 +155,7 @@ def test_what_cannot_work_is_refused_with_its_field(folder, url):
         ({"judge": {"prompt": "nothing"}}, "no prompt “nothing”"),
         ({"judge": {"prompt": "honesty-pairwise-1"}}, "gives no scores"),
         ({"judge": {"key_variable": "HF_TOKEN"}}, "key_variable"),
+        ({"judge": {"model": "another"}}, "a service or a model"),
         ({"samples": 1}, "samples"),
         ({"sample": 4}, "sample: Extra inputs"),
     ):
