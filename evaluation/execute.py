@@ -8,7 +8,6 @@ one more answer. SIGTERM ends the process between two batches; the same command 
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, RewardedP
 from evaluation.specs import ANSWERS, BASE_ANSWERS, ON_THE_CARD, SCORECARD, SPEC, EvaluateSpec, ModelRef
 from evaluation.validator.answers import said_of
 from evaluation.validator.report import validator_report
-from jobs.child import report_progress, report_result
+from jobs.child import report_progress, report_result, write_whole
 from training.child_main import child_main
 from training.environment import describe_environment
 from training.exceptions import BadSpec, Stopped, TrainingError
@@ -102,7 +101,7 @@ def evaluate(folder: Path, stop: StopRequest) -> dict[str, Any]:
         scorecard.harness = asked[0].interview.asker.described()
     for name, one in zip((ANSWERS, BASE_ANSWERS), asked, strict=False):
         answers_write(folder / name, one.rows)
-    _write_aside(folder / SCORECARD, scorecard.model_dump_json(indent=1).encode())
+    write_whole(folder / SCORECARD, scorecard.model_dump_json(indent=1).encode())
     forget_oldest(cache)
     progress.done(f"{len(asked) * len(benchmark.questions)} answers judged")
     return _result(scorecard, asked, progress, seconds=time.perf_counter() - started)
@@ -286,13 +285,6 @@ def _result(scorecard: Scorecard, asked: list[Asked], progress: _Progress, *, se
         "seconds": round(seconds, 3),
         **({"usage": summed(services)} if services else {}),
     }
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    # By process: two evaluations may keep the same base model's answers at once.
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content)
-    aside.replace(path)
 
 
 class _Progress:

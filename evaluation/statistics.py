@@ -24,6 +24,8 @@ from evaluation.metrics.text import NGrams
 POOLED_RESAMPLES = 200
 """Of both models' answers together, for a standard error alone."""
 _SAME = 1e-9
+_CELLS = 1_000_000
+"""Drawn at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,15 @@ class Difference:
 
 def entity_weights(entities: int, *, resamples: int = RESAMPLES, seed: int = SEED) -> Array:
     """Return how often each entity is drawn in each resample: shape (resamples, entities), rows sum to `entities`."""
-    draws = np.random.default_rng(seed).integers(0, entities, size=(resamples, entities))
-    flat = draws + np.arange(resamples)[:, None] * entities
-    counts = np.bincount(flat.ravel(), minlength=resamples * entities)
-    return counts.reshape(resamples, entities).astype(np.float64)
+    generator, weights = np.random.default_rng(seed), np.empty((resamples, entities))
+    some = max(1, _CELLS // max(1, entities))
+    # Some at a time: of a large benchmark's entities all draws at once would take four times the weights' own memory.
+    for start in range(0, resamples, some):
+        rows = min(some, resamples - start)
+        draws = generator.integers(0, entities, size=(rows, entities))
+        draws += np.arange(rows)[:, None] * entities
+        weights[start : start + rows] = np.bincount(draws.ravel(), minlength=rows * entities).reshape(rows, entities)
+    return weights
 
 
 def estimates(

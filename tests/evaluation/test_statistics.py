@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -39,6 +41,21 @@ def test_each_resample_draws_as_many_entities_as_there_are() -> None:
     assert (weights.sum(axis=1) == 17).all()
     assert (weights == entity_weights(17, resamples=50)).all()
     assert (weights != entity_weights(17, resamples=50, seed=21)).any()
+
+
+def test_entities_are_drawn_some_at_a_time_and_the_same_as_all_at_once(monkeypatch) -> None:
+    drawn = np.random.default_rng(3).integers(0, 4001, size=(600, 4001))
+    assert (entity_weights(4001, resamples=600, seed=3)[599] == np.bincount(drawn[599], minlength=4001)).all()
+    at_once = entity_weights(17, resamples=50)
+    monkeypatch.setattr("evaluation.statistics._CELLS", 40)
+    assert (at_once == entity_weights(17, resamples=50)).all()
+    monkeypatch.setattr("evaluation.statistics._CELLS", 100_000)
+    tracemalloc.start()
+    try:
+        whole = entity_weights(4001, resamples=600).nbytes
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * whole
+    finally:
+        tracemalloc.stop()
 
 
 def test_bootstrap_of_a_mean_equals_scipy() -> None:
