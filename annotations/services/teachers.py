@@ -165,11 +165,12 @@ def teacher_switch(*, teacher: Teacher, is_active: bool, actor: User | None) -> 
 @transaction.atomic
 def teacher_run_queue(*, teacher: Teacher, project: Project, actor: User | None, most: int | None = None) -> TeacherRun:
     """Have a teacher score what it has not scored in a project, and be held against people. Raises TeacherRefused."""
-    version = teacher.versions.select_related("endpoint").first()
+    version = teacher.versions.select_related("teacher", "endpoint", "fallback", "search_model").first()
     if version is None or not teacher.is_active:
         raise TeacherRefused("teacher", f"“{teacher}” is resting: switch it on first.")
     if Revocation.objects.in_force().filter(rater=version.rater_id).exists():
         raise TeacherRefused("teacher", f"The scores of {version} are revoked: change how it judges, or lift the revocation.")
+    _check_prices(version)
     if most is not None and most < 0:
         raise TeacherRefused("most", "Not fewer items than none.")
     if TeacherPrompt.model_validate(version.prompt).kind == "pairwise" and project.mode != Project.Mode.COMPARE:
@@ -184,6 +185,19 @@ def teacher_run_queue(*, teacher: Teacher, project: Project, actor: User | None,
     run = TeacherRun.objects.create(project=project, version=version, most=most, job=job, requested_by=actor)
     audit.record(actor=actor, action="annotations.teacher_run_queued", target=run, detail={"most": most})
     return run
+
+
+def _check_prices(version: TeacherVersion) -> None:
+    """A limit in money binds only where it is known what an answer costs."""
+    if version.teacher.max_cost is None:
+        return
+    for one in (version.endpoint, version.fallback, version.search_model):
+        if one is not None and one.price_in is None and one.price_out is None:
+            raise TeacherRefused(
+                "max_cost",
+                f"“{version.teacher}” may cost {version.teacher.max_cost:g} a run, and the endpoint “{one}” has no prices: give it"
+                " some (0 where it costs nothing), or limit the calls instead.",
+            )
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,18 @@ def test_nothing_is_spent_beyond_the_budget_of_a_run_and_the_next_run_goes_on(pr
     assert carry_out(run_of("frugal", project, priced)).scored > 0
 
 
+def test_a_limit_in_money_needs_prices_of_everybody_who_may_be_asked(project, endpoint):
+    prices = {"price_in": Decimal(1), "price_out": Decimal(1)}
+    with pytest.raises(TeacherRefused, match="“local” has no prices") as refused:
+        run_of("frugal", project, endpoint, max_cost=Decimal(1))
+    assert refused.value.field == "max_cost" and not TeacherRun.objects.exists()
+    priced = endpoint_save(name="priced", base_url=endpoint.base_url, model="m", actor=None, is_new=True, **prices)
+    with pytest.raises(TeacherRefused, match="“local” has no prices"):
+        run_of("frugal", project, priced, fallback=endpoint, max_cost=Decimal(1))
+    free = endpoint_save(name="local", base_url=endpoint.base_url, model="m", actor=None, price_in=Decimal(0))
+    assert run_of("frugal", project, priced, fallback=free, max_cost=Decimal(1)).pk
+
+
 def test_where_the_endpoint_is_gone_another_one_is_asked_and_then_the_words_and_each_score_says_so(
     project, endpoint, monkeypatch
 ):
