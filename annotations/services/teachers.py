@@ -195,8 +195,8 @@ def _check_prices(version: TeacherVersion) -> None:
         if one is not None and one.price_in is None and one.price_out is None:
             raise TeacherRefused(
                 "max_cost",
-                f"“{version.teacher}” may cost {version.teacher.max_cost:g} a run, and the endpoint “{one}” has no prices: give it"
-                " some (0 where it costs nothing), or limit the calls instead.",
+                f"“{version.teacher}” may cost {version.teacher.max_cost:g} a run, and the endpoint “{one}” has no prices:"
+                " give it some (0 where it costs nothing), or limit the calls instead.",
             )
 
 
