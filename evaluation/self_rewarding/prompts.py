@@ -10,8 +10,10 @@ from typing import Any
 import orjson
 
 from annotations.models import DatasetVersion
+from evaluation.answers import HELD_OUT
+from evaluation.benchmarks.folder import QUESTIONS
 from jobs.child import write_whole
-from training.data import read_rows
+from training.data import read_rows, text_of
 from training.exceptions import BadData
 
 
@@ -45,6 +47,33 @@ def _rows(named: str) -> list[dict[str, Any]]:
         return read_rows(path, ("prompt",))
     except BadData as error:
         raise NoPrompts(f"{error.reason} {error.hint}".strip()) from error
+
+
+def without_held_out(rows: Sequence[dict[str, Any]], benchmark: Path) -> list[dict[str, Any]]:
+    """The prompts that are not among the questions that a benchmark's folder holds out, but for case and spaces: what is trained
+    on cannot be measured. Held out are the people of fold B, where there is such a fold, else all. Raises NoPrompts where
+    fewer than two are left.
+    """
+    asked = _held_out(benchmark)
+    kept = [row for row in rows if _words(row["prompt"]) not in asked]
+    if len(kept) < 2:
+        reason = f"{len(rows)} prompts, of which {len(rows) - len(kept)} are held-out questions of the benchmark"
+        raise NoPrompts(f"{reason}: give others, at least two.")
+    return kept
+
+
+def _held_out(benchmark: Path) -> set[str]:
+    path = benchmark / QUESTIONS
+    if not path.is_file():  # then nothing can be measured on it, and the scorecard's job says so
+        return set()
+    rows = [orjson.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
+    folds = [row.get("slice", {}).get("fold") for row in rows]
+    has_fold = HELD_OUT in folds
+    return {_words(row["prompt"]) for row, fold in zip(rows, folds, strict=True) if not has_fold or fold == HELD_OUT}
+
+
+def _words(prompt: str | list[dict[str, Any]]) -> str:
+    return " ".join(text_of(prompt).split()).casefold()
 
 
 def round_prompts(rows: Sequence[dict[str, Any]], *, number: int, each: int | None, seed: int) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from accounts.models import User
 from annotations.models import DatasetVersion
 from annotations.services.datasets import version_asked
 from evaluation.models import Benchmark, Evaluation
-from evaluation.self_rewarding.prompts import prompts_read, prompts_write, round_prompts
+from evaluation.self_rewarding.prompts import prompts_read, prompts_write, round_prompts, without_held_out
 from evaluation.self_rewarding.settings import STAGES, LoopSettings, Stage
 from evaluation.services import evaluation_queue
 from jobs.models import Job, Pipeline
@@ -50,7 +50,9 @@ class Loop:
     def begin_round(self, model: Artifact) -> dict[str, Any]:
         """The entry of a new round that starts from a model, with its prompts on disk. Raises NoPrompts."""
         number = len(self.rounds) + 1
-        rows = prompts_read(self.wanted.prompts)
+        found = prompts_read(self.wanted.prompts)
+        rows = without_held_out(found, Path(Benchmark.objects.get(hash=self.wanted.benchmark).folder))
+        self.pipeline.payload |= {"prompts": len(rows), "held_out": len(found) - len(rows)}
         drawn = round_prompts(rows, number=number, each=self.wanted.prompts_per_round, seed=self.wanted.seed)
         folder = Path(site.RLWHF_HOME) / "self-rewarding" / str(self.pipeline.pk)
         path = prompts_write(folder / f"prompts-{number}.jsonl", drawn)

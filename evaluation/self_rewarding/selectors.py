@@ -174,6 +174,8 @@ def loop_document(loop: LoopDetail) -> dict[str, Any]:
         "problem": loop.problem,
         "next_stage": loop.next_stage,
         "settings": loop.settings.model_dump(mode="json"),
+        "prompts": loop.pipeline.payload.get("prompts"),
+        "held_out": loop.pipeline.payload.get("held_out", 0),
         "start": {
             "model": loop.start.name if loop.start else None,
             "scorecard": loop.start_evaluation.pk if loop.start_evaluation else None,

@@ -19,7 +19,7 @@ from annotations.services import DatasetRefused
 from evaluation.metrics import METRICS
 from evaluation.models import Benchmark, Evaluation
 from evaluation.self_rewarding.judges import NoSuchJudge, judge_chosen
-from evaluation.self_rewarding.prompts import NoPrompts, prompts_read
+from evaluation.self_rewarding.prompts import NoPrompts
 from evaluation.self_rewarding.rounds import Loop, free_name, stage_queue
 from evaluation.self_rewarding.settings import STAGES, LoopSettings, Stage, recipe_for
 from evaluation.services import EvaluationRefused, evaluation_queue
@@ -55,10 +55,9 @@ def loop_start(*, wanted: LoopSettings, actor: User | None, stages: Sequence[Sta
     if list(stages) != list(STAGES[: len(stages)]) or not stages:
         raise LoopRefused("stages", f"A round begins with {STAGES[0]}; each stage follows the one before: {', '.join(STAGES)}.")
     try:
-        rows = prompts_read(wanted.prompts)
         chosen = wanted.model_copy(update={"judge": judge_chosen(wanted)})
         pipeline = pipeline_create(name=f"Self-rewarding: {model.name}", kind=PIPELINE_KIND, payload={}, actor=actor)
-        pipeline.payload = {"settings": chosen.model_dump(mode="json"), "rounds": [], "ended": "", "prompts": len(rows)}
+        pipeline.payload = {"settings": chosen.model_dump(mode="json"), "rounds": [], "ended": ""}
         loop = Loop(pipeline, chosen, actor)
         start, after = _fine_tuned(loop, model)
         pipeline.payload |= {"start": start.name, "start_evaluation": _start_evaluation(loop, start, benchmark, after).pk}

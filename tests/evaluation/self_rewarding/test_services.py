@@ -210,6 +210,22 @@ def test_what_cannot_work_is_refused_before_anything_is_queued(wanted, more, fie
     assert not Job.objects.exists() and not DatasetVersion.objects.exists()
 
 
+def test_what_is_measured_on_is_never_asked(wanted, benchmark, tmp_path):
+    questions = [orjson.loads(line) for line in (Path(benchmark.folder) / "benchmark.jsonl").read_bytes().splitlines()]
+    held_out = next(one["prompt"] for one in questions if one["slice"]["fold"] == "B")
+    trained_on = next(one["prompt"] for one in questions if one["slice"]["fold"] == "A")
+    path = tmp_path / "mixed.jsonl"
+    rows = [{"prompt": text} for text in (f"  {held_out.upper()} ", trained_on, "Who are you?")]
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    loop = loop_start(wanted=wanted(prompts=str(path)), actor=None)
+    asked = [orjson.loads(line)["prompt"] for line in Path(loop.payload["rounds"][0]["prompts"]).read_bytes().splitlines()]
+    assert asked == [trained_on, "Who are you?"]
+    assert (loop.payload["prompts"], loop.payload["held_out"]) == (2, 1)
+    path.write_bytes(orjson.dumps(rows[0]) + b"\n")
+    with pytest.raises(LoopRefused, match="1 prompts, of which 1 are held-out questions"):
+        loop_start(wanted=wanted(prompts=str(path)), actor=None)
+
+
 def test_each_round_asks_others_until_all_have_had_their_turn(prompts):
     rows = prompts_read(str(prompts))
     drawn = [{row["id"] for row in round_prompts(rows, number=number, each=2, seed=5)} for number in (1, 2, 3)]
