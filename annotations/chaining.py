@@ -180,7 +180,9 @@ class _Rest:
         """One for each step: its pace holds from batch to batch. Raises HostRefused and SecretLost."""
         if step.pk not in self._clients:
             key = endpoint_environment(step.endpoint).get(KEY_VARIABLE, "")
-            self._clients[step.pk] = ChatClient(endpoint_service(step.endpoint), key=key)
+            # The model that the step was made with, after which its items are named.
+            service = endpoint_service(step.endpoint).model_copy(update={"model": step.model})
+            self._clients[step.pk] = ChatClient(service, key=key)
         return self._clients[step.pk]
 
     # --- the budget

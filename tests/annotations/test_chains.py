@@ -188,6 +188,15 @@ def test_what_was_gone_through_is_not_gone_through_again_and_what_a_chain_made_i
     assert team.asked == [3, 6, 3, 3]
 
 
+def test_a_step_asks_for_the_model_that_its_items_are_named_after(project, team):
+    run = run_of(project, "answer-1", most=1)
+    moved = Endpoint.objects.get(name="answer")
+    endpoint_save(name="answer", base_url=moved.base_url, model="answer-70b", actor=None)
+    run = carry_out(ChainRun.objects.get(pk=run.pk))
+    assert [one["model"] for one in team.answer.requests] == ["answer-7b"]
+    assert run.results.get().item.source_model == "answer-7b"
+
+
 def test_a_chain_that_answers_begins_once_with_each_question(project, team):
     one, other, _ = Item.objects.order_by("pk")
     Item.objects.filter(pk=other.pk).update(prompt=one.prompt, prompt_text=one.prompt_text, prompt_hash=one.prompt_hash)
