@@ -14,7 +14,19 @@ from pydantic import ValidationError
 from accounts import audit
 from accounts.hosts import host_allowed
 from accounts.models import Endpoint, User
-from annotations.models import Item, Project, Ranking, Rater, Revocation, Score, Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.models import (
+    Item,
+    Progress,
+    Project,
+    Ranking,
+    Rater,
+    Revocation,
+    Score,
+    Teacher,
+    TeacherCall,
+    TeacherRun,
+    TeacherVersion,
+)
 from annotations.ranks import dense
 from annotations.services.alone import alone
 from annotations.teachers.prompts import TeacherPrompt, load_prompt, prompt_names
@@ -209,6 +221,13 @@ class Heard:
     call: TeacherCall
 
 
+def _counted(project: Project, rater: Rater, fresh: int) -> None:
+    """The project's page says who scored how much, teachers as well as people."""
+    if fresh:
+        row, _ = Progress.objects.get_or_create(project=project, rater=rater)
+        Progress.objects.filter(pk=row.pk).update(scored=F("scored") + fresh)
+
+
 @transaction.atomic
 def teacher_scores_store(*, run: TeacherRun, heard: Sequence[Heard]) -> int:
     """Take down some verdicts with their calls: all of them or none. Returns how many are scores.
@@ -225,6 +244,7 @@ def teacher_scores_store(*, run: TeacherRun, heard: Sequence[Heard]) -> int:
     Score.objects.filter(pk__in=[one.replaces_id for one in scores if one.replaces_id]).update(withdrawn_at=timezone.now())
     Score.objects.bulk_create(scores, batch_size=500)
     TeacherCall.objects.bulk_create([one.call for one in kept], batch_size=500)
+    _counted(project, rater, sum(one.replaces_id is None for one in scores))
     told = sum(one.overall is not None for one in scores)
     malformed = sum(one.reply.is_malformed and one.call.source != TeacherCall.Source.RULES for one in kept)
     TeacherRun.objects.filter(pk=run.pk).update(
@@ -294,6 +314,7 @@ def teacher_rankings_store(*, run: TeacherRun, heard: Sequence[Compared]) -> int
     standing = {one.item.prompt_hash: one for one in live.select_related("item").order_by("pk")}
     live.update(withdrawn_at=timezone.now())
     Ranking.objects.bulk_create([_ranking(one, rater, project, standing.get(one.head.prompt_hash)) for one in ordered])
+    _counted(project, rater, sum(one.head.prompt_hash not in standing for one in ordered))
     TeacherCall.objects.bulk_create([call for one in kept for call in one.calls], batch_size=500)
     unreadable = [one for one in kept if one.is_unreadable]
     silent = sum(all(call.source == TeacherCall.Source.RULES for call in one.calls if call.reason) for one in unreadable)

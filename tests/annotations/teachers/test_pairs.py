@@ -16,6 +16,7 @@ from accounts.endpoints import endpoint_save
 from accounts.hosts import host_allow
 from annotations import services
 from annotations.models import Item, Project, Ranking, Rater, RubricVersion, Score, TeacherCall, TeacherRun
+from annotations.selectors import rater_progress
 from annotations.services.comparing import candidates
 from annotations.services.raters import person_rater
 from annotations.services.revocations import revoke
@@ -87,6 +88,7 @@ def test_every_pair_is_asked_in_both_orders_and_each_prompt_gets_one_order(proje
     assert (run.scored, run.malformed, run.ended_early, told[-1]) == (3, 0, "", (3, 3))
     assert len(server.requests) == 3 * 3 * 2
     assert orders() == [sorted(WORDS, key=len, reverse=True)] * 3
+    assert [(one.rater.name, one.scored) for one in rater_progress(project=project)] == [("fair@1", 3)]
     rows = Ranking.objects.select_related("rater")
     assert {one.rater.name for one in rows} == {"fair@1"} and not Score.objects.filter(rater__kind="teacher").exists()
     heads = [Item.objects.filter(answer__in=WORDS, prompt_hash=one.item.prompt_hash).order_by("pk")[0].pk for one in rows]
