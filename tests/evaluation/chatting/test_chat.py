@@ -236,3 +236,10 @@ def test_serving_is_refused_with_the_reason_and_annotators_do_not_chat(signed_in
     for url in ("serving", "serving/stop", "messages", "scores"):
         assert post(client, url).status_code == 403, url
     assert client.get("/api/chat/models").status_code == client.get("/api/chat/serving").status_code == 403
+
+
+def test_models_and_endpoints_lead_to_their_chat(signed_in: SignedIn, big: Endpoint, tiny: Artifact) -> None:
+    client = signed_in("admin")
+    assert 'href="/chat/?model=tiny"' in client.get(tiny.get_absolute_url()).content.decode()
+    assert 'href="/chat/"' in client.get("/models/").content.decode()
+    assert 'href="/chat/?model=big"' in client.get("/account/endpoints/").content.decode()
