@@ -12,7 +12,7 @@ from accounts.roles import role_required, signed_in_user
 from annotations.forms.teachers import TeacherForm, TeacherRunForm, initial_of
 from annotations.models import Project, Teacher
 from annotations.selectors import teachers as selectors
-from annotations.services.teachers import TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
+from annotations.services.teachers import DEFAULT_PROMPT, TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
 
 
 @require_GET
@@ -29,7 +29,8 @@ def teacher_edit(request: HttpRequest, name: str = "") -> HttpResponse:
     teacher = get_object_or_404(Teacher, name=name) if name else None
     version = teacher.versions.first() if teacher else None
     data = {**request.POST.dict(), "name": name} if name and request.method == "POST" else request.POST or None
-    wanted = {one: request.GET[one] for one in ("prompt", "uses_reference", "max_tokens") if one in request.GET}
+    given = {one: request.GET[one] for one in ("prompt", "uses_reference", "max_tokens") if one in request.GET}
+    wanted = {"prompt": DEFAULT_PROMPT} | given  # as in the shell and over HTTP, and not the first by the alphabet
     form = TeacherForm(data, initial=initial_of(teacher, version) if teacher and version else wanted)
     if name:
         form.fields["name"].disabled = True
@@ -59,6 +60,7 @@ def teacher_detail(request: HttpRequest, name: str) -> HttpResponse:
         "teacher": teacher,
         "version": version,
         "versions": teacher.versions.all(),
+        "revocation": selectors.revocation_of(version),
         "runs": selectors.runs_of(teacher)[: selectors.RUNS_SHOWN],
         "calls": selectors.calls_of(teacher)[: selectors.CALLS_SHOWN],
         "projects": projects,

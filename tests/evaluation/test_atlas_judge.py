@@ -149,6 +149,8 @@ def test_a_judges_page_fills_in_the_forms_that_make_it_a_teacher(signed_in: Call
     page = signed_in("admin").get(reverse("accounts:endpoint-list") + known).content.decode()
     assert page.count('value="strict-judge"') == 2 and 'value="http://127.0.0.1:8001/v1"' in page and 'value="never"' not in page
     Endpoint.objects.create(name="judge", base_url="http://127.0.0.1:8001/v1", model="strict-judge")
+    new = signed_in("admin").get(reverse("annotations:teacher-create")).content.decode()
+    assert '<option value="honesty-single-1" selected>' in new, "as in the shell, and over HTTP"
     wanted = "?prompt=brief-1&uses_reference=1&max_tokens=4"
     page = signed_in("admin").get(reverse("annotations:teacher-create") + wanted).content.decode()
     assert '<option value="brief-1" selected>' in page and 'value="4"' in page and "checked" in page
