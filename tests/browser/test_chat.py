@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +14,15 @@ from playwright.sync_api import Page, expect
 
 from annotations.models import Item
 from annotations.services import project_create
+from evaluation.chatting.jobs import KIND
+from evaluation.serving.places import ADDRESS
+from jobs.models import Job
 from tests.browser.axe import serious_findings
 from tests.chat_server import ChatServer
 from tests.evaluation.chatting.test_chat import echo, endpoint
+from tests.evaluation.chatting.test_serving_job import held, worker
+from tests.training.model_folders import model_folder_at
+from training.services import artifact_register
 
 pytestmark = pytest.mark.browser
 
@@ -64,3 +73,35 @@ def test_a_message_that_cannot_be_sent_stays_and_says_why(page: Page, sign_in: C
         expect(page.get_by_role("alert").filter(has_text="no such key")).to_be_visible()
         expect(page.get_by_label("Message")).to_have_value("Hello")
         expect(page.get_by_text("you said")).to_have_count(0)
+
+
+@pytest.mark.full
+def test_a_model_of_the_site_is_served_from_the_page_which_says_how_far_it_is(
+    page: Page, sign_in: Callable[..., Any], shot: Callable[[Page, str], None], tmp_path: Path
+) -> None:
+    sign_in("member")
+    for name in ("tiny", "twin"):
+        artifact_register(name=name, folder=model_folder_at(tmp_path / name), actor=None)
+    page.goto("/models/")
+    page.get_by_role("link", name="Chat").click()
+    page.select_option("#choose-model", value="tiny")
+    page.select_option("#choose-other", value="twin")
+    page.get_by_role("button", name="Choose").click()
+    page.get_by_role("button", name="Serve tiny and twin").click()
+    expect(page.get_by_text("No worker takes cpu jobs now")).to_be_visible()
+    assert not serious_findings(page)
+    shot(page, "chat-unserved")
+    by = worker(["cpu"])
+    page.get_by_role("button", name="Serve tiny and twin").click()
+    expect(page.get_by_text("Queued").first).to_be_visible()
+    job = held(Job.objects.get(kind=KIND), by, tmp_path)
+    Job.objects.filter(pk=job.pk).update(progress_note="loading twin")
+    expect(page.get_by_text("loading twin").first).to_be_visible()
+    shot(page, "chat-starting")
+    told = {"address": "http://127.0.0.1:9/v1", "host": socket.gethostname(), "models": {"tiny": "a", "twin": "b"}}
+    (tmp_path / ADDRESS).write_text(json.dumps(told))
+    expect(page.get_by_text("ready")).to_have_count(2)
+    assert not serious_findings(page)
+    shot(page, "chat-ready")
+    page.get_by_role("button", name="Stop serving tiny").click()
+    expect(page.get_by_text("is stopping")).to_be_visible()

@@ -56,6 +56,7 @@ def child(folder: Path, taught: Path, *, idle_s: float, key: str = KEY) -> Itera
         process.stdin.close()
 
 
+@pytest.mark.full
 def test_it_says_where_it_answers_asks_for_its_key_and_ends_when_nobody_asks(tmp_path: Path, taught: Path) -> None:
     folder = tmp_path / "job"
     with child(folder, taught, idle_s=2) as process:
