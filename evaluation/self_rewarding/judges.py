@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from accounts.chat.service import KEY_VARIABLE
 from accounts.endpoints import endpoint_environment, endpoint_service
 from accounts.hosts import host_allowed
-from annotations.models import Teacher, TeacherVersion
+from annotations.models import Revocation, Teacher, TeacherVersion
 from annotations.teachers.prompts import load_prompt, prompt_names
 from evaluation.self_rewarding.settings import SELF, LoopSettings
 from training.models import Artifact
@@ -38,6 +38,8 @@ def judge_chosen(wanted: LoopSettings) -> str:
     version = _version(name)
     if not version.teacher.is_active:
         raise NoSuchJudge(f"The teacher “{version.teacher}” is resting: switch it on first.")
+    if Revocation.objects.in_force().filter(rater=version.rater_id).exists():
+        raise NoSuchJudge(f"The scores of {version} are revoked: change how it judges, or lift the revocation.")
     if not host_allowed(version.endpoint.base_url):
         raise NoSuchJudge(f"This site may not call {version.endpoint.base_url}, which “{version}” asks: see Account → Hosts.")
     return f"teacher:{version}"

@@ -8,8 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from annotations.models import DatasetVersion
-from annotations.services import DatasetRefused
+from annotations.models import DatasetVersion, Rater
+from annotations.services import DatasetRefused, revoke
 from evaluation.models import Evaluation
 from evaluation.self_rewarding.jobs import Judging
 from evaluation.self_rewarding.judges import judge_asked
@@ -185,6 +185,12 @@ def test_a_teacher_judges_by_the_version_that_it_had_when_the_loop_began(wanted,
     asked = judge_asked("teacher:strict@1", loop.payload["settings"], tmp_path)
     assert asked.values["service"]["base_url"] == "http://127.0.0.1:9/v1" and asked.values["max_calls"] == 50
     assert asked.environment == {"RLWHF_ENDPOINT_KEY": "sk-secret"} and "sk-secret" not in str(asked.values)
+
+
+def test_a_teacher_whose_scores_are_revoked_judges_no_new_loop(wanted, teacher):
+    revoke(target=Rater.objects.get(name="strict@1"), reason="Too kind.", actor=None)
+    with pytest.raises(LoopRefused, match="strict@1 are revoked"):
+        loop_start(wanted=wanted(judge="teacher:strict"), actor=None)
 
 
 @pytest.mark.parametrize(
