@@ -18,6 +18,7 @@ from evaluation.chatting.forms import SIDES, MessageForm, ProjectForm, conversat
 from evaluation.chatting.scoring import reply_score
 from evaluation.chatting.selectors import chat_models, serving_tags, servings_of
 from evaluation.chatting.services import ServingRefused, serving_start, serving_stop
+from jobs.addresses import number_in
 
 EVENTS = "text/event-stream"
 
@@ -166,16 +167,16 @@ def _query(names: list[str]) -> str:
 @role_required("member")
 def chat_score(request: HttpRequest) -> HttpResponse:
     """Put a reply into a project, and go to its scoring desk; a script is told where that is."""
-    side, _, turn = request.POST.get("reply", "").partition(":")
+    side, turn = (number_in(part) for part in request.POST.get("reply", "").partition(":")[::2])
     form = ProjectForm(request.POST)
     try:
         project = form.cleaned_data.get("project") if form.is_valid() else None
-        conversation = conversation_in(request.POST, int(side)) if side.isdecimal() and turn.isdecimal() else None
+        conversation = conversation_in(request.POST, side) if side is not None else None
         if project is None:
             raise ChatRefused("Choose a project for the answer.")
-        if conversation is None:
+        if conversation is None or turn is None:
             raise ChatRefused("There is no such reply.")
-        scored = reply_score(conversation=conversation, turn=int(turn), project=project, actor=signed_in_user(request))
+        scored = reply_score(conversation=conversation, turn=turn, project=project, actor=signed_in_user(request))
     except ChatRefused as refused:
         if "application/json" in request.headers.get("Accept", ""):
             return JsonResponse({"reason": str(refused)}, status=422)

@@ -146,8 +146,10 @@ def test_the_page_works_without_scripts_for_two_side_by_side(signed_in: SignedIn
     item = Item.objects.get()
     assert item.prompt == [{"role": "user", "content": "Hello <b>"}] and item.prompt_is_text
     assert (scored.status_code, scored.url) == (302, "/score/in/chats/")
-    broken = client.post("/chat/score/", {"reply": "x:y", "project": "chats"}, headers={"Accept": "application/json"})
-    assert (broken.status_code, broken.json()) == (422, {"reason": "There is no such reply."})
+    for reply in ("x:y", "0", f"0:{'9' * 5000}", f"{'9' * 5000}:1"):
+        data = {"reply": reply, "project": "chats", "conversation-0": side.token}
+        broken = client.post("/chat/score/", data, headers={"Accept": "application/json"})
+        assert (broken.status_code, broken.json()) == (422, {"reason": "There is no such reply."})
 
 
 def test_two_answers_to_one_question_can_be_compared(signed_in: SignedIn, big: Endpoint) -> None:
