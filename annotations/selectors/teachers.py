@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from annotations.models import Item, Project, Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.models import Item, Project, Revocation, Teacher, TeacherCall, TeacherRun, TeacherVersion
 
 RUNS_SHOWN = 20
 CALLS_SHOWN = 20
@@ -19,6 +19,7 @@ class Listed:
     newest: TeacherVersion | None
     scores: int
     rankings: int = 0
+    is_revoked: bool = False
 
 
 def teacher_list() -> list[Listed]:
@@ -28,7 +29,22 @@ def teacher_list() -> list[Listed]:
     ranked = Count("versions__rater__rankings", filter=Q(versions__rater__rankings__withdrawn_at=None))
     rankings = dict(Teacher.objects.annotate(rankings=ranked).values_list("pk", "rankings"))
     newest = {one.teacher_id: one for one in TeacherVersion.objects.select_related("endpoint", "rater").order_by("number")}
-    return [Listed(one, newest.get(one.pk), scores.get(one.pk, 0), rankings.get(one.pk, 0)) for one in Teacher.objects.all()]
+    gone = set(Revocation.objects.in_force().filter(rater__isnull=False).values_list("rater", flat=True))
+    return [
+        Listed(
+            one,
+            now := newest.get(one.pk),
+            scores.get(one.pk, 0),
+            rankings.get(one.pk, 0),
+            is_revoked=now is not None and now.rater_id in gone,
+        )
+        for one in Teacher.objects.all()
+    ]
+
+
+def revocation_of(version: TeacherVersion | None) -> Revocation | None:
+    """The one in force of a version's scores."""
+    return version.rater.revocations.in_force().first() if version else None
 
 
 def runs_of(teacher: Teacher) -> QuerySet[TeacherRun]:

@@ -265,3 +265,17 @@ def test_pages_and_api_tell_pairs(signed_in, project, endpoint):
     head = Ranking.objects.order_by("pk")[0].item
     assert "fair@1" in signed_in("member").post(reverse("annotations:item-reveal", args=[head.pk]), follow=True).content.decode()
     assert len(list(combinations(WORDS, 2))) * 3 == TeacherCall.objects.count()
+
+
+def test_a_teacher_whose_newest_version_is_revoked_says_so_and_what_can_be_done(endpoint, signed_in):
+    made = teacher_save(name="strict", endpoint=endpoint, actor=None)
+    listed, shown = reverse("annotations:teacher-list"), reverse("annotations:teacher-detail", args=["strict"])
+    member = signed_in("member")
+    assert not any("revoked" in member.get(url).content.decode() for url in (listed, shown))
+    revocation = revoke(target=made.rater, reason="Its prompt was wrong.", actor=None)
+    assert "revoked" in member.get(listed).content.decode()
+    page = member.get(shown).content.decode()
+    assert revocation.get_absolute_url() in page and "Its prompt was wrong." in page and "Change how it judges" not in page
+    assert "Change how it judges" in signed_in("admin").get(shown).content.decode()
+    teacher_save(name="strict", endpoint=endpoint, actor=None, prompt="brief-1")
+    assert not any("revoked" in member.get(url).content.decode() for url in (listed, shown)), "its next version counts"
