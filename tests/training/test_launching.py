@@ -107,7 +107,7 @@ def test_the_runs_of_a_sweep_are_put_to_their_backends_parser_at_once_and_before
         if len(asked) > 1:
             raise Refused("backend_options", "No.")
 
-    monkeypatch.setattr("training.services.specs_validate", parser)
+    monkeypatch.setattr("training.services.checking.specs_validate", parser)
     values = recipe_draft("atlas-teach").values | {"backend": "ms-swift", "model": {"path": "/models/none"}}
     wanted = asked_for(recipe="atlas-teach", values=values)
     grid = points(read_axes("settings.lora.r = [4, 8]"), mode="grid")

@@ -100,7 +100,7 @@ def test_a_recipe_elsewhere_may_have_a_long_path(sft_dataset, tmp_path):
 
 def test_a_name_that_somebody_else_takes_meanwhile_is_refused(sft_dataset, monkeypatch):
     Artifact.objects.create(name="taken")
-    monkeypatch.setattr("training.services._check_name", lambda name: None)  # as if asked just before the other wrote it
+    monkeypatch.setattr("training.services.checking.name_check", lambda name: None)  # as if asked just before the other wrote it
     with pytest.raises(RunRefused, match="a model named “taken” already") as caught:
         run_queue(name="taken", recipe="atlas-teach", dataset=sft_dataset, actor=None)
     assert caught.value.field == "name"
