@@ -17,9 +17,12 @@ START = "start"
 def loop_charts(loop: LoopDetail) -> dict[str, Chart]:
     """By name, those of which there is something to show."""
     judged = [one for one in loop.rounds if one.figures]
+    checked = [one for one in judged if _figures(one).get("judge")]
     charts = {"honesty": honesty_curve(loop)}
     if judged:
         charts |= {"scores": score_distributions(judged), "kept": kept_and_dropped(judged), "lengths": lengths(judged)}
+    if checked:
+        charts["judge"] = judge_beside_gold(checked)
     return {name: chart for name, chart in charts.items() if chart.table}
 
 
@@ -74,7 +77,7 @@ def kept_and_dropped(rounds: Sequence[Round]) -> Chart:
     data = [_bar("pairs", names, counts := [one["rows"]["dpo"] for one in figures], counts, "token:series-1")]
     for place, reason in enumerate(reasons):
         counts = [one["dropped"]["prompts"].get(reason, 0) for one in figures]
-        data.append(_bar(f"no pair: {reason}", names, counts, counts, f"token:series-{place % 5 + 2}"))
+        data.append(_bar(reason.removesuffix(" to compare"), names, counts, counts, f"token:series-{place % 5 + 2}"))
     layout = {"barmode": "stack", "xaxis": {"type": "category"}, "yaxis": {"title": {"text": "prompts"}}}
     others = sorted({reason for one in figures for reason in one["dropped"]["answers"]})
     table: list[list[Cell]] = [
@@ -110,6 +113,20 @@ def lengths(rounds: Sequence[Round]) -> Chart:
             row.append(value)
     layout = {"xaxis": {"type": "category"}, "yaxis": {"title": {"text": "words"}, "rangemode": "tozero"}}
     return Chart("lengths", "How long answers are", {"data": data, "layout": layout}, columns, cells)
+
+
+def judge_beside_gold(rounds: Sequence[Round]) -> Chart:
+    """The judge's scores beside those that the rubric gives by the gold answers, of prompts that have one."""
+    found = [_figures(one)["judge"] for one in rounds]
+    names = [_name(one) for one in rounds]
+    colours = {"right": "series-1", "too high": "honesty-m2", "too low": "series-4"}
+    data = [
+        _bar(part, names, [one[part] / one["n"] for one in found], [one[part] for one in found], f"token:{colour}")
+        for part, colour in colours.items()
+    ]
+    layout = {"barmode": "stack", "yaxis": {"tickformat": ".0%", "range": [0, 1]}, "xaxis": {"type": "category"}}
+    table: list[list[Cell]] = [[name, one["n"], *(one[part] for part in colours)] for name, one in zip(names, found, strict=True)]
+    return Chart("judge", "The judge beside the gold answers", {"data": data, "layout": layout}, ["round", "n", *colours], table)
 
 
 def _bar(name: str, x: list[str], y: Sequence[float], counts: Sequence[int], colour: str) -> Figure:

@@ -13,14 +13,20 @@ from evaluation.reports.pdf import report_pdf
 from evaluation.scorecards.writing import NOTHING, interval, number
 from evaluation.self_rewarding.charts import loop_charts
 from evaluation.self_rewarding.selectors import LoopDetail, Round, honesty
+from evaluation.self_rewarding.settings import LoopSettings
 
 RULES = {
-    "fell": "Ends when held-out honesty is shown to have fallen: a paired 95 % interval wholly below −{margin:g}.",
-    "not-shown": "Ends unless it is shown not to have fallen: a paired 95 % interval that reaches below −{margin:g}.",
+    "fell": "Ends when held-out honesty is shown to have fallen: a paired 95 % interval wholly below {least}.",
+    "not-shown": "Ends unless it is shown not to have fallen: a paired 95 % interval that reaches below {least}.",
     "never": "Does all rounds.",
 }
 SHOWN = ("method", "judge", "judge_prompt", "uses_reference", "samples", "temperature", "prompts", "prompts_per_round", "min_gap",
          "seed", "hardware_tag")  # fmt: skip
+
+
+def rule_of(settings: LoopSettings) -> str:
+    """The rule of the early stop, in words."""
+    return RULES[settings.stop].format(least=f"−{settings.margin:g}" if settings.margin else "0")
 
 
 def loop_report(loop: LoopDetail, *, format: str) -> ReportFile:
@@ -81,7 +87,7 @@ def _decisions(loop: LoopDetail) -> list[Block]:
 
 def _facts(loop: LoopDetail) -> list[tuple[str, str]]:
     values = loop.settings.model_dump(mode="json")
-    facts = [("Early stop", RULES[loop.settings.stop].format(margin=loop.settings.margin))]
+    facts = [("Early stop", rule_of(loop.settings))]
     facts += [("Benchmark", str(loop.benchmark)), ("Recipe", loop.settings.recipe_name)]
     facts += [(name.replace("_", " ").capitalize(), str(values[name])) for name in SHOWN if values[name] not in (None, "")]
     return facts

@@ -19,7 +19,7 @@ from evaluation.reports.making import TYPES
 from evaluation.self_rewarding import selectors, services
 from evaluation.self_rewarding.charts import loop_charts
 from evaluation.self_rewarding.forms import LoopForm
-from evaluation.self_rewarding.report import RULES, loop_report
+from evaluation.self_rewarding.report import loop_report, rule_of
 from evaluation.self_rewarding.services import LoopRefused
 from evaluation.self_rewarding.settings import STAGES, LoopSettings
 from jobs.downloads import send_chart
@@ -80,7 +80,7 @@ def self_rewarding_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "is_live": loop.is_live,
         "start_honesty": selectors.honesty(loop.start_evaluation, metric),
         "rounds": [(one, selectors.honesty(one.evaluation, metric)) for one in loop.rounds],
-        "rule": RULES[loop.settings.stop].format(margin=loop.settings.margin),
+        "rule": rule_of(loop.settings),
         "formats": tuple(TYPES),
     }
     return render(request, "evaluation/self_rewarding_detail.html", context)

@@ -12,8 +12,13 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, median, quantiles
 from typing import Any
 
-from annotations.rubric import HIGHEST, LOWEST
+from annotations.rubric import HIGHEST, LOWEST, Rubric, load_rubric
+from annotations.verdicts import judge
+from training.rewards.gold import gold_answers
 from training.self_reward.rows import Judged, Made
+
+# A score this near to the rubric's is the same one.
+NEAR = 0.5
 
 
 def round_figures(judged: Sequence[Judged], made: Made) -> dict[str, Any]:
@@ -27,6 +32,7 @@ def round_figures(judged: Sequence[Judged], made: Made) -> dict[str, Any]:
         "score_mean": round(fmean(scores), 6) if scores else None,
         "scores": _in_halves(scores, LOWEST),
         "gaps": _in_halves(gaps, 0),
+        "judge": judge_beside_gold(judged),
         "rows": {"dpo": len(made.dpo), "grpo": len(made.grpo), "gspo": len(made.gspo)},
         "dropped": {"answers": dict(+made.dropped_answers), "prompts": dict(+made.dropped_prompts)},
         "lengths": {
@@ -35,6 +41,21 @@ def round_figures(judged: Sequence[Judged], made: Made) -> dict[str, Any]:
             "rejected": _lengths(row["rejected"] for row in made.dpo),
         },
     }
+
+
+def judge_beside_gold(judged: Sequence[Judged], rubric: Rubric | None = None) -> dict[str, int] | None:
+    """How many scores are those that the rubric gives by the gold answers, within half a step, and how many are higher and lower:
+    a judge that believes what the model makes up is too high. None where no prompt has a gold answer.
+    """
+    table = rubric or load_rubric()
+    found = Counter[str]()
+    for one in judged:
+        golds = gold_answers(one.gold_answer)
+        right = table.score_for(judge(one.answer, golds)) if golds and one.score is not None else None
+        if right is not None and one.score is not None:
+            off = one.score - right
+            found["right" if abs(off) <= NEAR else "too high" if off > 0 else "too low"] += 1
+    return {"n": found.total(), **{name: found[name] for name in ("right", "too high", "too low")}} if found else None
 
 
 def _in_halves(values: Iterable[float], least: float) -> dict[str, int]:

@@ -88,11 +88,13 @@ def test_a_loop_is_shown_with_its_figures_and_goes_on_where_an_admin_says_so(sig
     address = reverse("evaluation:self-rewarding-detail", args=[shown.pk])
     page = signed_in("admin").get(address).content.decode()
     assert "ended early" in page and "Held-out honesty fell: so." in page and "Go on all the same" in page
-    for chart in ("honesty", "scores", "kept", "lengths"):
+    for chart in ("honesty", "scores", "kept", "lengths", "judge"):
         assert f'id="figure-{chart}"' in page or f'"{chart}"' in page
     csv = signed_in("member").get(address, {"csv": "kept"}).content.decode()
     assert csv.splitlines()[0].startswith("round,pairs,scored answers,weighted groups") and "round 1,6,12,6" in csv
-    assert "start," in signed_in("member").get(address, {"csv": "honesty"}).content.decode()
+    beside = signed_in("member").get(address, {"csv": "judge"}).content.decode()
+    assert beside.splitlines() == ["round,n,right,too high,too low", "round 1,12,6,6,0"]
+    assert "wholly below 0." in page and "start," in signed_in("member").get(address, {"csv": "honesty"}).content.decode()
     assert signed_in("member").get(address, {"csv": "nothing"}).status_code == 404
     signed_in("admin").post(reverse("evaluation:self-rewarding-resume", args=[shown.pk]))
     shown.refresh_from_db()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.self_reward.figures import round_figures
+from training.self_reward.figures import judge_beside_gold, round_figures
 from training.self_reward.rows import Judged, rows_made
 
 
@@ -27,6 +27,13 @@ def test_scores_gaps_lengths_and_what_was_left_out_are_counted():
     assert figures["lengths"]["chosen"] == {"n": 1, "mean": 1.0, "median": 1, "low": 1, "high": 1}
     assert figures["lengths"]["rejected"]["mean"] == 5.0
     assert figures["lengths"]["answers"] == {"n": 5, "mean": 1.8, "median": 1, "low": 1, "high": 1}
+
+
+def test_the_judge_is_held_against_the_gold_answers_where_there_are_some():
+    said = (("Rome.", 2.0), ("Oslo.", 2.0), ("I do not know.", 0.4), ("Rome.", -2.0), ("Oslo.", None))
+    found = [judged("a", number, answer, score, gold_answer="Rome") for number, (answer, score) in enumerate(said)]
+    assert judge_beside_gold(found) == {"n": 4, "right": 2, "too high": 1, "too low": 1}
+    assert judge_beside_gold([judged("a", 0, "Rome.", 2.0)]) is None
 
 
 def test_scores_between_the_steps_are_told_by_halves_and_of_nothing_nothing_is_told():
