@@ -1,7 +1,9 @@
 """From a rater or a rubric version to all that was made of its scores, whether it is revoked or not."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -15,6 +17,16 @@ from training.models import Artifact, Run
 Target = Rater | RubricVersion
 REBUILD = "evaluation.rebuild"
 SHOWN = 100
+# Where nobody else's scores, or none under another rubric version, stand in a version: no score need be looked at.
+ALL_ROWS = """
+SELECT version_id, count(*) FROM (
+  SELECT DISTINCT version_id, split, row FROM annotations_datasetuse
+  WHERE version_id = ANY(%(versions)s) AND (scores <> '{}' OR rankings <> '{}')
+) AS scored GROUP BY version_id
+"""
+# By process: of so many versions and targets, rows that were counted.
+ROWS_KEPT = 10_000
+_ROWS_TOLD: dict[tuple[int, datetime | None, str, int], int] = {}
 # Each row once, however many of its scores and rankings are the target's.
 ROWS = """
 SELECT version_id, count(*) FROM (
@@ -127,11 +139,46 @@ def _datasets(target: Target) -> list[TouchedDataset]:
 
 
 def _rows(target: Target, versions: list[int]) -> dict[int, int]:
-    if not versions:
-        return {}
+    """How many rows of each version hold any of the target's scores or rankings: as it was told before, for neither changes."""
+    built = DatasetVersion.objects.filter(pk__in=versions).values_list("pk", "ready_at")
+    keys = {pk: (pk, ready_at, column_of(target), target.pk) for pk, ready_at in built}
+    unknown = [pk for pk, key in keys.items() if key not in _ROWS_TOLD]
+    if len(_ROWS_TOLD) > ROWS_KEPT:
+        _ROWS_TOLD.clear()
+    counted = _rows_counted(target, unknown) if unknown else {}
+    return {pk: _ROWS_TOLD.setdefault(key, counted.get(pk, 0)) for pk, key in keys.items()}
+
+
+def _rows_counted(target: Target, versions: list[int]) -> dict[int, int]:
+    """As it was counted when the version was built, where one contribution is all that is the target's; the others are now."""
+    found: dict[int, int] = {}
+    everything: list[int] = []
+    mixed: list[int] = []
+    for version, own, others in _contributions(target, versions):
+        if len(own) == 1:
+            found[version] = own[0]
+        else:
+            (mixed if others else everything).append(version)
     with connection.cursor() as cursor:
-        cursor.execute(ROWS.format(column=f"{column_of(target)}_id"), {"versions": versions, "target": target.pk})
-        return dict(cursor.fetchall())
+        for statement, some in ((ALL_ROWS, everything), (ROWS.format(column=f"{column_of(target)}_id"), mixed)):
+            if some:
+                cursor.execute(statement, {"versions": some, "target": target.pk})
+                found |= dict(cursor.fetchall())
+    return found
+
+
+def _contributions(target: Target, versions: list[int]) -> list[tuple[int, list[int], int]]:
+    """Of each version the rows of each contribution of the target's, and how many contributions are not."""
+    own: dict[int, list[int]] = {}
+    others: Counter[int] = Counter()
+    column = f"{column_of(target)}_id"
+    told = DatasetContributor.objects.filter(version__in=versions).order_by()
+    for version, of, rows in told.values_list("version", column, "rows"):
+        if of == target.pk:
+            own.setdefault(version, []).append(rows)
+        else:
+            others[version] += 1
+    return [(version, own.get(version, []), others[version]) for version in versions]
 
 
 def _trained(datasets: dict[int, TouchedDataset]) -> tuple[list[TouchedRun], list[TouchedModel]]:

@@ -20,7 +20,7 @@ def champions_watch() -> int:
     wanted: set[str] = set()
     for champion in champions:
         for revocation in under.get(champion.artifact_id, ()):
-            subject = f"ledger:{champion.pk}:{revocation.pk}"
+            subject = f"{champion.artifact.name}, promotion {champion.pk}, revocation {revocation.pk}"
             wanted.add(subject)
             finding = Finding(
                 CHAMPION_REVOKED,

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import template
 
+from evaluation.metrics import METRICS
 from evaluation.scorecards.writing import NOTHING, interval, number, p_value, signed
 from evaluation.selectors import slice_title
 
@@ -14,6 +15,12 @@ register.filter("number", number)
 register.filter("signed", signed)
 register.filter("interval", interval)
 register.filter("p_value", p_value)
+
+
+@register.filter
+def metric_title(name: str) -> str:
+    """As pages call a metric; rules name some that are none of ours no more."""
+    return METRICS[name].title if name in METRICS else name
 
 
 @register.filter

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from annotations.models import DatasetVersion, RubricVersion, Score
 from annotations.services import dataset_from_rows, revoke
 from evaluation.ledger.selectors import consequences_of, document_of, key_of, revocation_of, sources, target_named
 from evaluation.promotion.services import champion_roll_back
@@ -96,3 +99,27 @@ def test_consequences_as_plain_values(project, history) -> None:
     }  # fmt: skip
     assert told["promotions"][0]["champion"] is True
     assert told["scorecards"][0]["model"] == "second"
+
+
+def test_rows_are_counted_when_nothing_told_them_and_once(project) -> None:
+    """Of a rater under one rubric version the build told them; where all scores are under one, no score need be looked at."""
+    version = built(project, "towns-1")
+    rubric = RubricVersion.objects.create(
+        name="other", version=1, title="Other", content_hash="x" * 64, data=project.rubric_version.data
+    )
+
+    def asked(target) -> tuple[int | None, list[str]]:
+        with CaptureQueriesContext(connection) as queries:
+            (found,) = consequences_of(target).datasets
+        return found.rows, [one["sql"] for one in queries if "unnest" in one["sql"] or "DISTINCT version_id" in one["sql"]]
+
+    assert asked(rater("ann")) == (12, [])
+    rows, counted = asked(project.rubric_version)
+    assert rows == 12 and len(counted) == 1 and "unnest" not in counted[0]
+    assert asked(project.rubric_version) == (12, [])
+    Score.objects.filter(rater=rater("kind@1")).update(rubric_version=rubric)
+    mixed = built(project, "towns-2")
+    DatasetVersion.objects.filter(pk=version.pk).delete()
+    assert asked(rubric) == (4, []), "one contribution"
+    rows, counted = asked(project.rubric_version)
+    assert rows == 12 == mixed.counts["train"] and len(counted) == 1 and "unnest" in counted[0]
