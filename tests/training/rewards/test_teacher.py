@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,18 @@ import pytest
 from pydantic import ValidationError
 
 from accounts.chat import client as chat_client
+from accounts.chat.service import Ledger
 from annotations.rubric import load_rubric
 from annotations.teachers.prompts import load_prompt
 from tests.chat_server import ChatServer, serving
-from tests.training.atlas_runs import child, read_rows
+from tests.evaluation.taught import teach
+from tests.training.atlas_runs import ROOT, child, read_rows
+from training.backends import trl
 from training.exceptions import BadSpec, TeacherGone
 from training.rewards import read_part, teacher
 from training.rewards.base import Batch, RewardContext, Rewarded
 from training.rewards.teacher import TeacherPart, TeacherReward, build
-from training.specs import RunSpec, write_spec
+from training.specs import RunSpec, read_spec, write_spec
 
 KEY = "sk-not-for-files"
 
@@ -175,16 +180,25 @@ def test_what_cannot_work_is_refused():
         build(part("http://x/v1", max_cost=1.0), RewardContext())
 
 
-def _grpo(folder: Path, url: str, **more: Any) -> Path:
+def _grpo(
+    folder: Path, url: str, *, hardware: dict[str, Any] | None = None, model: dict[str, Any] | None = None, **more: Any
+) -> Path:
     folder.mkdir()
     rows = [{"prompt": f"Where does person {number} live?", "gold_answer": "Rorin"} for number in range(8)]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = {"num_generations": 4, "per_device_train_batch_size": 8, "max_completion_length": 4, "max_steps": 3}
+    settings = {
+        "num_generations": 4,
+        "per_device_train_batch_size": 8,
+        "max_completion_length": 8 if model else 4,
+        "max_steps": 3,
+    }
+    scratch = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     values = {
         "name": "taught",
         "method": "grpo",
-        "model": {"scratch": {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}},
+        "model": model or {"scratch": scratch},
         "data": {"train": "train.jsonl"},
+        "hardware": hardware or {},
         "settings": {**settings, "logging_steps": 1, "save_steps": 2, "completions_logged": 8},
         "reward": {"parts": [part(url, name="judge", **more).model_dump(mode="json"), {"kind": "length", "maximum": 400}]},
     }
@@ -213,3 +227,28 @@ def test_grpo_learns_from_a_teacher_over_http_and_stops_clearly_without_one(serv
     told = json.loads((tmp_path / "other" / "failure.json").read_text())
     assert told["kind"] == "teacher" and "401" in told["reason"] and "fallback" in told["hint"]
     assert KEY not in json.dumps(told) + failed.stderr + failed.stdout
+
+
+@pytest.mark.full
+def test_two_processes_ask_a_teacher_side_by_side_within_one_budget(server, url, tmp_path, monkeypatch):
+    """Started as the site starts them, by accelerate: each has half of the budget and its own account of what it used, and finds
+    the key in its environment.
+    """
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    shared = {"distributed": {"processes": 2}, "threads": 1}
+    # One that ends its answers: those that are cut off nobody is asked about.
+    model = teach(tmp_path / "model", {f"Where does person {number} live?": f"Rorin {number}." for number in range(8)}, steps=40)
+    folder = _grpo(tmp_path / "run", url, hardware=shared, model={"path": str(model)}, max_calls=40, fallback="leave_out")
+    server.say = lambda messages: f"Score: {len(said(messages)) % 6}"
+    start = trl.start(read_spec(folder / "spec.json"), folder)
+    environment = os.environ | {"RLWHF_ENDPOINT_KEY": KEY}
+    done = subprocess.run(start.argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {one["authorization"] for one in server.headers} == {f"Bearer {KEY}"}
+    used = [Ledger(folder / "teachers" / f"judge-{rank}.used.jsonl").requests for rank in (0, 1)]
+    assert 0 < sum(used) == len(server.requests) <= 40 and min(used) > 0 and max(used) <= 20
+    lines = read_rows(folder / "completions.jsonl")
+    assert len(lines) == 24 and {line["judge_source"] for line in lines} <= {"asked", "kept", "cut off", "none"}
+    assert all((line["parts"]["judge"] is None) == (line["judge_source"] == "none") for line in lines)
+    assert all(KEY.encode() not in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert KEY not in " ".join(start.argv) + done.stdout + done.stderr
