@@ -44,10 +44,14 @@ def reply_stream(request: HttpRequest, asked: Sequence[Asked]) -> StreamingHttpR
 
 async def _async(asked: Sequence[Asked]) -> AsyncIterator[bytes]:
     # What looked up the person holds a connection of the pool until the response ends: never, for a stream.
-    await sync_to_async(connection.close)()
+    await sync_to_async(_give_back_connection)()
     async with aclosing(replies(asked)) as events:
         async for event in events:
             yield _encoded(event)
+
+
+def _give_back_connection() -> None:
+    connection.close()  # that of the thread in which this runs, which served the request: looked up here, it would be another
 
 
 def _sync(asked: Sequence[Asked]) -> Iterator[bytes]:
