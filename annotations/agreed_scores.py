@@ -6,6 +6,7 @@ from annotations.fusion import Agreed
 from annotations.models import Project, Rater, Score
 from annotations.statistics.consensus import MIN_ITEMS, MIN_RATINGS, Consensus, consensus
 from annotations.statistics.ratings import Ratings
+from annotations.teacher_versions import heard_at, voices
 
 SCORES_AT_ONCE = 10_000
 WHY_MEDIAN = {
@@ -39,6 +40,8 @@ class AgreedScores:
         scores = scores.filter(item__deleted_at=None, overall__isnull=False).order_by()
         columns = scores.values_list("item_id", "rater_id", "rubric_version_id", "overall").iterator(SCORES_AT_ONCE)
         rows = np.fromiter(columns, np.dtype("i8,i8,i8,f8"))
+        if kind == Rater.Kind.TEACHER and (versions := voices()):
+            rows = rows[heard_at(rows["f0"], rows["f1"], versions)]
         elsewhere = np.unique(rows["f0"][rows["f2"] != project.rubric_version_id])
         rows = rows[~np.isin(rows["f0"], elsewhere)]
         self._result: Consensus = consensus(Ratings.of(rows["f0"], rows["f1"], rows["f3"]))

@@ -15,6 +15,7 @@ from annotations.models import Item, Project, Rater, Revocation, Score, revoked
 from annotations.provenance import Origin, Sourced, item_name
 from annotations.rounds import rounds_before
 from annotations.sourcing import Sources
+from annotations.teacher_versions import heard, voices
 from annotations.teacher_weights import teacher_weights
 from annotations.tuples import RlwhfTuple
 
@@ -159,17 +160,30 @@ def _agreed_scores(project: Project, kind: Rater.Kind) -> "AgreedScores":
 
 GIVEN = (
     "item_id", "rater__kind", "rater__name", "overall", "given_at", "critique", "dimensions", "rubric_version__name",
-    "rubric_version__version", "pk", "source_import_id", "source_line",
+    "rubric_version__version", "pk", "source_import_id", "source_line", "rater_id",
 )  # fmt: skip
 
 
 def given_scores(items: list[int], sources: Sources | None = None) -> dict[int, list[Given]]:
-    """The live scores of each item that are not revoked, as fusion reads them."""
+    """The live scores of each item that are not revoked, as fusion reads them; of a teacher's versions the newest one's."""
     rows = Score.objects.counting().filter(item__in=items).order_by("id").annotate(is_dated=IS_DATED)
-    given: dict[int, list[Given]] = {}
-    for item, kind, rater, overall, at, critique, dimensions, rubric, version, number, record, line, is_dated in rows.values_list(
-        *GIVEN, "is_dated"
-    ):
+    given: dict[int, list[tuple[int, Given]]] = {}
+    for (
+        item,
+        kind,
+        rater,
+        overall,
+        at,
+        critique,
+        dimensions,
+        rubric,
+        version,
+        number,
+        record,
+        line,
+        by,
+        is_dated,
+    ) in rows.values_list(*GIVEN, "is_dated"):
         one = Given(
             kind=kind,
             rater=rater,
@@ -182,8 +196,9 @@ def given_scores(items: list[int], sources: Sources | None = None) -> dict[int, 
             number=number,
             source=sources.of(record, line) if sources else None,
         )
-        given.setdefault(item, []).append(one)
-    return given
+        given.setdefault(item, []).append((by, one))
+    versions = voices()
+    return {item: heard(scores, versions) for item, scores in given.items()}
 
 
 def revoked_scores(items: list[int]) -> Counter[int]:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from accounts.models import User
 from annotations.fusion import Given, TeacherRule, Teachers, fuse, taught
 from annotations.models import Flag, Item, Project, Rater, Score, Turn, revoked
+from annotations.teacher_versions import heard, voices
 from annotations.teacher_weights import teacher_weights
 
 
@@ -60,7 +61,12 @@ def scores_seen(*, item: Item, user: User) -> SeenScores:
 
 
 def _teachers(scores: Sequence[Score]) -> SeenTeachers | None:
-    given = [Given("teacher", one.rater.name, one.overall, one.given_at) for one in scores if one.overall is not None]
+    by_rater = ((one.rater_id, one) for one in scores)
+    given = [
+        Given("teacher", one.rater.name, one.overall, one.given_at)
+        for one in heard(by_rater, voices())
+        if one.overall is not None
+    ]
     if len(given) < 2:
         return None
     weights = teacher_weights(one.rater_id for one in scores)

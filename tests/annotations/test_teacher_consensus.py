@@ -12,10 +12,12 @@ from django.urls import reverse
 
 from accounts.models import Endpoint
 from annotations import services
+from annotations.agreed_scores import AgreedScores
 from annotations.fusion import Agreed, Given, Teachers, fuse
-from annotations.models import DatasetVersion, Item, Rater, Score, Teacher, TeacherVersion
+from annotations.models import DatasetVersion, Item, Rater, Revocation, Score, Teacher, TeacherVersion
 from annotations.statistics.consensus import consensus
 from annotations.statistics.ratings import Ratings
+from annotations.teacher_versions import heard_at, voices
 from tests.annotations.scored import items, score
 from tests.annotations.test_fusion import said, tuples
 from tests.evaluation.conftest import signed_in
@@ -111,6 +113,24 @@ def test_builds_take_the_teachers_by_the_rule_that_was_asked_for_and_say_so(proj
     assert [found[item.pk].reward for item in three] == [-1, 0, 1]
     assert (stream.teachers_tied, stream.methods) == (1, {"teachers-majority": 1, "median": 1, "adjudicated": 1})
     assert tuples(project)[1].methods == {"median": 2, "adjudicated": 1}
+
+
+@pytest.mark.django_db
+def test_a_teacher_has_one_voice_and_where_two_of_its_versions_scored_an_item_the_newer_one_speaks(project, teachers, three):
+    strict = TeacherVersion.objects.get(rater=teachers[0])
+    newer = Rater.objects.create(kind=Rater.Kind.TEACHER, name="strict@2")
+    TeacherVersion.objects.create(
+        teacher=strict.teacher, number=2, endpoint=strict.endpoint, model="judge", prompt={}, prompt_hash="1", rater=newer
+    )
+    Score.objects.bulk_create([score(three[0], newer, -2)])
+    found, _ = tuples(project, teachers="weighted")
+    assert [found[item.pk].reward for item in three[:2]] == [pytest.approx((-6 - 1 - 1) / 5), pytest.approx((6 - 2) / 5)]
+    counted = AgreedScores(project, kind=Rater.Kind.TEACHER)
+    items_of, raters = np.array([9, 9, 9, 8, 8]), np.array([newer.pk, teachers[0].pk, teachers[1].pk, teachers[0].pk, 0])
+    assert heard_at(items_of, raters, voices()).tolist() == [True, False, True, True, True]
+    assert counted.why_median(three[0].pk)
+    Revocation.objects.create(kind="rater", rater=newer, reason="wrong prompt")
+    assert tuples(project, teachers="weighted")[0][three[0].pk].reward == pytest.approx((6 - 1 - 1) / 5)
 
 
 @pytest.mark.django_db
