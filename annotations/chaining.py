@@ -15,15 +15,21 @@ from accounts.secrets import SecretLost
 from annotations.chains.asking import Said, Step, asked, room
 from annotations.chains.prompts import ChainPrompt, Work
 from annotations.models import ChainResult, ChainRun, ChainStep, Item, Project
+from annotations.services.alone import alone_at
 from annotations.services.chains import LONGEST_REASON, Told, chain_results_store
 from annotations.services.comparing import comparisons_open
 
+Stop = Callable[[], bool]
 # Items at a time: so many answers of one step are asked for anew, at most, after a kill.
 BATCH = 32
 
 
-class ChainStopped(RuntimeError):  # noqa: N818 - reads as what happened
+class ChainBroken(RuntimeError):  # noqa: N818 - reads as what happened
     """A service of the chain cannot be had; the message says which, and why."""
+
+
+class ChainStopped(RuntimeError):  # noqa: N818 - reads as what happened
+    """It was asked to stop; what was under way was taken down first."""
 
 
 @dataclass
@@ -44,12 +50,20 @@ class _Walk:
         self.work, self.at = self.work.after(step.role, result.item.answer), result.item  # type: ignore[arg-type]
 
 
-def carry_out(run: ChainRun, *, tell: Callable[[int, int], object] | None = None) -> ChainRun:
+def carry_out(run: ChainRun, *, tell: Callable[[int, int], object] | None = None, stop: Stop = lambda: False) -> ChainRun:
     """Take the chain over all that its version has not gone through and that has not failed in this run; `tell` hears how far.
 
-    What was taken down stays, so a run that is cut off goes on from there. Raises ChainStopped.
+    What was taken down stays, so a run that is cut off goes on from there. Two runs of a version in a project take turns: nothing
+    is asked, or paid, twice. Raises ChainBroken and ChainStopped.
     """
-    rest = _Rest(run)
+    with alone_at(f"annotations.chains {run.version_id}", run.project_id, stop=stop) as is_its_turn:
+        if not is_its_turn:
+            raise ChainStopped
+        return _carried_out(run, tell, stop)
+
+
+def _carried_out(run: ChainRun, tell: Callable[[int, int], object] | None, stop: Stop) -> ChainRun:
+    rest = _Rest(run, stop)
     total, done = rest.left(), 0
     try:
         while done < total:
@@ -71,8 +85,8 @@ def carry_out(run: ChainRun, *, tell: Callable[[int, int], object] | None = None
 class _Rest:
     """What a run has still to do."""
 
-    def __init__(self, run: ChainRun) -> None:
-        self._run = run
+    def __init__(self, run: ChainRun, stop: Stop) -> None:
+        self._run, self._stop = run, stop
         self._steps = list(run.version.steps.select_related("endpoint").order_by("position"))
         self._secret = f"{settings.SECRET_KEY}:chain:{run.version_id}"
         self._clients: dict[int, ChatClient] = {}
@@ -116,7 +130,7 @@ class _Rest:
     # --- how far each is, and what is next
 
     def walk(self, sources: Sequence[Item]) -> bool:
-        """Take these through all steps. False where the budget does not reach. Raises ChainStopped."""
+        """Take these through all steps. False where the budget does not reach. Raises ChainBroken and ChainStopped."""
         walks = self._walks(sources)
         for step in self._steps:
             waiting = [one for one in walks if not one.is_stuck and step.pk not in one.done]
@@ -150,7 +164,8 @@ class _Rest:
         trouble = None
         how = Step(prompt, step.max_tokens, step.temperature)
         try:
-            asked(self._client(step), how, [one.work for one in walks], secret=self._secret, each=heard.__setitem__)
+            works = [one.work for one in walks]
+            asked(self._client(step), how, works, secret=self._secret, each=heard.__setitem__, stop=self._stop)
         except (ServiceFailed, HostRefused, SecretLost) as failed:
             trouble = f"Step {step.position}, {step.endpoint}: {failed}"
         by_source = {one.source.pk: one for one in walks}
@@ -160,7 +175,9 @@ class _Rest:
         for walk in by_source.values():  # deleted meanwhile, or not answered
             walk.is_stuck = True
         if trouble is not None:
-            raise ChainStopped(trouble)
+            raise ChainBroken(trouble)
+        if self._stop():
+            raise ChainStopped
 
     def _told(self, step: ChainStep, walk: _Walk, said: Said) -> Told:
         result = ChainResult(
@@ -177,10 +194,11 @@ class _Rest:
         return Told(walk.source, walk.work, result)
 
     def _client(self, step: ChainStep) -> ChatClient:
-        """One for each step: its pace holds from batch to batch. Raises HostRefused and SecretLost."""
+        """One for each step: its pace holds from batch to batch. It asks for the model that the version was made with, whatever
+        the endpoint has become since. Raises HostRefused and SecretLost.
+        """
         if step.pk not in self._clients:
             key = endpoint_environment(step.endpoint).get(KEY_VARIABLE, "")
-            # The model that the step was made with, after which its items are named.
             service = endpoint_service(step.endpoint).model_copy(update={"model": step.model})
             self._clients[step.pk] = ChatClient(service, key=key)
         return self._clients[step.pk]

@@ -10,11 +10,6 @@ from annotations.tuples import Problem, RlwhfTuple, place_of_nul
 NUL = "holds a NUL character, which no database text can"
 
 
-def plain_text(text: str) -> str:
-    """A text that a database can hold, of one that came over the network: no NUL character, no half of a character."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
-
-
 def unstorable(one: RlwhfTuple) -> Problem | None:
     """Why a tuple cannot be stored, or None: text that is no Unicode, numbers that JSON has no place for."""
     try:

@@ -1,7 +1,7 @@
 """What a teacher is shown of a question in a run: looked for in the order of `annotations.teachers.evidence`, and kept."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -44,8 +44,8 @@ class Asked:
 class EvidenceOfRun:
     """Evidence for the items of a run, as far as its version wants any."""
 
-    def __init__(self, run: TeacherRun, teaching: Teaching) -> None:
-        self._run, self._teaching = run, teaching
+    def __init__(self, run: TeacherRun, teaching: Teaching, stop: Callable[[], bool] = lambda: False) -> None:
+        self._run, self._teaching, self._stop = run, teaching, stop
 
     def at_most(self, most: int) -> int:
         """How many items to take at a time, so that what is spent on their evidence leaves enough for their verdicts."""
@@ -69,7 +69,7 @@ class EvidenceOfRun:
                 except HostRefused as refused:
                     raise SearchFailed(str(refused)) from refused
 
-            finder = Finder(self._keeper, version.search_url, search, self._knower, timezone.now, NO_TEACHER)
+            finder = Finder(self._keeper, version.search_url, search, self._knower, timezone.now, NO_TEACHER, self._stop)
             found, trouble = finder.find([one.item.prompt_text for one in subjects])
         return [self._shown(one, found.get(one.item.prompt_text), trouble) for one in subjects]
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Sum
 
+from accounts.chat.answers import plain_text
 from accounts.chat.client import ChatClient, ServiceFailed
 from accounts.chat.service import KEY_VARIABLE
 from accounts.endpoints import endpoint_environment, endpoint_service
@@ -66,11 +67,11 @@ class Voice:
             item=item,
             other=other,
             source=self.source,
-            reply=judgement.exchanges[-1].answer.text[:LONGEST_REPLY],
+            reply=plain_text(judgement.exchanges[-1].answer.text)[:LONGEST_REPLY],
             score=judgement.reply.score,
             better=judgement.reply.better or "",
             consistent=judgement.consistent,
-            reason=judgement.reason[:LONGEST_REPLY],
+            reason=plain_text(judgement.reason)[:LONGEST_REPLY],
             questions=len(judgement.exchanges),
             tokens_in=judgement.tokens_in,
             tokens_out=judgement.tokens_out,

@@ -1,15 +1,13 @@
 """A teacher's run, carried out: ask, take down in batches, go on where it was cut off."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
 from annotations.models import Item, Score, TeacherCall, TeacherRun
+from annotations.services.alone import alone_at
 from annotations.services.teachers import Heard, teacher_scores_store
 from annotations.teacher_evidence import Asked, EvidenceOfRun
 from annotations.teacher_voices import NO_TEACHER, Voice, budget_of, evidence_in, reference_of, teaching_of, voices_of
@@ -23,7 +21,6 @@ from annotations.teaching_pairs import Comparing
 BATCH = 64
 # A service that refuses so many questions, and every one, refuses to work: that says nothing of the items.
 REFUSED_ALL = 5
-LOOK_EVERY_S = 0.5
 Stop = Callable[[], bool]
 
 
@@ -52,28 +49,10 @@ def carry_out(run: TeacherRun, *, tell: Callable[[int, int], object] | None = No
 
     What was taken down stays, so a run that is cut off is carried out again from there. Raises TeacherGone and TeachingStopped.
     """
-    with _alone(run, stop):
+    with alone_at(f"annotations.teachers {run.version_id}", run.project_id, stop=stop) as is_its_turn:
+        if not is_its_turn:
+            raise TeachingStopped
         return _carried_out(run, tell or (lambda _done, _total: None), stop)
-
-
-@contextmanager
-def _alone(run: TeacherRun, stop: Stop) -> Iterator[None]:
-    """No other process asks this version about this project meanwhile: two runs of it, or one run twice because its worker was
-    believed dead, would ask, and pay, for the same verdicts. Who comes second waits. The lock ends with the connection.
-    """
-    key: list[str | int] = [f"annotations.teachers {run.version_id}", run.project_id]
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s), %s::bigint::bit(32)::int)", key)
-            if cursor.fetchone()[0]:
-                break
-            if stop():
-                raise TeachingStopped
-            time.sleep(LOOK_EVERY_S)
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), %s::bigint::bit(32)::int)", key)
 
 
 def _carried_out(run: TeacherRun, tell: Callable[[int, int], object], stop: Stop) -> TeacherRun:
@@ -109,7 +88,7 @@ class _Scoring:
 
     def __init__(self, run: TeacherRun, teaching: Teaching, stop: Stop) -> None:
         self._run, self._teaching, self._stop = run, teaching, stop
-        self._evidence = EvidenceOfRun(run, teaching)
+        self._evidence = EvidenceOfRun(run, teaching, stop)
 
     def left(self) -> int:
         run, left = self._run, self._items().count()

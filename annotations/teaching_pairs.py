@@ -45,7 +45,7 @@ class Comparing:
 
     def __init__(self, run: TeacherRun, teaching: Teaching, stop: Callable[[], bool]) -> None:
         self._run, self._teaching, self._stop = run, teaching, stop
-        self._evidence = EvidenceOfRun(run, teaching)
+        self._evidence = EvidenceOfRun(run, teaching, stop)
 
     def left(self) -> int:
         run, left = self._run, self._heads().count()

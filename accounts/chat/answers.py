@@ -43,3 +43,8 @@ class ChatAnswer:
     reason: str = ""
     drawn: bool = False
     tokens_in: int | None = None
+
+
+def plain_text(text: str) -> str:
+    """What a service said, as a database can hold it: no NUL character, no half of a character."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from accounts.chat.answers import plain_text
 from accounts.chat.client import ChatAnswer, ChatClient, ChatQuestion
 from annotations.chains.prompts import ChainPrompt, Work, messages_of
-from annotations.storable import plain_text
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,20 @@ class Said:
     cost: float | None = None
 
 
-def asked(client: ChatClient, step: Step, works: Sequence[Work], *, secret: str, each: Callable[[int, Said], None]) -> None:
-    """Ask for all; `each` is told the index and what was said as it comes. Raises ServiceFailed; what was told stays told."""
+def asked(
+    client: ChatClient,
+    step: Step,
+    works: Sequence[Work],
+    *,
+    secret: str,
+    each: Callable[[int, Said], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Ask for all, unless `stop` says so; `each` is told the index and what was said as it comes. Raises ServiceFailed; what was
+    told stays told.
+    """
     questions = [ChatQuestion(messages_of(step.prompt, work, secret=secret), step.max_tokens, step.temperature) for work in works]
-    client.ask(questions, each=lambda index, answer: each(index, _said(client, step, answer)))
+    client.ask(questions, each=lambda index, answer: each(index, _said(client, step, answer)), stop=stop)
 
 
 def _said(client: ChatClient, step: Step, answer: ChatAnswer) -> Said:

@@ -1,8 +1,14 @@
 """One at a time in a project: imports, scoring by gold answers, and items that go or come back."""
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from django.db import connection
 
 from annotations.models import Project
+
+LOOK_EVERY_S = 0.5
 
 
 def alone(project: int) -> Project:
@@ -16,3 +22,25 @@ def alone(project: int) -> Project:
         run.execute("SELECT pg_advisory_xact_lock(hashtext('annotations.import'), %s::bigint::bit(32)::int)", [project])
         run.execute("SELECT FROM annotations_project WHERE id = %s FOR KEY SHARE", [project])
     return Project.objects.get(pk=project)
+
+
+@contextmanager
+def alone_at(what: str, project: int, *, stop: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    """No other process does `what` in this project meanwhile; who comes second waits. False where `stop` said so before its turn.
+
+    For runs that take long, outside of transactions: the lock ends with the connection.
+    """
+    key: list[str | int] = [what, project]
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s), %s::bigint::bit(32)::int)", key)
+            if cursor.fetchone()[0]:
+                break
+            if stop():
+                yield False
+                return
+            time.sleep(LOOK_EVERY_S)
+        try:
+            yield True
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), %s::bigint::bit(32)::int)", key)

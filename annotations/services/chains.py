@@ -27,6 +27,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 MOST_STEPS = 8
 LONGEST_REASON = 500
 DELETED = "this very item was deleted here, and stays so"
+SOONER = "another run has done this step meanwhile"
 
 
 class ChainRefused(ValueError):  # noqa: N818 - reads as what happened
@@ -142,6 +143,13 @@ def chain_run_queue(*, chain: Chain, project: Project, actor: User | None, most:
     version = chain.versions.first()
     if version is None or not chain.is_active:
         raise ChainRefused("chain", f"“{chain}” is resting: switch it on first.")
+    for step in version.steps.select_related("endpoint") if chain.max_cost is not None else ():
+        if step.endpoint.price_in is None and step.endpoint.price_out is None:
+            raise ChainRefused(
+                "max_cost",
+                f"“{chain}” may cost {chain.max_cost:g} a run, and the endpoint “{step.endpoint}” has no prices:"
+                " give it some (0 where it costs nothing), or limit the calls instead.",
+            )
     if most is not None and most < 1:
         raise ChainRefused("most", "One item at least.")
     job = job_queue(
@@ -170,12 +178,18 @@ def chain_results_store(*, run: ChainRun, step: ChainStep, told: Sequence[Told])
     """Take down what a step said of some items, with the items that come of it: all of it or nothing.
 
     What the project has already stays the item that it is; what was deleted here does not come back. Items that were deleted
-    meanwhile are left out. In a project that compares, `comparisons_open` is to be called at the end.
+    meanwhile are left out, and what another run has done meanwhile is not done twice. In a project that compares,
+    `comparisons_open` is to be called at the end.
     """
     project = alone(run.project_id)
     wanted_ids = {pk for one in told for pk in (one.source.pk, one.result.parent_id)}
     there = set(Item.objects.filter(pk__in=wanted_ids).values_list("pk", flat=True))
     kept = [one for one in told if there.issuperset((one.source.pk, one.result.parent_id))]
+    done = ChainResult.objects.filter(step=step, source__in=[one.source for one in kept], reason="")
+    sooner = set(done.values_list("source_id", flat=True))
+    for one in kept:
+        if one.source.pk in sooner and not one.result.reason:
+            one.result.reason = SOONER
     made = {one.source.pk: _item(project, step, one) for one in kept if not one.result.reason}
     hashes = [one.content_hash for one in made.values()]
     known = {one.content_hash: one for one in Item.every.filter(project=project, content_hash__in=hashes).defer("search")}

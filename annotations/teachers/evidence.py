@@ -23,6 +23,7 @@ from typing import Any, Literal, Protocol
 import httpx
 from pydantic import Field
 
+from accounts.chat.answers import plain_text
 from accounts.chat.client import ChatAnswer, ChatClient, ChatQuestion, ServiceFailed
 from annotations.rubric import Frozen, Rubric
 from annotations.teachers.prompts import conversation, fence_of
@@ -178,8 +179,7 @@ def _words(one: Mapping[str, Any], name: str, longest: int) -> str:
     value = one.get(name)
     if not isinstance(value, str):
         return ""
-    plain = value.encode("utf-8", "replace").decode()  # half of a character can be written nowhere
-    return _BLANKS.sub(" ", plain).strip()[:longest]
+    return _BLANKS.sub(" ", plain_text(value)).strip()[:longest]
 
 
 def _address(one: Mapping[str, Any]) -> str:
@@ -277,12 +277,15 @@ class Finder:
     """the model, if there is one; raises one of `no_model` where it cannot be had"""
     now: Callable[[], datetime]
     no_model: tuple[type[Exception], ...] = (ServiceFailed,)
+    stop: Callable[[], bool] = lambda: False
 
     def find(self, prompts: Iterable[str]) -> tuple[dict[str, Evidence], str]:
         """By prompt, for those of which there is any; and why the others have none."""
         found: dict[str, Evidence] = {}
         trouble = ""
         for prompt in dict.fromkeys(prompts):
+            if self.stop():
+                return found, "It was asked to stop."
             one, trouble = self._found(prompt, trouble)
             if one is not None:
                 found[prompt] = one

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from accounts.chat.answers import plain_text
 from annotations.rubric import HIGHEST, LOWEST
 from annotations.teachers.prompts import TeacherPrompt
 
@@ -48,7 +49,8 @@ class _Malformed(ValueError):  # noqa: N818
 
 
 def read_reply(text: str, prompt: TeacherPrompt, dimensions: Sequence[str] = ()) -> Reply:
-    """Read a reply to this prompt; `dimensions` are the names that may be scored."""
+    """Read a reply to this prompt; `dimensions` are the names that may be scored. What it says can be written to a database."""
+    text = plain_text(text)
     try:
         if prompt.reply == "score":
             return _out_of_five(text)
@@ -159,4 +161,4 @@ def _confidence(value: Any) -> float | None:
 
 
 def _words(value: Any) -> str:
-    return value.strip()[:CRITIQUE_AT_MOST] if isinstance(value, str) else ""
+    return plain_text(value).strip()[:CRITIQUE_AT_MOST] if isinstance(value, str) else ""

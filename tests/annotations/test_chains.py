@@ -11,20 +11,29 @@ from pathlib import Path
 import pytest
 from django.conf import settings as site
 from django.core.management import CommandError, call_command
+from django.db import connections
 from pydantic import ValidationError
 
 from accounts.chat import client as chat_client
 from accounts.endpoints import endpoint_save
 from accounts.hosts import host_allow
 from accounts.models import AllowedHost, AuditEntry, Endpoint, User
-from annotations.chaining import ChainStopped, carry_out
+from annotations.chaining import ChainBroken, ChainStopped, carry_out
 from annotations.chains.asking import room
 from annotations.chains.prompts import ChainPrompt, Work, load_prompt, messages_of, problem_with, prompt_names
 from annotations.models import Chain, ChainResult, ChainRun, Item, Project
 from annotations.selectors.chains import chains_of
 from annotations.selectors.scores import metadata_seen
 from annotations.services import project_create
-from annotations.services.chains import ChainRefused, StepWanted, chain_run_queue, chain_save, chain_switch
+from annotations.services.chains import (
+    ChainRefused,
+    StepWanted,
+    Told,
+    chain_results_store,
+    chain_run_queue,
+    chain_save,
+    chain_switch,
+)
 from tests.annotations.scored import items
 from tests.chat_server import ChatServer, serving
 from tests.evaluation.conftest import signed_in
@@ -209,12 +218,37 @@ def test_a_chain_that_answers_begins_once_with_each_question(project, team):
 def test_a_run_that_is_cut_off_goes_on_where_it_was_and_asks_nothing_twice(project, team):
     run = run_of(project)
     team.revise.refuse = lambda request: (503, "overloaded", {})
-    with pytest.raises(ChainStopped, match=r"Step 3, revise: .*overloaded"):
+    with pytest.raises(ChainBroken, match=r"Step 3, revise: .*overloaded"):
         carry_out(run)
     assert team.asked == [3, 3, 0, 0] and ChainResult.objects.count() == 6
     team.revise.refuse = lambda request: None
     carry_out(ChainRun.objects.get(pk=run.pk))
     assert team.asked == [3, 3, 3, 3] and Item.objects.count() == 15
+
+
+def test_a_run_that_is_asked_to_stop_takes_down_what_is_under_way_and_two_take_turns(project, team):
+    run = run_of(project)
+    with pytest.raises(ChainStopped):
+        carry_out(run, stop=lambda: len(team.answer.requests) > 0)
+    assert ChainResult.objects.count() == len(team.answer.requests) and team.asked[1] == 0
+    elsewhere = connections.create_connection("default")
+    key = [f"annotations.chains {run.version_id}", project.pk]
+    with elsewhere.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s), %s::bigint::bit(32)::int)", key)
+        with pytest.raises(ChainStopped):
+            carry_out(run, stop=lambda: True)
+        cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), %s::bigint::bit(32)::int)", key)
+    elsewhere.close()
+    assert sum(team.asked) == len(team.answer.requests)
+    carry_out(run)
+    assert team.asked == [3, 3, 3, 3]
+
+
+def test_a_limit_in_money_needs_prices(project, team):
+    run_of(project, max_cost=Decimal(1))
+    Endpoint.objects.filter(name="extend").update(price_in=None, price_out=None)
+    with pytest.raises(ChainRefused, match="“extend” has no prices"):
+        run_of(project, max_cost=Decimal(1))
 
 
 def test_what_amounts_to_nothing_ends_the_chain_of_that_item_and_is_tried_by_the_next_run(project, team):
@@ -255,6 +289,18 @@ def test_what_is_there_already_stays_the_item_that_it_is_and_what_was_deleted_do
     third = chain_save(name="third", steps=steps("answer-1"), actor=None)
     result = carry_out(chain_run_queue(chain=third.chain, project=project, actor=None)).results.get(source=known.source)
     assert result.item is None and "deleted" in result.reason
+
+
+def test_two_runs_at_a_time_do_no_step_twice(project, team):
+    one, other = (run_of(project, "review-1") for _ in range(2))
+    step = one.version.steps.get()
+    source = Item.objects.earliest("pk")
+    carry_out(one)
+    said = ChainResult(run=other, step=step, source=source, parent=source, reply="x")
+    told = Told(source, Work(source.prompt, source.answer), said)
+    (late,) = chain_results_store(run=other, step=step, told=[told])
+    assert late.item is None and "another run" in late.reason and ChainResult.objects.count() == 4
+    assert carry_out(other).results.count() == 1 and Item.objects.count() == 6
 
 
 def test_in_a_project_that_compares_the_steps_answers_stand_side_by_side(team):
@@ -302,7 +348,7 @@ def test_a_chain_that_cannot_work_is_refused(team, change, field):
 def test_a_host_that_is_allowed_no_more_is_not_called(project, team):
     run = run_of(project)
     AllowedHost.objects.all().delete()
-    with pytest.raises(ChainStopped, match="may not call"):
+    with pytest.raises(ChainBroken, match="may not call"):
         carry_out(run)
     assert sum(team.asked) == 0
     with pytest.raises(ChainRefused, match="may not call"):

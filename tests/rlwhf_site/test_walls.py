@@ -16,6 +16,7 @@ HEAVY = [
 # Imported in the training child, on machines that have neither Django's settings nor the database.
 PURE = [
     "accounts.chat.client",
+    "annotations.chains.asking",
     "annotations.dataset_files",
     "annotations.gate",
     "annotations.preview",
@@ -27,6 +28,7 @@ PURE = [
     "annotations.statistics.pairwise",
     "annotations.statistics.rankings",
     "annotations.teachers.deltas",
+    "annotations.teachers.evidence",
     "annotations.teachers.judge",
     "annotations.teachers.rules",
     "annotations.tuples",

@@ -1,5 +1,6 @@
 """rlwhf chains: models that answer, review, revise and extend in turn."""
 
+import signal
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import Endpoint
 from accounts.shell import acting_user, add_user_argument
-from annotations.chaining import ChainStopped, carry_out
+from annotations.chaining import ChainBroken, ChainStopped, carry_out
 from annotations.chains.prompts import load_prompt, prompt_names
 from annotations.management.commands.import_items import project_known
 from annotations.models import Chain, ChainRun
@@ -93,14 +94,23 @@ class Command(BaseCommand):
 
 
 def _carry_out(run: int, folder: Path) -> None:
+    """In a job's child process. Asked to stop, it takes down what is under way, which is paid for."""
     child.watch_parent()
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
     found = ChainRun.objects.select_related("project", "version__chain").get(pk=run)
     try:
-        carry_out(found, tell=lambda done, total: child.report_progress(done=done, total=total, folder=folder))
-    except ChainStopped as stopped:
+        carry_out(
+            found,
+            tell=lambda done, total: child.report_progress(done=done, total=total, folder=folder),
+            stop=lambda: bool(stopped),
+        )
+    except ChainStopped:
+        raise SystemExit(child.STOPPED_EXIT_CODE) from None
+    except ChainBroken as broken:
         hint = "What was said stays; have the chain go on later, or with another endpoint."
-        child.report_failure(reason=str(stopped), hint=hint, folder=folder)
-        raise SystemExit(1) from stopped
+        child.report_failure(reason=str(broken), hint=hint, folder=folder)
+        raise SystemExit(1) from broken
     child.report_result(run_counts(found), folder=folder)
 
 

@@ -241,6 +241,10 @@ def test_no_host_is_searched_that_is_not_allowed_any_more(project, search, judge
     host_allow(host="127.0.0.1", port=port, is_private=True, actor=None)
     assert sources(carry_out(run)) == ["rules"] * 3 and search.queries == []
     assert "may not call" in run.calls.all()[0].evidence_trouble
+    host_allow(host="127.0.0.1", port=int(search.url.split(":")[2]), is_private=False, actor=None)
+    again = scored(project, name="s", search_url=search.url, temperature=1)
+    assert sources(again) == ["rules"] * 3 and search.queries == []
+    assert "lies in a private network" in again.calls.all()[0].evidence_trouble
 
 
 def test_evidence_is_within_the_budget_of_a_run(project, judge, local):

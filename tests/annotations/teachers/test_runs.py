@@ -155,6 +155,14 @@ def test_malformed_replies_are_no_scores_and_are_asked_for_anew_by_the_next_run_
     assert carry_out(run_of("strict", project, endpoint)).scored == 2
 
 
+def test_what_no_database_can_hold_ends_no_run(project, endpoint, server):
+    said = iter(['{"score": 1, "critique": "a\\u0000b\\ud800"}', "a\x00b", "a\x00b"])
+    server.say = lambda messages: next(said)
+    run = carry_out(run_of("strict", project, endpoint, most=2))
+    assert (run.scored, run.malformed) == (1, 1)
+    assert Score.objects.get().critique == "ab?" and TeacherCall.objects.exclude(reason="").get().reply == "ab"
+
+
 def test_not_being_able_to_tell_is_taken_down_as_people_say_it(project, endpoint, server):
     server.say = lambda messages: '{"score": null, "critique": "No source."}'
     run = carry_out(run_of("strict", project, endpoint, most=2))
