@@ -89,7 +89,12 @@ class LoopDetail:
 
     @property
     def can_go_on(self) -> bool:
-        return not self.is_live and self.ended != DONE
+        return not self.is_live and not self.ended
+
+    @property
+    def rounds_left(self) -> int:
+        """How many of the rounds that were asked for are not begun."""
+        return max(0, self.settings.rounds - len(self.rounds))
 
     @property
     def next_stage(self) -> Stage | None:

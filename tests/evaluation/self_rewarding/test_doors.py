@@ -104,6 +104,13 @@ def test_a_loop_is_shown_with_its_figures_and_goes_on_where_an_admin_says_so(sig
     assert len(shown.payload["rounds"]) == 2
 
 
+def test_nothing_goes_on_after_the_last_round(signed_in, shown):
+    shown.payload["settings"]["rounds"] = 1
+    shown.save(update_fields=["payload"])
+    page = signed_in("admin").get(reverse("evaluation:self-rewarding-detail", args=[shown.pk])).content.decode()
+    assert "ended early" in page and "Go on all the same" not in page and "Resume" not in page
+
+
 def test_the_report_is_a_file_that_says_it_all(signed_in, shown, tmp_path):
     answer = signed_in("member").get(reverse("evaluation:self-rewarding-report", args=[shown.pk, "html"]))
     text = answer.content.decode()
