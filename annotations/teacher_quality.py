@@ -18,17 +18,20 @@ from annotations.statistics.ratings import Ratings
 from annotations.statistics.teachers import teacher_quality
 
 NAN = float("nan")
+STAND_INS = (TeacherCall.Source.FALLBACK, TeacherCall.Source.RULES)
 
 
 def quality_of(version: TeacherVersion, project: Project) -> dict[str, Any]:
     """`quality`, `alternative` (the alternative annotator test) and `mean` (prediction-powered), as plain values; `rankings` of a
     version that has compared answers, else None.
 
-    Live scores under the project's present rubric; qualification items are left out, for people learnt on them.
+    Live scores under the project's present rubric; qualification items are left out, for people learnt on them. What a stand-in
+    scored in the version's name (`stood_in` of them) says nothing of the version, and is left out too.
     """
     rated = Score.objects.live().filter(item__project=project, item__deleted_at=None, rubric_version=project.rubric_version_id)
     rated = rated.filter(overall__isnull=False, item__is_qualification=False).order_by()
-    mine = {item: float(value or 0) for item, value in rated.filter(rater=version.rater).values_list("item", "overall")}
+    scored = list(rated.filter(rater=version.rater).values_list("item", "overall", "metadata__source"))
+    mine = {item: float(value or 0) for item, value, source in scored if source not in STAND_INS}
     given = list(rated.exclude(revoked()).filter(rater__kind=Rater.Kind.PERSON).values_list("item", "rater", "overall"))
     people = Ratings.of(*(np.array([row[place] for row in given]) for place in range(3)))
     by_item: dict[int, list[float]] = {}
@@ -52,6 +55,7 @@ def quality_of(version: TeacherVersion, project: Project) -> dict[str, Any]:
         "quality": asdict(quality),
         "alternative": asdict(alternative),
         "mean": asdict(mean),
+        "stood_in": len(scored) - len(mine),
         "rankings": asdict(rankings) if rankings else None,
     }
 

@@ -264,6 +264,11 @@ def test_a_teacher_is_held_against_people(project, endpoint):
     assert found["quality"]["both"] == 10
     assert found["quality"]["bias"]["value"] == pytest.approx(0.4)
     assert found["quality"]["kappa"]["value"] > 0.8
+    # What a stand-in scored in its name says nothing of it.
+    stood_in = Score.objects.filter(rater__kind="teacher").earliest("pk")
+    Score.objects.filter(pk=stood_in.pk).update(metadata={"source": "rules"})
+    again = quality_of(TeacherVersion.objects.get(), project)
+    assert (found["stood_in"], again["stood_in"], again["quality"]["both"]) == (0, 1, 9)
     assert found["alternative"]["passed"] is None and "fewer than 2 people" in found["alternative"]["reason"]
     assert found["mean"]["value"] is None
 
