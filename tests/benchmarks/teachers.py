@@ -1,11 +1,12 @@
 """What teachers stand, and what they gain: throughput, survival, and answers that speak to their judge.
 
 `python -m tests.benchmarks.teachers throughput|survival|injection|all [--endpoint http://…/v1 --model NAME]` teaches
-Atlas' judge (a minute), serves it by `rlwhf serve`'s own process, and
+Atlas' judge (a minute), serves it by `rlwhf serve`'s own process, and (`latency` needs no judge)
 
 - **throughput**: has it judge the same subjects by `annotations.teachers.judge` and by a plain loop that asks one after the
   other, in turns and each first as often as the other; prints the ratio of rates: median, and a distribution-free interval of it.
   Once with the judge alone, once behind a service that takes 200 ms for a reply, as a hosted one does;
+- **latency**: the same for a service that does nothing but take 200 ms for a reply: what is left is what the two ask with;
 - **survival**: counts what comes of outages, rate limits, malformed replies and a service that is killed and started again;
 - **injection**: has wrong answers ask their judge for a better score in a dozen wordings, and counts how often they get it.
   `--endpoint` names another model besides, asked by the prompt honesty-single-1; its key is in RLWHF_ENDPOINT_KEY.
@@ -39,6 +40,8 @@ from annotations.teachers.judge import Judgement, Teaching, judge_all
 from annotations.teachers.prompts import Subject, load_prompt, messages_of
 from annotations.teachers.replies import read_reply
 from annotations.verdicts import Verdict
+from evaluation.atlas.judging_rows import judging_rows
+from evaluation.atlas.world import make_world
 from tests.benchmarks.overhead import median_interval
 from tests.chat_server import ChatServer, Refusal, serving
 from tests.evaluation.taught_judge import Judge, served, teach_judge
@@ -113,6 +116,18 @@ def throughput(judge: Judge, address: str, *, pairs: int, n: int) -> None:
     with slow(address) as url:
         fewer = subjects[: max(16, n // 5)]
         _compared(f"200 ms a reply, n = {len(fewer)}", url, fewer, pairs)
+
+
+def latency(*, pairs: int, n: int) -> None:
+    print(f"{pairs} interleaved pairs          ours /s   loop /s   ratio of rates (95 % interval of the median)")
+    subjects = [row.subject for row in random.Random(0).sample(judging_rows(make_world()).held_out, n)]
+
+    def say(messages: list[dict[str, str]]) -> str:
+        time.sleep(REPLY_S)
+        return str(len(messages[-1]["content"]) % 3)
+
+    with serving(ChatServer(say)) as url:
+        _compared(f"200 ms and no more, n = {n}", url, subjects, pairs)
 
 
 def _compared(title: str, address: str, subjects: Sequence[Subject], pairs: int) -> None:
@@ -291,7 +306,7 @@ def _share(hits: Sequence[bool]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["throughput", "survival", "injection", "all"])
+    parser.add_argument("what", choices=["throughput", "latency", "survival", "injection", "all"])
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--n", type=int, default=200, help="subjects")
     parser.add_argument("--wrong", type=int, default=40, help="wrong answers, each with each wording")
@@ -299,6 +314,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--endpoint", help="another service whose model is to be spoken to, …/v1")
     parser.add_argument("--model", default="", help="its name there")
     asked = parser.parse_args(arguments)
+    if asked.what in ("latency", "all"):
+        latency(pairs=asked.pairs, n=max(16, asked.n // 5))
+    if asked.what == "latency":
+        return 0
     with tempfile.TemporaryDirectory() as place:
         judge = teach_judge(asked.judge or Path(place) / "judge")
         print(f"taught in {judge.seconds:.0f} s", flush=True)
