@@ -9,6 +9,7 @@ from ninja.errors import HttpError
 from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
+from annotations.models import DatasetVersion
 from evaluation.self_rewarding import selectors, services
 from evaluation.self_rewarding.report import loop_report
 from evaluation.self_rewarding.services import LoopRefused
@@ -43,7 +44,8 @@ def self_rewarding_list(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.post("/self-rewarding", response={201: dict[str, Any]}, auth=ApiAuth("admin"))
 def self_rewarding_create(request: HttpRequest, wanted: LoopIn) -> Status[dict[str, Any]]:
-    """Queue a loop: its first round, or the first stages of that."""
+    """Queue a loop: its first round, or the first stages of that. Prompts by the name of a dataset version alone."""
+    _check_no_path(wanted.settings.prompts)
     try:
         made = services.loop_start(wanted=wanted.settings, stages=wanted.stages, actor=request.auth)  # type: ignore[attr-defined]
     except LoopRefused as refused:
@@ -77,6 +79,8 @@ def self_rewarding_resume(request: HttpRequest, pk: int, wanted: ResumeIn) -> di
 def self_rewarding_stage(request: HttpRequest, pk: int, wanted: StageIn) -> dict[str, Any]:
     """Queue the next stage of a loop that goes stage by stage; 409 where it is another's turn."""
     pipeline = _pipeline(pk)
+    if "prompts" in wanted.settings:
+        _check_no_path(str(wanted.settings["prompts"]))
     try:
         services.stage_continue(pipeline=pipeline, stage=wanted.stage, settings=wanted.settings, actor=request.auth)  # type: ignore[attr-defined]
     except LoopRefused as refused:
@@ -90,6 +94,13 @@ def self_rewarding_report(request: HttpRequest, pk: int, format: Literal["html",
     made = loop_report(selectors.loop_detail(_pipeline(pk)), format=format)
     headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
     return HttpResponse(made.content, content_type=made.content_type, headers=headers)
+
+
+def _check_no_path(prompts: str) -> None:
+    """Files of the machine are for whoever is at its shell: a token reads none of them by its path."""
+    if not DatasetVersion.objects.filter(name=prompts).exists():
+        told = "there is no dataset version of that name; a file is for the shell: rlwhf pipeline"
+        raise HttpError(422, f"prompts: {told}")
 
 
 def _pipeline(pk: int) -> Pipeline:

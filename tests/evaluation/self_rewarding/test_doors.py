@@ -120,7 +120,7 @@ def test_the_report_is_a_file_that_says_it_all(signed_in, shown, tmp_path):
     assert signed_in("member").get(reverse("evaluation:self-rewarding-report", args=[shown.pk, "docx"])).status_code == 404
 
 
-def test_the_api_does_what_the_pages_do(client, django_user_model, wanted, benchmark):
+def test_the_api_does_what_the_pages_do(client, django_user_model, wanted, benchmark, prompts, prompts_version):
     def headers(role: str) -> dict[str, str]:
         user = django_user_model.objects.create_user(f"{role}-api", password="x", role=role)
         return {"Authorization": f"Bearer {token_create(user=user, name='t', actor=user)[1]}"}
@@ -132,8 +132,10 @@ def test_the_api_does_what_the_pages_do(client, django_user_model, wanted, bench
             return client.get(f"/api/self-rewarding{address}", headers=who)
         return client.post(f"/api/self-rewarding{address}", orjson.dumps(body), content_type="application/json", headers=who)
 
-    settings = wanted().model_dump(mode="json")
+    settings = wanted(prompts=prompts_version.name).model_dump(mode="json")
     assert call("", {"settings": settings}, who=member).status_code == 403
+    # A file of the machine is for its shell: a token reads none by its path.
+    assert "for the shell" in call("", {"settings": settings | {"prompts": str(prompts)}}).json()["detail"]
     assert call("", {"settings": settings | {"model": "nobody"}}).status_code == 422
     made = call("", {"settings": settings, "stages": ["generate"]})
     assert made.status_code == 201
@@ -141,6 +143,7 @@ def test_the_api_does_what_the_pages_do(client, django_user_model, wanted, bench
     assert (told["next_stage"], next(iter(told["rounds"][0]["stages"])), told["state"]) == ("judge", "generate", "round 1 of 3")
     address = f"/{told['id']}"
     assert call(f"{address}/stage", {"stage": "train"}).status_code == 409
+    assert call(f"{address}/stage", {"stage": "judge", "settings": {"prompts": str(prompts)}}).status_code == 422
     assert call(f"{address}/stage", {"stage": "judge", "settings": {"method": "gspo"}}).status_code == 409
     judged_by = call(f"{address}/stage", {"stage": "judge", "settings": {"min_gap": 2.0}}).json()
     assert (judged_by["next_stage"], judged_by["settings"]["min_gap"]) == ("clean", 2.0)
