@@ -33,7 +33,17 @@ def _likeness(one: Mapping[str, Any]) -> float:
 
 def convert(record: Record, _: NoSettings) -> Converted:
     value = mapping_in(record)
-    return Converted(record.place, (_from_cells(value) if isinstance(value, Cells) else value,))
+    return Converted(record.place, (_from_cells(value) if isinstance(value, Cells) else _labelled(value),))
+
+
+def _labelled(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A scorecard's answers say `known: true` where a tuple says `knowledge: known`. Unlabelled, a build would take every answer
+    for one that should have been an “I do not know”, and pairs would teach silence alone.
+    """
+    known = value.get("known")
+    if not isinstance(known, bool) or "verdict" not in value or value.get("knowledge"):
+        return value
+    return {**value, "knowledge": "known" if known else "unknown"}
 
 
 def _from_cells(cells: Cells) -> dict[str, Any]:

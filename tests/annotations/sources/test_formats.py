@@ -422,3 +422,12 @@ def test_answers_of_people_whom_an_argilla_export_does_not_name_are_kept_apart(r
         ("argilla:somebody", 2),
         ("argilla:somebody-2", -1),
     ]
+
+
+def test_a_scorecards_answers_keep_their_labels(tmp_path):
+    rows = [
+        {"id": "1", "entity": "e", "prompt": "Who?", "answer": "Ada.", "gold_answer": "Ada", "verdict": "correct", **known}
+        for known in ({"known": True, "knowledge_source": "gold"}, {"known": False}, {"known": None}, {})
+    ]
+    read = open_source(json_lines(tmp_path / "answers.jsonl", *rows)).read()
+    assert [one.tuples[0].get("knowledge") for one in read] == ["known", "unknown", None, None]
