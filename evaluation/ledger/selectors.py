@@ -1,8 +1,8 @@
 """From a rater or a rubric version to all that was made of its scores, whether it is revoked or not."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +10,14 @@ from django.db import connection
 from django.db.models import Prefetch, Q, QuerySet, Sum
 
 from annotations.models import DatasetContributor, DatasetVersion, Rater, Revocation, RubricVersion
+from evaluation.ledger.verdicts import NOTHING, judged_by, rewarded_by, versions_of
 from evaluation.models import Evaluation, Promotion
 from jobs.models import Job, Pipeline
 from training.models import Artifact, Run
 
 Target = Rater | RubricVersion
 REBUILD = "evaluation.rebuild"
+ITS_VERDICTS = "its verdicts"
 SHOWN = 100
 # Where nobody else's scores, or none under another rubric version, stand in a version: no score need be looked at.
 ALL_ROWS = """
@@ -43,13 +45,16 @@ SELECT version_id, count(*) FROM (
 
 @dataclass(frozen=True)
 class TouchedDataset:
-    """A dataset version with the target's scores in it; or one made of such a version's rows, of which no share is known."""
+    """A dataset version with the target's scores in it; one made of such a version's rows, of which no share is known; or one of
+    a self-rewarding loop that the target judged.
+    """
 
     version: DatasetVersion
     scores: int = 0
     rankings: int = 0
     rows: int | None = None
     through: tuple[str, ...] = ()
+    judged_in: str = ""
 
     @property
     def of_rows(self) -> int:
@@ -62,11 +67,14 @@ class TouchedDataset:
 
 @dataclass(frozen=True)
 class TouchedRun:
-    """A run on such a dataset, or one that began from or used a model of such a run: then `through` names these models."""
+    """A run on such a dataset, one whose reward the target is, or one that began from or used a model of such a run: then
+    `through` names these models.
+    """
 
     run: Run
     dataset: TouchedDataset | None
     through: tuple[str, ...] = ()
+    is_rewarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,13 +108,13 @@ class Consequences:
 
     @property
     def is_empty(self) -> bool:
-        return not self.datasets
+        return not self.datasets and not self.runs
 
 
 def consequences_of(target: Target) -> Consequences:
     datasets = _datasets(target)
     by_version = {one.version.pk: one for one in datasets}
-    runs, models = _trained(by_version)
+    runs, models = _trained(by_version, rewarded_by(target) if isinstance(target, Rater) else NOTHING)
     artifacts = [one.artifact.pk for one in models]
     promotions = Promotion.objects.filter(artifact__in=artifacts).select_related("project", "artifact", "promoted_by")
     return Consequences(
@@ -128,6 +136,7 @@ def _datasets(target: Target) -> list[TouchedDataset]:
         pk: TouchedDataset(versions[pk], one["all_scores"], one["orders"], rows.get(pk, 0))
         for pk, one in given.items()
     }  # fmt: skip
+    found |= _judged(target, found)
     last = set(found)
     while last:  # made of rows of these, and so on
         children = DatasetVersion.objects.ready().filter(parents__in=last).exclude(pk__in=found).distinct()
@@ -136,6 +145,13 @@ def _datasets(target: Target) -> list[TouchedDataset]:
             found[one.pk] = TouchedDataset(one, through=tuple(each.name for each in one.parents.all() if each.pk in last))
         last = {one.pk for one in made}
     return sorted(found.values(), key=lambda one: -one.version.pk)
+
+
+def _judged(target: Target, known: Collection[int]) -> dict[int, TouchedDataset]:
+    version = versions_of([target.pk]).get(target.pk) if isinstance(target, Rater) else None
+    loops = {pk: loop for pk, loop in judged_by(version).items() if pk not in known} if version else {}
+    versions = DatasetVersion.objects.select_related("project").defer("report").in_bulk(list(loops))
+    return {pk: TouchedDataset(versions[pk], judged_in=loop) for pk, loop in loops.items()}
 
 
 def _rows(target: Target, versions: list[int]) -> dict[int, int]:
@@ -181,14 +197,18 @@ def _contributions(target: Target, versions: list[int]) -> list[tuple[int, list[
     return [(version, own.get(version, []), others[version]) for version in versions]
 
 
-def _trained(datasets: dict[int, TouchedDataset]) -> tuple[list[TouchedRun], list[TouchedModel]]:
-    """Runs and models generation by generation: those on the datasets, then all that begins from, uses or descends from these."""
+def _trained(datasets: dict[int, TouchedDataset], rewarded: Q) -> tuple[list[TouchedRun], list[TouchedModel]]:
+    """Runs and models generation by generation: those on the datasets or with the reward, then all that begins from, uses or
+    descends from these.
+    """
     runs: dict[int, TouchedRun] = {}
     models: dict[int, TouchedModel] = {}
-    for run in _runs(Q(dataset__in=datasets)):
-        dataset = datasets[run.dataset_id]
-        runs[run.pk] = TouchedRun(run, dataset)
-        models[run.artifact_id] = TouchedModel(run.artifact, 0, (dataset.version.name,))
+    by_reward = set(Run.objects.filter(rewarded).values_list("pk", flat=True))
+    for run in _runs(Q(dataset__in=datasets) | Q(pk__in=by_reward)):
+        dataset = datasets.get(run.dataset_id)
+        runs[run.pk] = TouchedRun(run, dataset, is_rewarded=run.pk in by_reward)
+        of = (*([dataset.version.name] if dataset else []), *([ITS_VERDICTS] if run.pk in by_reward else []))
+        models[run.artifact_id] = TouchedModel(run.artifact, 0, of)
     generation, last = 0, {pk: one.artifact.name for pk, one in models.items()}
     while last:
         generation += 1
@@ -196,7 +216,10 @@ def _trained(datasets: dict[int, TouchedDataset]) -> tuple[list[TouchedRun], lis
         for run in _runs(Q(base__in=last) | Q(uses__in=last)):
             through = tuple(sorted({last[pk] for pk in (run.base_id, *(one.pk for one in run.uses.all())) if pk in last}))
             known = runs.get(run.pk)
-            runs[run.pk] = TouchedRun(run, known.dataset if known else None, (*(known.through if known else ()), *through))
+            if known is None:
+                runs[run.pk] = TouchedRun(run, None, through)
+            else:
+                runs[run.pk] = replace(known, through=(*known.through, *through))
             newer.setdefault(run.artifact_id, TouchedModel(run.artifact, generation, through))
         for artifact in Artifact.objects.filter(base__in=last).select_related("base"):
             assert artifact.base is not None  # it was found by it
@@ -312,12 +335,14 @@ def document_of(found: Consequences) -> dict[str, Any]:
         "counts": found.counts,
         "datasets": [
             {"name": one.version.name, "project": one.version.project.slug if one.version.project else None, "scores": one.scores,
-             "rankings": one.rankings, "rows": one.rows, "of_rows": one.of_rows, "share": one.share, "through": list(one.through)}
+             "rankings": one.rankings, "rows": one.rows, "of_rows": one.of_rows, "share": one.share, "through": list(one.through),
+             "judged_in": one.judged_in}
             for one in found.datasets
         ],
         "runs": [
             {"name": one.run.name, "method": one.run.method, "state": one.run.job.state, "dataset": one.run.dataset.name,
-             "share": one.dataset.share if one.dataset else None, "through": list(one.through)}
+             "share": one.dataset.share if one.dataset else None, "through": list(one.through),
+             "reward": one.is_rewarded}
             for one in found.runs
         ],
         "models": [

@@ -112,7 +112,7 @@ class _Rebuild:
         alike: dict[tuple[int, str, bytes], DatasetVersion] = {}
         for touched in found.datasets:  # newest first
             old = touched.version
-            if touched.through or old.project is None:
+            if touched.through or touched.judged_in or old.project is None:
                 self._leave("dataset", old.name, "it was not built from a project")
                 continue
             key = (old.project.pk, old.kind, orjson.dumps(old.settings, option=orjson.OPT_SORT_KEYS))
@@ -133,6 +133,9 @@ class _Rebuild:
         for one in reversed(found.runs):  # oldest first: a run's models were there before it
             run = one.run
             if run.artifact.ready_at is None:
+                continue
+            if one.is_rewarded:
+                self._leave("run", run.name, "its reward asks this teacher")
                 continue
             needed = [*([run.base] if run.base else []), *run.uses.all()]
             missing = [model.name for model in needed if model.pk in touched and model.pk not in self.artifacts]

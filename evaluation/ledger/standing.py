@@ -11,12 +11,13 @@ from django.db.models import Q
 
 from annotations.models import DatasetContributor, DatasetVersion, Revocation
 from evaluation.ledger.selectors import revocations
+from evaluation.ledger.verdicts import judged_by, reward_is, versions_of
 from training.models import Artifact, Run
 
 
 def revoked_under(models: Iterable[int]) -> dict[int, list[Revocation]]:
-    """By model, the revocations in force of scores that stand in the datasets it was trained on, or that a model was which it
-    began from, used or descends from. Models that stand on none are not in it.
+    """By model, the revocations in force of scores that stand in the datasets it was trained on, or of a teacher that was its
+    reward; or that a model was trained with which it began from, used or descends from. Models that stand on none are not in it.
     """
     standing = list(revocations().filter(lifted_at=None).order_by("pk"))
     if not standing:
@@ -26,10 +27,13 @@ def revoked_under(models: Iterable[int]) -> dict[int, list[Revocation]]:
     made_of = _parents({one for some in trained_on.values() for one in some})
     versions = {*made_of, *(one for some in trained_on.values() for one in some)}
     touched = _contributed(standing, versions)
+    rewarded = _verdicts(standing, touched, {*wanted, *(one for some in came_from.values() for one in some)})
     found: dict[int, list[Revocation]] = {}
     for model in wanted:
-        datasets = {version for one in _closure({model}, came_from) for version in trained_on[one]}
+        ancestry = _closure({model}, came_from)
+        datasets = {version for one in ancestry for version in trained_on[one]}
         under = {pk for version in _closure(datasets, made_of) for pk in touched[version]}
+        under |= {pk for one in ancestry for pk in rewarded[one]}
         if under:
             found[model] = [one for one in standing if one.pk in under]
     return found
@@ -79,6 +83,20 @@ def _contributed(standing: list[Revocation], versions: set[int]) -> dict[int, se
     for version, rater, rubric in told.order_by().values_list("version", "rater", "rubric_version"):
         found[version] |= {pk for pk in (by_rater.get(rater), by_rubric.get(rubric)) if pk is not None}
     return found
+
+
+def _verdicts(standing: list[Revocation], touched: dict[int, set[int]], models: set[int]) -> dict[int, set[int]]:
+    """By model, the revocations of teachers that were its reward; in `touched`, of those that judged a loop's datasets."""
+    rewarded: dict[int, set[int]] = defaultdict(set)
+    teachers = versions_of(one.rater_id for one in standing if one.rater_id)
+    for one in standing:
+        if (version := teachers.get(one.rater_id or 0)) is None:
+            continue
+        for model in Run.objects.filter(reward_is(version), artifact__in=models).values_list("artifact", flat=True):
+            rewarded[model].add(one.pk)
+        for dataset in judged_by(version):
+            touched[dataset].add(one.pk)
+    return rewarded
 
 
 def _closure(start: set[int], before: dict[int, set[int]]) -> set[int]:

@@ -90,9 +90,11 @@ class Command(BaseCommand):
         self.stdout.write(", ".join(f"{count} {name}" for name, count in found.counts.items()))
         for one in found.datasets:
             rows = "made of rows of " + ", ".join(one.through) if one.through else f"{one.rows} of {one.of_rows} rows"
+            rows = f"judged by it: {one.judged_in}" if one.judged_in else rows
             self.stdout.write(f"dataset   {one.version.name:40} {rows}")
         for run in found.runs:
             why = f"on {run.run.dataset.name}" if run.dataset else f"from {', '.join(run.through)}"
+            why = "with it as reward" if run.is_rewarded and not run.dataset else why
             self.stdout.write(f"run       {run.run.name:40} {why}, {run.run.job.state}")
         for model in found.models:
             self.stdout.write(f"model     {model.artifact.name:40} from {', '.join(model.through)}")

@@ -6,14 +6,20 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from annotations.models import DatasetVersion, RubricVersion, Score
+from accounts.models import Endpoint
+from annotations.models import DatasetVersion, Item, Rater, RubricVersion, Score, Teacher, TeacherVersion
 from annotations.services import dataset_from_rows, revoke
 from evaluation.ledger.selectors import consequences_of, document_of, key_of, revocation_of, sources, target_named
+from evaluation.ledger.services import rebuild_queue
+from evaluation.ledger.standing import revoked_under
 from evaluation.promotion.services import champion_roll_back
-from tests.evaluation.ledger.conftest import built, rater
-from training.models import Artifact
+from evaluation.self_rewarding.services import PIPELINE_KIND
+from jobs.services import pipeline_create
+from tests.evaluation.ledger.conftest import built, give, rater, trained
+from training.models import Artifact, Run
 
 pytestmark = pytest.mark.django_db
+ROWS = {"train": [{"prompt": "What is a tree?", "chosen": "A plant.", "rejected": "A town."}]}
 
 
 def test_a_preview_leads_from_a_rater_to_the_champion_and_changes_nothing(project, history) -> None:
@@ -57,6 +63,48 @@ def test_descendants_and_datasets_made_of_rows_are_followed(project, history, mo
     assert (cleaned.through, cleaned.rows, cleaned.share) == (("towns-2",), None, None)
 
 
+def test_what_a_teacher_judged_without_giving_scores_is_its_consequence_too(project, history, model, tmp_path) -> None:
+    """As the reward of a run, and as the judge of a self-rewarding loop."""
+    endpoint = Endpoint.objects.create(name="local", base_url="http://127.0.0.1:9/v1", model="judge")
+    late = Rater.objects.create(kind=Rater.Kind.TEACHER, name="late@2")
+    TeacherVersion.objects.create(
+        teacher=Teacher.objects.create(name="late"),
+        number=2,
+        endpoint=endpoint,
+        model="judge",
+        prompt={},
+        prompt_hash="0",
+        rater=late,
+    )
+    assert consequences_of(late).is_empty
+    other = dataset_from_rows(name="plain", kind="preference", rows=ROWS, source="x", actor=None)
+    run = trained("rewarded", other, Artifact.objects.get(name="base"), tmp_path)
+    part = {"kind": "teacher", "teacher": "late", "weight": 1.0}
+    Run.objects.filter(pk=run.pk).update(spec={**run.spec, "reward": {"parts": [part | {"version": 1}]}})
+    assert consequences_of(late).is_empty  # of another version
+    Run.objects.filter(pk=run.pk).update(spec={**run.spec, "reward": {"parts": [{"kind": "length"}, part | {"version": 2}]}})
+    looped = dataset_from_rows(name="round-1", kind="preference", rows=ROWS, source="x", actor=None)
+    pipeline = pipeline_create(name="Self-rewarding: base", kind=PIPELINE_KIND, payload={}, actor=None)
+    pipeline.payload = {"settings": {"judge": "teacher:late@2"}, "rounds": [{"dataset": looped.name}]}
+    pipeline.save()
+    child = trained("looped", looped, run.artifact, tmp_path)
+    found = consequences_of(late)
+    assert [(one.version.name, one.judged_in, one.rows) for one in found.datasets] == [("round-1", "Self-rewarding: base", None)]
+    assert [(one.run.name, one.is_rewarded, one.through) for one in found.runs] == [
+        ("looped", False, ("rewarded",)), ("rewarded", True, ()),
+    ]  # fmt: skip
+    assert {one.artifact.name: one.through for one in found.models} == {"rewarded": ("its verdicts",), "looped": ("round-1",)}
+    assert not revoked_under([child.artifact_id])
+    give(Item.objects.first(), late, 2.0)
+    built(project, "towns-3", "preference")
+    made = revoke(target=late, reason="wrong", actor=None)
+    assert revoked_under([run.artifact_id, child.artifact_id, history.first.artifact_id]) == {
+        run.artifact_id: [made], child.artifact_id: [made],
+    }  # fmt: skip
+    left = rebuild_queue(revocation=made, actor=None, depth="runs").payload["left"]
+    assert {(one["name"], one["why"]) for one in left} >= {("rewarded", "its reward asks this teacher")}
+
+
 def test_of_scores_that_stand_in_no_dataset_nothing_came(project, history) -> None:
     built(project, "only-prompts", "prompts")
     assert "only-prompts" not in [one.version.name for one in consequences_of(rater("ann")).datasets]
@@ -96,6 +144,7 @@ def test_consequences_as_plain_values(project, history) -> None:
     told = document_of(consequences_of(rater("kind@1")))
     assert told["datasets"][0] == {
         "name": "towns-2", "project": "towns", "scores": 4, "rankings": 0, "rows": 2, "of_rows": 6, "share": 2 / 6, "through": [],
+        "judged_in": "",
     }  # fmt: skip
     assert told["promotions"][0]["champion"] is True
     assert told["scorecards"][0]["model"] == "second"
