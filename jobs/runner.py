@@ -260,6 +260,8 @@ def _run_child(attempt: _Attempt, launch: Launch) -> Ending | None:
     """Start the child and stay with it; None when it was stopped because the worker is shutting down."""
     job, folder = attempt.job, attempt.folder
     kills = memory_kills()
+    # What earlier attempts had to say is in the row already; read before the child starts, which may speak at once.
+    said_before = _size(folder / NOTICES)
     with remote.Beside(attempt.kind, attempt.held, folder) as beside:
         with (folder / LOG).open("ab") as log:
             log_start = log.tell()
@@ -274,7 +276,7 @@ def _run_child(attempt: _Attempt, launch: Launch) -> Ending | None:
             )
         try:
             note_child(folder, job, child.pid)
-            watched = _watch(child, attempt, beside)
+            watched = _watch(child, attempt, beside, said_before)
         finally:
             signal_group(child.pid, KILL)  # nothing of the child outlives its job
             child.wait()
@@ -306,10 +308,10 @@ class _Watched:
     memory_kill: bool = False
 
 
-def _watch(child: "subprocess.Popen[bytes]", attempt: _Attempt, beside: remote.Beside) -> _Watched:
-    """Renew the lease while the child lives, and stop it when asked to."""
+def _watch(child: "subprocess.Popen[bytes]", attempt: _Attempt, beside: remote.Beside, said_before: int) -> _Watched:
+    """Renew the lease while the child lives, and stop it when asked to; `said_before` bytes of its notices are old."""
     held, folder = attempt.held, attempt.folder
-    renewal = _Renewal(held, folder)
+    renewal = _Renewal(held, folder, said_before)
     kill_at: float | None = None
     with JobWatch(child.pid, held, folder) as watch, _killed_with_its_lease(child.pid, renewal) as lost:
         while child.poll() is None:
@@ -359,15 +361,15 @@ def _killed_with_its_lease(pid: int, renewal: "_Renewal") -> Iterator[threading.
 class _Renewal:
     """Renews a lease every so often, and bears a database that is away for less than the lease lasts."""
 
-    def __init__(self, held: Held, folder: Path) -> None:
+    def __init__(self, held: Held, folder: Path, said_before: int | None = None) -> None:
+        """`said_before`: how much of the notices, in bytes, earlier attempts wrote; None: all that is there, for none is running."""
         self.cancelled = False
         self._held = held
         self._folder = folder
         self._next = 0.0
         self.good_until = time.monotonic() + settings.JOB_LEASE_SECONDS
         self._heard_at = time.monotonic()
-        # What earlier attempts had to say is in the row already.
-        self._notices_read = _size(folder / NOTICES)
+        self._notices_read = _size(folder / NOTICES) if said_before is None else said_before
 
     def when_due(self, now: float) -> None:
         """Renew, if it is time. Raises LeaseLost, also where nobody can be asked and the lease must have run out."""

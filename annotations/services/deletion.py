@@ -150,6 +150,8 @@ PURGE = (
     "DELETE FROM annotations_flag WHERE item_id = ANY(%(items)s)",
     "DELETE FROM annotations_turn WHERE item_id = ANY(%(items)s)",
     "DELETE FROM annotations_teachercall WHERE item_id = ANY(%(items)s) OR other_id = ANY(%(items)s)",
+    "DELETE FROM annotations_chainresult "
+    "WHERE source_id = ANY(%(items)s) OR parent_id = ANY(%(items)s) OR item_id = ANY(%(items)s)",
     "DELETE FROM annotations_undo WHERE item_id = ANY(%(items)s)",
     "DELETE FROM annotations_argillaconflict WHERE item_id = ANY(%(items)s)",
     "DELETE FROM annotations_argillaresponse AS response USING annotations_argillarecord AS record "

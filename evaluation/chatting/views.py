@@ -128,7 +128,9 @@ def _serving(names: list[str]) -> dict[str, Any]:
 @require_GET
 @role_required("member")
 def chat_serving(request: HttpRequest) -> HttpResponse:
-    """How the chosen models are served: a part of the page, asked for again while one is on its way."""
+    """How the chosen models are served: a part of the page, asked for again while one is on its way; by itself, the page."""
+    if not request.headers.get("HX-Request"):
+        return redirect(f"{reverse('chat:chat')}?{_query(_names(request.GET))}")
     return render(request, "evaluation/_chat_serving.html", _serving(_names(request.GET)))
 
 

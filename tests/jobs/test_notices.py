@@ -8,9 +8,10 @@ from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
 from jobs import leases, runner
+from jobs.child import NOTICES
 from jobs.leases import LeaseLost
 from jobs.models import Job, Worker
-from jobs.runner import run_held
+from jobs.runner import note_child, run_held
 from jobs.services import job_queue
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,6 +46,17 @@ def test_what_a_child_has_to_say_is_in_the_jobs_row_once_and_in_order():
     assert job.state == "succeeded"
     assert [one["text"] for one in job.notices] == ["The first checkpoint was damaged.", "So was the second."]
     assert abs(job.notices[0]["time"] - time.time()) < 60
+
+
+def test_a_child_that_speaks_before_its_worker_listens_is_heard(monkeypatch):
+    def noted_late(folder, *more):
+        until = time.monotonic() + 30
+        while not (folder / NOTICES).exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        note_child(folder, *more)
+
+    monkeypatch.setattr(runner, "note_child", noted_late)
+    assert [one["text"] for one in carried_out(SAYS).notices] == ["The first checkpoint was damaged.", "So was the second."]
 
 
 def test_a_child_that_never_stops_talking_does_not_fill_its_row():

@@ -149,7 +149,7 @@ def test_the_api_and_the_page_hand_out_the_same_file(sft_dataset, base, signed_i
 
 def test_over_http_no_file_of_the_machine_is_read_by_its_path(sft_dataset, home, admin_secret, client):
     secret = home / "secret.txt"
-    secret.write_text("a secret of this machine")
+    secret.write_text("known to this machine alone")
     overrides = {"model.scratch.tokenizer_texts": str(secret)}
     body = {"name": "near", "recipe": "atlas-teach", "dataset": sft_dataset.name, "overrides": overrides}
     told = client.post(
@@ -157,7 +157,7 @@ def test_over_http_no_file_of_the_machine_is_read_by_its_path(sft_dataset, home,
     )
     assert told.status_code == 200, told.content
     with ZipFile(BytesIO(b"".join(told.streaming_content))) as archive:
-        assert not any(b"a secret" in archive.read(name) for name in archive.namelist())
+        assert not any(b"known to this machine alone" in archive.read(name) for name in archive.namelist())
         notes = json.loads(archive.read("bundle.json"))["notes"]
     assert any(str(secret) in note and "files/0-secret.txt" in note for note in notes), "it is said where it belongs"
 

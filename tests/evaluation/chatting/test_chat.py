@@ -230,7 +230,8 @@ def test_serving_is_refused_with_the_reason_and_annotators_do_not_chat(signed_in
     page = client.post("/chat/serve/", {"serve": "tiny", "chosen": "model=tiny"}, follow=True)
     assert "No worker takes cpu jobs now" in page.content.decode() and page.redirect_chain[-1][0] == "/chat/?model=tiny"
     assert "is not served any more" in client.post("/chat/serve/stop/", {"stop": "tiny"}, follow=True).content.decode()
-    assert client.get("/chat/serving/", {"model": "tiny"}).status_code == 200
+    assert client.get("/chat/serving/", {"model": "tiny"}, headers={"HX-Request": "true"}).status_code == 200
+    assert client.get("/chat/serving/", {"model": "tiny"}).url == "/chat/?model=tiny"  # a part of a page is none by itself
     signed_in("annotator")
     for url in ("", "serving/", "serve/", "serve/stop/", "score/"):
         method = client.get if url in ("", "serving/") else client.post
