@@ -362,7 +362,7 @@ class _Renewal:
     """Renews a lease every so often, and bears a database that is away for less than the lease lasts."""
 
     def __init__(self, held: Held, folder: Path, said_before: int | None = None) -> None:
-        """`said_before`: how much of the notices, in bytes, earlier attempts wrote; None: all that is there, none being at work."""
+        """`said_before`: how much of the notices, in bytes, earlier attempts wrote; None: all that is there, since none runs."""
         self.cancelled = False
         self._held = held
         self._folder = folder
