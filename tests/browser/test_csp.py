@@ -96,5 +96,6 @@ def test_api_documentation_runs_under_it(page: Page, sign_in) -> None:
     sign_in("member")
     page.goto("/api/docs")
     expect(page.locator(".swagger-ui .info .title")).to_contain_text("RLWHF")
+    page.locator(".opblock-tag").first.click()
     page.locator(".opblock-summary").first.click()
     expect(page.locator(".opblock.is-open").first).to_be_visible()
