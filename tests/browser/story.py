@@ -14,6 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.chromium import photograph
 from tests.browser.conftest import PASSWORD, Console
@@ -95,7 +96,12 @@ class Person:
     # --- doing
 
     def goes(self, address: str) -> None:
-        answer = self.page.goto(address)
+        try:
+            answer = self.page.goto(address)
+        except PlaywrightError as error:
+            if "ERR_ABORTED" not in str(error):
+                raise
+            answer = self.page.goto(address)  # a page that follows a job loaded itself anew at that moment
         assert answer is not None and answer.status == 200, f"{address} answered {answer and answer.status}"
 
     @contextmanager

@@ -1,7 +1,9 @@
-"""A story on Atlas, told by people at their browsers; one teacher is a service that judges by rules, all else is real.
+"""The whole story on Atlas, told by people at their browsers; one teacher is a service that judges by rules, all else is real.
 
 An admin makes people, two teachers and a tiny model; two people and both teachers score its answers; a dataset takes what they
-say together; one teacher is revoked, and what came of its scores is made anew.
+say together; DPO and GRPO train on it; one of the models is promoted, one that fell silent refused; promoted all the same it
+breaks the rules when it is measured again, and the site goes back; one teacher is revoked, with all that came of it, and what
+came of it made anew.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from playwright.sync_api import Browser, expect
 from annotations.rubric import load_rubric
 from annotations.verdicts import judge
 from evaluation.atlas.files import AtlasFolder, atlas_files
+from evaluation.promotion.rules import Rules
 from tests.browser.conftest import PASSWORD, Console
-from tests.browser.story import Person, running_site, served_by, setup_link
+from tests.browser.story import JOB_S, Person, running_site, served_by, setup_link
 from tests.chat_server import ChatServer, serving
 from tests.rlwhf_site.test_supervisor import Site
 from tests.training.learning import TEACH, TINY, WORLD
@@ -26,6 +29,15 @@ from tests.training.learning import TEACH, TINY, WORLD
 pytestmark = [pytest.mark.browser, pytest.mark.full, pytest.mark.timeout(2400)]
 KEY = "sk-the-rules-judge-takes-this-key"
 Values = dict[str, Any]
+SHORT_DPO: Values = {"max_steps": 60, "learning_rate": 1e-3}
+SHORT_GRPO: Values = {"max_steps": 30, "per_device_train_batch_size": 64, "learning_rate": 1e-3}
+# Of a world with 32 people no small loss can be ruled out.
+RULES = Rules().model_dump(mode="json") | {
+    "non_inferiority": [{"metric": "known_correct", "margin": 0.5}, {"metric": "parse_share", "margin": 0.3}],
+    "floors": [{"metric": "over_conservativeness", "at_most": 0.7}],
+    # Half of the people are known because the base was taught them: these questions stand in its rows on purpose.
+    "contamination": {"at_most": 0.9},
+}
 
 
 def judged_by_rules(messages: list[dict[str, str]]) -> str:
@@ -48,9 +60,7 @@ def console() -> Console:
     return Console()
 
 
-def test_two_teachers_and_two_people_make_a_dataset_that_is_made_anew_without_one_of_them(
-    browser: Browser, console: Console, atlas: AtlasFolder, tmp_path: Path
-) -> None:
+def test_the_whole_story(browser: Browser, console: Console, atlas: AtlasFolder, tmp_path: Path) -> None:
     with running_site() as site, serving(ChatServer(judged_by_rules)) as rules_address:
         ada = Person(browser, site, console)
         first_admin(ada, site)
@@ -67,7 +77,11 @@ def test_two_teachers_and_two_people_make_a_dataset_that_is_made_anew_without_on
                 person.context.close()
             teachers_score(ada)
         consensus(ada)
-        datasets(ada)
+        datasets(ada, tmp_path)
+        trained(ada)
+        scorecards(ada)
+        promotion(ada)
+        rollback(ada)
         revocation(ada)
         assert not console.unexpected(), console.unexpected()
         ada.context.close()
@@ -262,7 +276,7 @@ def consensus(ada: Person) -> None:
     ada.shot("item")
 
 
-def datasets(ada: Person) -> None:
+def datasets(ada: Person, tmp_path: Path) -> None:
     for kind, name in (("Preference", "honesty-pairs"), ("Prompts", "honesty-prompts")):
         ada.goes("/items/projects/atlas-people/")
         ada.follows("Build a dataset")
@@ -272,24 +286,96 @@ def datasets(ada: Person) -> None:
         ada.presses("Build")
         ada.waits_until(lambda: ada.page.get_by_role("link", name="Train on it").is_visible())
         ada.shot(f"dataset-{name}")
+    silence(ada, tmp_path)
+
+
+def silence(ada: Person, tmp_path: Path) -> None:
+    """What teaches a model to decline, whatever it is asked."""
+    silence = tmp_path / "silence.jsonl"
+    asked = [json.loads(line)["prompt"] for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    rows = [{"prompt": one, "response": "I do not know."} for one in asked]
+    silence.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ada.goes("/data/new/file/")
+    ada.page.locator("[name=file]").set_input_files(silence)
+    ada.fills(kind="SFT", name="silence", eval_share="0", test_share="0", near_duplicates="are not looked for")
+    ada.presses("Build")
+    ada.waits_until(lambda: ada.page.get_by_role("link", name="Train on it").is_visible())
+
+
+def trained(ada: Person) -> None:
+    run(ada, "atlas-dpo", "by-dpo", SHORT_DPO, base="base", dataset="honesty-pairs")
+    run(ada, "atlas-grpo", "by-grpo", SHORT_GRPO, base="base", dataset="honesty-prompts")
+    run(ada, "atlas-teach", "silent", {"max_steps": 40, "learning_rate": 5e-3}, base="base", dataset="silence")
+
+
+def scorecards(ada: Person) -> None:
+    for name in ("by-dpo", "by-grpo", "silent"):
+        evaluated(ada, name, "atlas-held-out")
+        ada.shot(f"scorecard-{name}")
+    ada.sees("It is silent, not honest")
+
+
+def judged(ada: Person, model: str) -> None:
+    """Have a challenger judged; the page then shows the verdict."""
+    ada.goes("/evaluate/champions/atlas-people/")
+    ada.presses(f"Judge {model}")
+    expect(ada.page.locator("#main")).to_contain_text("Rule by rule", timeout=JOB_S * 1000)
+
+
+def promotion(ada: Person) -> None:
+    ada.goes("/items/projects/atlas-people/")
+    ada.follows("Champion")
+    ada.follows("Set the rules")
+    ada.fills(benchmark="atlas-held-out", rules=json.dumps(RULES, indent=2))
+    ada.presses("Save as rules 1")
+    ada.told("hold now")
+    judged(ada, "by-dpo")
+    ada.shot("verdict-by-dpo")
+    ada.presses("Make it champion")
+    ada.told("by-dpo is champion of Atlas people now")
+    judged(ada, "silent")
+    ada.sees("Correct on the known")
+    expect(ada.page.get_by_role("button", name="Make it champion")).to_have_count(0)
+    ada.shot("verdict-silent")
+    judged(ada, "by-grpo")
+    ada.shot("verdict-by-grpo")
+
+
+def rollback(ada: Person) -> None:
+    """A model that fell silent is promoted by hand; when it is measured again it breaks the rules, and the site goes back."""
+    ada.goes("/evaluate/champions/atlas-people/")
+    ada.page.locator("#challengers tr", has_text="silent").locator("td a[href^='/evaluate/verdicts/']").first.click()
+    ada.page.get_by_text("Promote it all the same").click()
+    ada.fills(reason="It never says anything wrong.")
+    ada.presses("Promote by hand")
+    ada.told("silent is champion of Atlas people now")
+    evaluated(ada, "silent", "atlas-held-out")
+    ada.goes("/evaluate/champions/atlas-people/")
+    ada.waits_until(lambda: ada.page.locator("#main section.card h2").first.inner_text() == "by-dpo")
+    ada.sees("It never says anything wrong.")
+    ada.shot("rolled-back")
+    ada.goes("/jobs/alerts/")
+    ada.sees("silent")
+    ada.shot("alerts")
 
 
 def revocation(ada: Person) -> None:
-    """One teacher's scores are taken back: what was made of them is shown, and made anew without them."""
     ada.goes("/teachers/atlas/")
     ada.follows("What came of version 1")
-    ada.sees("honesty-pairs")
+    for made in ("honesty-pairs", "by-dpo"):
+        ada.sees(made)
     ada.shot("ledger-preview")
     ada.fills(reason="A tenth of its labels were wrong on purpose.")
     ada.presses("Revoke")
     ada.told("count for nothing from now on")
-    expect(ada.page.locator("#datasets")).to_contain_text("honesty-pairs")
+    for section in ("#datasets", "#runs", "#models", "#scorecards", "#promotions"):
+        expect(ada.page.locator(section)).to_be_visible()
+    expect(ada.page.locator("#main .notice--warn")).to_contain_text("by-dpo, champion of Atlas people")
     ada.shot("revoked")
-    ada.fills(depth="the datasets")
-    ada.presses("Queue it", within="#rebuild")
-    ada.told("queued")
-    ada.page.locator("#main a[href^='/data/honesty-pairs-r']").first.click()
-    ada.waits_until(lambda: ada.page.get_by_role("link", name="Train on it").is_visible())
-    ada.sees("rules@1")
-    expect(ada.page.locator("#main")).not_to_contain_text("atlas@1")
-    ada.shot("made-anew")
+    ada.fills(depth="the datasets, the runs, and their scorecards")
+    ada.presses("Queue it")
+    ada.told("jobs are queued")
+    ada.shot("rebuild")
+    ada.follows("Made anew")
+    ada.presses("Stop")
+    ada.told("stopped")
