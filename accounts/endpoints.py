@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 
 from accounts import audit
 from accounts.chat.service import KEY_VARIABLE, ChatService
-from accounts.hosts import host_allowed, place_allowed
+from accounts.hosts import allowing, host_allowed, place_allowed
 from accounts.models import Endpoint, User
 from accounts.secrets import seal, unseal
 
@@ -133,7 +133,7 @@ def _check(*, name: str, base_url: str, model: str, limits: Limits) -> None:
     if not host_allowed(base_url):
         host = _server(base_url)[1] or base_url
         raise EndpointRefused(
-            "base_url", f"This site may not call {host}. Allow its host first: Account → Hosts, or `rlwhf hosts allow {host}`."
+            "base_url", f"This site may not call {host}. Allow its host first: Account → Hosts, or `{allowing(base_url)}`."
         )
 
 

@@ -47,15 +47,27 @@ def place_allowed(url: str) -> Place:
     host, port = _parts(url)
     entry = _entry(host, port)
     if entry is None:
-        raise HostRefused(
-            f"This site may not call {host}:{port}. An admin can allow it: Account → Hosts, or `rlwhf hosts allow {host}`."
-        )
+        raise HostRefused(f"This site may not call {host}:{port}. An admin can allow it: Account → Hosts, or `{allowing(url)}`.")
     addresses = _addresses(host, port)
     if not entry.is_private and (inside := next((one for one in addresses if not _is_public(one)), None)):
         raise HostRefused(
             f"{host} lies in a private network ({inside}). An admin can allow that: `rlwhf hosts allow {host} --private`."
         )
     return Place(host, port, addresses)
+
+
+def _private(host: str) -> str:
+    """What the command takes besides, where the name itself says that it lies in a private network."""
+    try:
+        return "" if ipaddress.ip_address(host).is_global else " --private"
+    except ValueError:
+        return " --private" if host == "localhost" else ""
+
+
+def allowing(url: str) -> str:
+    """The command that allows an address's host."""
+    host = _parts(url)[0]
+    return f"rlwhf hosts allow {host}{_private(host)}"
 
 
 @transaction.atomic

@@ -102,6 +102,13 @@ def verdict_of(
     )
 
 
+def _at_worst(worst: float) -> str:
+    """In words, for of some metrics less is better: then a plus is none in the figure itself."""
+    if worst == 0:
+        return "At worst the same,"
+    return f"At worst {'better' if worst > 0 else 'worse'} by {abs(worst):.3f}"
+
+
 class _Court:
     """The figures that rules are held against; each slice's differences are reckoned once."""
 
@@ -124,7 +131,7 @@ class _Court:
         if worst is None:
             state, text = _missing(rule.required), self._why(figures, where)
         elif worst > -rule.margin:
-            state, text = "kept", f"At worst {_signed(worst)} against a margin of {rule.margin:g}."
+            state, text = "kept", f"{_at_worst(worst)} against a margin of {rule.margin:g}."
         else:
             difference = figures["difference"]
             sure = _best(difference, metric.better) < -rule.margin
@@ -349,7 +356,3 @@ def _span(found: MetricValue) -> str:
         return "—"
     interval = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
     return f"{found.value:.3f}{interval}".replace("-", "−")
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")

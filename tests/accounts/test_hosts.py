@@ -154,6 +154,18 @@ def test_the_page_the_shell_and_the_api_allow_and_forget(client):
     assert client.post("/api/hosts", {"host": "c d"}, content_type="application/json").status_code == 422
 
 
+@pytest.mark.django_db
+def test_who_is_refused_is_told_the_command_that_is_enough():
+    for url, command in (
+        ("http://127.0.0.1:8000/v1", "`rlwhf hosts allow 127.0.0.1 --private`"),
+        ("http://localhost:8000/v1", "`rlwhf hosts allow localhost --private`"),
+        ("https://api.example.org/v1", "`rlwhf hosts allow api.example.org`"),
+    ):
+        with pytest.raises(HostRefused) as refused:
+            place_allowed(url)
+        assert command in str(refused.value)
+
+
 def test_who_allows_a_private_address_without_saying_so_is_told(capsys):
     assert all(
         "private network" in private_caution(host_allow(host=host, actor=None)) for host in ("10.1.2.3", "::1", "localhost")

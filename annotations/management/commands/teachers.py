@@ -68,7 +68,10 @@ class Command(BaseCommand):
             raise CommandError(f"{refused.field}: {refused}") from refused
 
     def _list(self, options: dict[str, Any]) -> None:
-        for one in teacher_list():
+        found = teacher_list()
+        if not found:
+            self.stdout.write("There is no teacher yet: rlwhf teachers save NAME --endpoint … makes one.")
+        for one in found:
             newest = one.newest
             told = f"{newest}  {newest.endpoint.name} ({newest.model})" if newest else one.teacher.name
             self.stdout.write(f"{told}  {one.scores} scores{'' if one.teacher.is_active else ', rests'}")

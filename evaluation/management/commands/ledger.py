@@ -48,7 +48,10 @@ class Command(BaseCommand):
             until = f", lifted {one.lifted_at:%Y-%m-%d}: {one.lift_reason}" if one.lifted_at else ""
             key = selectors.key_of(one.target)
             self.stdout.write(f"{one.pk:4} {key:40} revoked {one.revoked_at:%Y-%m-%d}: {one.reason}{until}")
-        for source in selectors.sources():
+        sources = selectors.sources()
+        if not sources:
+            self.stdout.write("Nobody's scores stand in a dataset version yet: rlwhf dataset build makes one.")
+        for source in sources:
             told = f"{source.scores} scores and {source.rankings} rankings in {source.versions} dataset versions"
             self.stdout.write(f"     {source.key:40} {told}{' (revoked)' if source.revocation else ''}")
 

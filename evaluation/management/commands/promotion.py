@@ -143,8 +143,12 @@ class Command(BaseCommand):
     def _verify(self, options: dict[str, Any]) -> None:
         try:
             certificate = Certificate.model_validate_json(options["file"].read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CommandError(f"{options['file']} is no certificate: {error}") from error
+        except OSError as error:
+            raise CommandError(f"{options['file']} cannot be read: {error.strerror}.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+            raise CommandError(f"{options['file']} is no certificate: {where}: {first['msg']}.") from error
         key = options["public_key"] or public_key_of(site_key(Path(settings.RLWHF_HOME)))
         verify(certificate, public_key=key)
         told = certificate.payload
