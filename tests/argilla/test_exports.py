@@ -155,6 +155,7 @@ def test_a_named_field_that_is_not_there_is_named():
 
 
 @pytest.mark.django_db
+@pytest.mark.full
 def test_what_the_real_server_and_its_sdk_write_is_read(sdk, place, items, tmp_path):  # noqa: F811
     place.answer("zoe", items[0], overall="-2", critique="No.")
     place.answer("yan", items[0], overall="1")

@@ -232,6 +232,7 @@ def test_the_worker_carries_a_sync_out_and_says_why_one_failed(place, items, tmp
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.full
 def test_the_page_reads_well_and_maps_people(make_place, page: Page, sign_in, shot):  # noqa: F811
     sign_in("admin")
     place = make_place(6, raters_per_item=2)

@@ -81,6 +81,7 @@ class CutOffError(Exception):
     """The process is killed."""
 
 
+@pytest.mark.full
 def test_scores_come_back_as_they_were_given_though_the_pull_is_cut_off(make_place, monkeypatch):
     place = make_place(20, raters_per_item=3)
     place.push()

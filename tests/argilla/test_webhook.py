@@ -364,6 +364,7 @@ def test_an_answer_there_becomes_a_score_here_without_anybody_pulling(processes,
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.full
 def test_a_worker_disconnects(processes, make_place, inbox):  # noqa: F811
     place = make_place(1)
     with_messages(place, inbox.url)

@@ -79,6 +79,7 @@ def three(scored) -> list[Evaluation]:  # noqa: F811 (a fixture)
     return [base, honest, scored("atlas-flat-reward", atlas_rows(silent_unknown=1.0, silent_known=0.97, seed=3), base.artifact)]
 
 
+@pytest.mark.full
 def test_models_are_compared_down_to_what_they_said(page: Page, sign_in, shot: Shot, three: list[Evaluation]) -> None:
     sign_in("member")
     page.goto(f"/evaluate/compare/?ids={','.join(str(one.pk) for one in three)}")

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 Shot = Callable[[Page, str], None]
 
 
+@pytest.mark.full
 def test_the_overview_leads_to_a_model_and_its_parent(page: Page, sign_in, shot: Shot, scored: Callable[..., Evaluation]) -> None:  # noqa: F811
     base = scored("base", BASE_ROWS).artifact
     scored("honest", atlas_rows(silent_unknown=0.97, right=0.99, seed=2), base)
@@ -65,6 +66,7 @@ def test_a_live_page_is_never_of_two_scorecards(page: Page, sign_in, scored: Cal
     assert page.locator("[data-charts-live]").count() == 0, "nothing goes on any more"
 
 
+@pytest.mark.full
 def test_people_data_and_drift(page: Page, sign_in, shot: Shot, project: Project, items: list[Item], person, tmp_path) -> None:  # noqa: F811
     Item.objects.filter(pk__in=[one.pk for one in items[:5]]).update(source_model="grpo-1")
     people = [person(name) for name in ("ann", "bob", "cleo")]

@@ -42,6 +42,7 @@ def test_lists_scorecards_and_puts_the_ticked_side_by_side(
     expect(page.get_by_text("64 questions")).to_be_visible()
 
 
+@pytest.mark.full
 def test_a_scorecard_draws_its_charts_and_fits_a_telephone(
     page: Page, sign_in: Callable[..., object], three: list[Evaluation], shot: Callable[[Page, str], None]
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_file_of_pairs_is_looked_at_imported_and_taken_back(page: Page, sign_i
     assert not Item.objects.exists() and Import.objects.get().undone_at
 
 
+@pytest.mark.full
 def test_a_log_is_mapped_with_the_paths_of_its_first_record(page: Page, sign_in, shot, tmp_path) -> None:
     services.project_create(name="Capitals", actor=None)
     path = tmp_path / "log.jsonl"

@@ -84,6 +84,7 @@ def test_a_full_list_is_accessible_and_narrow(page: Page, sign_in, shot, full, t
         shot(page, "items-filtered")
 
 
+@pytest.mark.full
 def test_empty_lists_say_what_to_do_next(page: Page, sign_in, shot, db):
     sign_in("admin")
     for address in (LIST, f"{LIST}?q=zebra", f"{LIST}?state=assigned", f"{LIST}?state=deleted", reverse("annotations:bulk-list")):

@@ -40,6 +40,7 @@ def prompts(tmp_path, monkeypatch, pairs):
     return dataset_from_rows(name="questions", kind="prompts", rows={"train": rows}, source="x", actor=None)
 
 
+@pytest.mark.full
 def test_form_and_text_are_kept_in_step_and_the_rows_are_seen(page: Page, sign_in, shot, prompts) -> None:
     sign_in("admin")
     page.goto("/train/new/?recipe=grpo-cpu&dataset=questions&name=first")

@@ -102,6 +102,7 @@ def test_a_dispute_is_decided_by_keyboard_alone(page: Page, sign_in, project, sh
     assert not Score.objects.filter(rater__kind="adjudicator", withdrawn_at=None).exists()
 
 
+@pytest.mark.full
 def test_pages_of_a_lead_are_found_by_everybody(page: Page, sign_in, project, people, shot) -> None:
     lead = sign_in("admin")
     gold_set(item=item_of("What is the capital of country 1?"), score=1, note="It hedges.", qualification=True, actor=lead)
@@ -175,6 +176,7 @@ def test_the_rubric_is_edited_into_a_new_version_without_scripts(browser, live_s
     context.close()
 
 
+@pytest.mark.full
 def test_a_newcomer_gets_feedback_after_each_first_item(page: Page, sign_in, project, shot) -> None:
     for number in range(2):
         item = item_of(f"What is the capital of country {number}?")

@@ -163,6 +163,7 @@ def test_one_item_is_scored_and_undone_in_portuguese(page: Page, person, make, c
     looked_at(page, "nothing left")
 
 
+@pytest.mark.full
 def test_answers_are_compared_in_portuguese(page: Page, person, make, shot) -> None:
     project = make("Comparar", answers=3, mode="compare", candidates_shown=3)
     start(page, project)
@@ -262,6 +263,7 @@ def test_the_other_pages_of_an_annotator_in_portuguese(page: Page, person, make,
     shot(page, "pt-keys-clash")
 
 
+@pytest.mark.full
 def test_first_items_come_with_feedback_in_portuguese(page: Page, person, make, shot) -> None:
     project = make("Começo", prompts=4, qualification_items=2)
     for item, score in zip(Item.objects.order_by("pk")[:2], (1, -1), strict=True):

@@ -42,6 +42,7 @@ def charts_drawn(page: Page, count: int) -> None:
     assert page.locator(".chart--failed").count() == 0
 
 
+@pytest.mark.full
 def test_a_lead_reads_how_far_people_agree_and_looks_at_one_of_them(
     page: Page, sign_in: Callable[..., object], scored: Project, shot: Callable[[Page, str], None]
 ) -> None:

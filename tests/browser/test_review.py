@@ -35,6 +35,7 @@ def submitted(page: Page, count: int) -> None:
     assert Score.objects.filter(withdrawn_at=None).count() == count
 
 
+@pytest.mark.full
 def test_three_people_take_an_answer_through_its_rounds_by_keyboard_alone(page: Page, sign_in, project, person, shot) -> None:
     sign_in(user=person("ann"))
     open_desk(page, project)

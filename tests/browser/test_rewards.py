@@ -82,6 +82,7 @@ def test_which_part_moved_what(page: Page, sign_in, shot, run: Run) -> None:
     shot(page, "run-rewards-step")
 
 
+@pytest.mark.full
 def test_all_rewards_and_what_they_imply(page: Page, sign_in, shot) -> None:
     sign_in("member")
     page.goto("/train/rewards/")

@@ -241,6 +241,7 @@ def test_a_conversation_reads_as_one_and_the_page_is_accessible(page: Page, sign
     assert not serious_findings(page)
 
 
+@pytest.mark.full
 def test_the_annotation_pages_look_right_and_are_accessible(page: Page, sign_in, project, shot) -> None:
     sign_in("admin")
     services.gold_score(project=project)
@@ -311,6 +312,7 @@ def test_two_tabs_that_crash_leave_both_their_scores_behind(page: Page, sign_in,
     assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes(':outbox:')).length") == 0
 
 
+@pytest.mark.full
 def test_two_tabs_send_what_was_left_behind_once(page: Page, sign_in, project, console) -> None:
     console.allow(r"Failed to load resource|net::ERR_FAILED")
     sign_in("annotator")

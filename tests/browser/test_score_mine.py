@@ -63,6 +63,7 @@ def test_a_score_is_found_changed_and_its_history_kept(page: Page, person, shot)
     assert Score.objects.filter(withdrawn_at=None).count() == 3
 
 
+@pytest.mark.full
 def test_a_change_that_does_not_arrive_is_kept_and_sent_again_once(page: Page, person, console) -> None:
     console.allow(r"Failed to load resource|net::ERR_FAILED")
     item = Item.objects.order_by("pk").first()

@@ -74,6 +74,7 @@ def test_a_drained_worker_does_not_keep_the_messages_from_those_that_work(proces
         until(lambda job=job: state(job) == "succeeded", within=20, log=processes.log)
 
 
+@pytest.mark.full
 def test_what_was_queued_in_a_paused_queue_begins_when_it_moves_again(processes, tmp_path: Path):
     processes.start("worker", "--tags", "cpu")
     until(lambda: live_workers().exists(), log=processes.log)

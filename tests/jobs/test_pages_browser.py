@@ -124,6 +124,7 @@ def _static_files_served_as_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_static_files_served_as_they_lie")
+@pytest.mark.full
 def test_a_browser_follows_a_job_over_one_open_stream(page: Page, running: Job, port: int, cookie: str) -> None:
     address = f"http://127.0.0.1:{port}"
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": address}])

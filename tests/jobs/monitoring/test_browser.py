@@ -51,6 +51,7 @@ def ends_with(page: Page, step: int) -> None:
     until(lambda: line(page, "x")[-1:] == [step], within=60)
 
 
+@pytest.mark.full
 def test_a_hundred_thousand_points_are_drawn_and_go_on_live(page: Page, sign_in: Callable[..., object], running: Job) -> None:
     log(running, 1, LINES)
     sign_in("member")

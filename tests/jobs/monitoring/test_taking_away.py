@@ -75,6 +75,7 @@ def size_of(png: bytes) -> tuple[int, int]:
     return struct.unpack(">II", png[16:24])
 
 
+@pytest.mark.full
 def test_a_picture_has_the_charts_in_both_themes(job):
     url = reverse("jobs:job-png", args=[job.pk, "telemetry"])
     light, dark = (client_of("member").get(url, {"theme": theme}) for theme in ("light", "dark"))
