@@ -8,9 +8,9 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0001_squashed_0005_endpoints"),
+        ("accounts", "0005_endpoints"),
         ("annotations", "0021_teacher_evidence"),
-        ("jobs", "0001_squashed_0005_chores"),
+        ("jobs", "0005_chores"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
