@@ -1,12 +1,15 @@
 """Dawid & Skene's model of a project's scores, for the builds that ask for it."""
 
+from collections.abc import Mapping
+
 import numpy as np
+import numpy.typing as npt
 
 from annotations.fusion import Agreed
 from annotations.models import Project, Rater, Score
 from annotations.statistics.consensus import MIN_ITEMS, MIN_RATINGS, Consensus, consensus
 from annotations.statistics.ratings import Ratings
-from annotations.teacher_versions import heard_at, voices
+from annotations.teacher_versions import Voice, voices
 
 SCORES_AT_ONCE = 10_000
 WHY_MEDIAN = {
@@ -61,3 +64,17 @@ class AgreedScores:
     def _place(self, item: int) -> int | None:
         place = int(np.searchsorted(self._result.item, item))
         return place if place < self._result.item.size and self._result.item[place] == item else None
+
+
+def heard_at(item: npt.NDArray[np.int64], rater: npt.NDArray[np.int64], versions: Mapping[int, Voice]) -> npt.NDArray[np.bool_]:
+    """`teacher_versions.heard` for many items at once: which scores, given as items and raters of one length, are heard."""
+    known = np.isin(rater, list(versions))
+    where = np.flatnonzero(known)
+    teacher, number = np.array([versions[int(one)] for one in rater[where]], dtype=np.int64).reshape(-1, 2).T
+    order = np.lexsort((-number, teacher, item[where]))
+    items, teachers = item[where][order], teacher[order]
+    first = np.ones(where.size, dtype=bool)
+    first[1:] = (items[1:] != items[:-1]) | (teachers[1:] != teachers[:-1])
+    found = ~known
+    found[where[order[first]]] = True
+    return found

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from django.db.models import Count
 
 from annotations.models import TeacherVersion
@@ -30,17 +28,3 @@ def heard(scores: Iterable[tuple[int, T]], versions: Mapping[int, Voice]) -> lis
             teacher, number = versions[rater]
             newest[teacher] = max(number, newest.get(teacher, 0))
     return [one for rater, one in given if rater not in versions or newest[versions[rater][0]] == versions[rater][1]]
-
-
-def heard_at(item: npt.NDArray[np.int64], rater: npt.NDArray[np.int64], versions: Mapping[int, Voice]) -> npt.NDArray[np.bool_]:
-    """The same for many items at once: which of the scores, given as their items and raters of one length, are heard."""
-    known = np.isin(rater, list(versions))
-    where = np.flatnonzero(known)
-    teacher, number = np.array([versions[int(one)] for one in rater[where]], dtype=np.int64).reshape(-1, 2).T
-    order = np.lexsort((-number, teacher, item[where]))
-    items, teachers = item[where][order], teacher[order]
-    first = np.ones(where.size, dtype=bool)
-    first[1:] = (items[1:] != items[:-1]) | (teachers[1:] != teachers[:-1])
-    found = ~known
-    found[where[order[first]]] = True
-    return found

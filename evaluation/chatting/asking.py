@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -23,6 +24,8 @@ from evaluation.chatting.selectors import artifact_named, endpoint_named, servin
 
 if TYPE_CHECKING:
     from accounts.chat.client import ChatClient
+
+logger = logging.getLogger(__name__)
 
 ANSWER_S = 600.0
 """So long a model of this site may be silent: on a processor a large one is slow."""
@@ -145,7 +148,8 @@ async def _told(side: int, asked: Asked, told: asyncio.Queue[Event]) -> None:
         async with aclosing(reply(asked)) as pieces:
             async for one in pieces:
                 told.put_nowait(replace(one, side=side))
-    except Exception as error:  # of one side; the other goes on, and the page is told
+    except Exception as error:  # of one side; the other goes on, the page is told, and the log says where it was
+        logger.exception("chat: %s did not answer", asked.talker.name)
         told.put_nowait(Failed(side, f"{type(error).__name__}: {error}"))
 
 

@@ -12,12 +12,12 @@ from django.urls import reverse
 
 from accounts.models import Endpoint
 from annotations import services
-from annotations.agreed_scores import AgreedScores
+from annotations.agreed_scores import AgreedScores, heard_at
 from annotations.fusion import Agreed, Given, Teachers, fuse
 from annotations.models import DatasetVersion, Item, Rater, Revocation, Score, Teacher, TeacherVersion
 from annotations.statistics.consensus import consensus
 from annotations.statistics.ratings import Ratings
-from annotations.teacher_versions import heard_at, voices
+from annotations.teacher_versions import voices
 from tests.annotations.scored import items, score
 from tests.annotations.test_fusion import said, tuples
 from tests.evaluation.conftest import signed_in
