@@ -34,7 +34,8 @@ def score(request: HttpRequest) -> HttpResponse:
     projects = selectors.scoring_projects()
     if project or len(projects) == 1:
         return redirect("annotations:score-project", slug=(project or projects[0]).slug)
-    return render(request, "annotations/score_nothing.html", {"projects": projects})
+    any_item = any(one.task_count for one in projects)
+    return render(request, "annotations/score_nothing.html", {"projects": projects, "any_item": any_item})
 
 
 @require_GET

@@ -60,6 +60,39 @@ def test_without_anything_every_page_says_what_to_do_next(db, as_):
         assert page.status_code == 200 and b'class="empty"' in page.content, name
 
 
+@pytest.mark.parametrize(
+    ("role", "said", "leads_to"),
+    [
+        ("annotator", "Whoever leads this project has to add some first", ()),
+        ("member", "An admin can import some", ("chat:chat",)),
+        ("admin", "Import some", ("annotations:item-import", "chat:chat")),
+    ],
+)
+def test_a_project_without_items_is_not_done_but_says_who_can_fill_it(project, as_, role, said, leads_to):
+    client = as_(role)
+    assert client.get(url("score")).url == url("score-project", project.slug)
+    page = client.get(url("score-project", project.slug)).content.decode()
+    assert '<div data-left="empty">' in page and '<div data-left="none" hidden>' in page
+    told = page.partition('<div data-left="empty">')[2].partition('<div data-left="none"')[0]
+    assert "Nothing to score yet" in told and said in told
+    for name in ("annotations:item-import", "chat:chat"):
+        assert (f'href="{reverse(name)}' in told) == (name in leads_to), name
+
+
+def test_where_no_project_has_items_nobody_reads_that_all_have_their_scores(project, as_):
+    services.project_create(name="Rivers", actor=None)
+    page = as_("annotator").get(url("score")).content.decode()
+    assert "No project has items to score yet" in page and "has the scores that it needs" not in page
+
+
+def test_a_project_whose_items_all_have_their_scores_is_done(project, items, as_):
+    ann = as_("annotator")
+    for item in items:
+        services.score_submit(item=item, actor=ann.user, submission=uuid4(), overall=1)
+    page = ann.get(url("score-project", project.slug)).content.decode()
+    assert '<div data-left="none"><h2>All done' in page and '<div data-left="empty" hidden>' in page
+
+
 def test_one_can_score_with_plain_forms(project, items, as_):
     ann = as_("annotator")
     assert ann.get(url("score")).url == url("score-project", project.slug)

@@ -64,7 +64,7 @@ export const progress = (values) => {
   const bar = document.querySelector("#progress progress");
   bar.max = values.items || 1;
   bar.value = values.done;
-  /* What the page says when there is no item: others' part is left, or nothing is. */
-  const left = values.done < values.items ? "some" : "none";
+  /* What the page says when there is no item: there never was one, others' part is left, or nothing is. */
+  const left = values.items === 0 ? "empty" : values.done < values.items ? "some" : "none";
   for (const one of allDone.querySelectorAll("[data-left]")) one.hidden = one.dataset.left !== left;
 };
