@@ -201,6 +201,9 @@ class EndpointIn(Schema):
     timeout_s: float = 60.0
     price_in: Decimal | None = Field(None, description="Per million tokens of prompts.")
     price_out: Decimal | None = Field(None, description="Per million tokens of answers.")
+    chat_budget: Decimal | None = Field(
+        None, description="What chatting may cost in a day, whoever chats. None: where it has a price, admins alone chat."
+    )
     note: str = ""
 
 
@@ -213,6 +216,7 @@ class EndpointOut(Schema):
     timeout_s: float
     price_in: Decimal | None
     price_out: Decimal | None
+    chat_budget: Decimal | None
     note: str
     created_at: datetime
     changed_at: datetime

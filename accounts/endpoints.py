@@ -38,6 +38,7 @@ class Limits(TypedDict, total=False):
     timeout_s: float
     price_in: Decimal | None
     price_out: Decimal | None
+    chat_budget: Decimal | None
     note: str
 
 
@@ -130,6 +131,8 @@ def _check(*, name: str, base_url: str, model: str, limits: Limits) -> None:
         raise EndpointRefused("requests_per_minute", "At least one request a minute, or none for no limit.")
     if not 0 < timeout_s <= 3600:
         raise EndpointRefused("timeout_s", "A time-out lies between 0 and 3600 seconds.")
+    if (budget := limits.get("chat_budget")) is not None and budget < 0:
+        raise EndpointRefused("chat_budget", "A budget is 0 or more, or none.")
     if not host_allowed(base_url):
         host = _server(base_url)[1] or base_url
         raise EndpointRefused(

@@ -110,6 +110,13 @@ class EndpointForm(forms.Form):
     price_out = forms.DecimalField(
         label="Price of answers", required=False, min_value=0, decimal_places=4, help_text="Per million tokens."
     )
+    chat_budget = forms.DecimalField(
+        label="Chat, a day",
+        required=False,
+        min_value=0,
+        decimal_places=4,
+        help_text="What chatting with it may cost in a day, whoever chats. Empty: where it has a price, admins alone chat.",
+    )
     note = forms.CharField(required=False, max_length=200, help_text="What it is for.")
 
     def wanted(self) -> dict[str, Any]:

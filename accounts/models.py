@@ -106,6 +106,8 @@ class Endpoint(models.Model):
     # Per million tokens of prompts and of answers, in the currency of the site's prices.
     price_in = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
     price_out = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    # What chatting with it may cost in a day, whoever chats. Null: where it has a price, admins alone chat.
+    chat_budget = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -116,6 +118,11 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether what it is asked costs money, as far as the site was told."""
+        return self.price_in is not None or self.price_out is not None
 
     @property
     def has_key(self) -> bool:

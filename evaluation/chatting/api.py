@@ -8,6 +8,7 @@ from ninja import Field, Router, Schema, Status
 from ninja.errors import HttpError
 
 from accounts.api_auth import ApiAuth
+from accounts.models import User
 from annotations.models import Project
 from evaluation.chatting import selectors
 from evaluation.chatting.asking import Asked, Done, Failed, message, replies_now, talker_of
@@ -78,16 +79,17 @@ def chat_serve_stop(request: HttpRequest, wanted: StopIn) -> dict[str, Any]:
 @router.post("/chat/messages", auth=ApiAuth("member"))
 def chat_message(request: HttpRequest, wanted: MessageIn) -> Any:
     """Send a message. Each reply comes with its `conversation`, to be sent along with the next message."""
+    actor: User = request.auth  # type: ignore[attr-defined]
     try:
         before = unsealed(wanted.conversation) if wanted.conversation else None
-        asked = message(talker_of(wanted.model), wanted.text, wording=wanted, before=before)
+        asked = message(talker_of(wanted.model, actor=actor), wanted.text, wording=wanted, before=before)
     except ChatRefused as refused:
         raise HttpError(422, str(refused)) from refused
-    return reply_stream(request, [asked]) if wanted.stream else _whole(asked)
+    return reply_stream(request, [asked], actor=actor) if wanted.stream else _whole(asked, actor)
 
 
-def _whole(asked: Asked) -> HttpResponseBase | dict[str, Any]:
-    last = list(replies_now([asked]))[-1]
+def _whole(asked: Asked, actor: User) -> HttpResponseBase | dict[str, Any]:
+    last = list(replies_now([asked], actor=actor))[-1]
     if isinstance(last, Failed):
         raise HttpError(502, last.reason)
     assert isinstance(last, Done)

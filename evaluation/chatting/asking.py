@@ -7,7 +7,7 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
@@ -17,10 +17,12 @@ from accounts.chat.pace import Pace
 from accounts.chat.service import KEY_VARIABLE, ChatService
 from accounts.endpoints import endpoint_environment, endpoint_service
 from accounts.hosts import HostRefused
+from accounts.models import User
 from accounts.secrets import SecretLost
 from evaluation.chatting.conversation import ChatRefused, Conversation, Turn, Wording
 from evaluation.chatting.jobs import serving_key
 from evaluation.chatting.selectors import artifact_named, endpoint_named, serving_of
+from evaluation.chatting.spending import Taken, check_spending, spending_record
 
 if TYPE_CHECKING:
     from accounts.chat.client import ChatClient
@@ -32,6 +34,7 @@ ANSWER_S = 600.0
 TRIES = 2
 """Somebody sits and waits: what goes wrong twice is told, and they decide."""
 CLIENT = "accounts.chat.client"
+NO_ANSWER = ("rejected", "filtered")
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,10 @@ class Talker:
         return self.service.model if self.service.model != self.name else ""
 
 
-def talker_of(name: str) -> Talker:
-    """Who answers under that name now. Raises ChatRefused where nobody does, with what helps."""
+def talker_of(name: str, *, actor: User | None) -> Talker:
+    """Who answers `actor` (None: the shell) under that name now. Raises ChatRefused where nobody does, with what helps."""
     if (endpoint := endpoint_named(name)) is not None:
+        check_spending(endpoint, actor)
         try:
             service = endpoint_service(endpoint)
             key = endpoint_environment(endpoint).get(KEY_VARIABLE, "")
@@ -78,6 +82,7 @@ class Asked:
     talker: Talker
     conversation: Conversation
     wording: Wording
+    taken: Taken = field(default_factory=Taken)
 
 
 def message(
@@ -125,7 +130,7 @@ Event = Piece | Done | Failed
 
 async def replies(asked: Sequence[Asked]) -> AsyncGenerator[Event]:
     """What all of them say, as it comes: pieces, and for each side at last `Done` or `Failed`. Whoever listens no more closes the
-    generator, and the models end.
+    generator, and the models end; what they took is then in each one's `taken`, to be written down (`spending_record`).
     """
     told: asyncio.Queue[Event] = asyncio.Queue()
     # In a thread of its own: the pages that this process serves meanwhile do not wait for an import.
@@ -157,17 +162,21 @@ async def reply(asked: Asked) -> AsyncGenerator[Event]:
     """What one model says, as side 0."""
     from accounts.chat.client import ChatClient, ServiceFailed  # noqa: PLC0415 (weight)
 
-    talker, wording = asked.talker, asked.wording
+    talker, wording, taken = asked.talker, asked.wording, asked.taken
     question = ChatQuestion(asked.conversation.messages(), wording.max_tokens, wording.temperature)
+    taken.is_asked = True
     try:
-        client = ChatClient(talker.service, talker.key, pace=_pace_of(talker.service), tries=TRIES)
+        client = ChatClient(talker.service, talker.key, usage=taken.usage, pace=_pace_of(talker.service), tries=TRIES)
         async with client, aclosing(client.stream(question)) as heard, _hash_of(talker, client) as digest:
             async for one in heard:
                 if isinstance(one, str):
+                    taken.heard.append(one)
                     yield Piece(0, one)
                 else:
+                    taken.ended = "failed" if one.ending in NO_ANSWER else "answered"
                     yield _ended(asked, one, await digest)
     except ServiceFailed as failed:
+        taken.ended = "failed"
         yield Failed(0, str(failed))
 
 
@@ -188,7 +197,7 @@ async def _hash_of(talker: Talker, client: ChatClient) -> AsyncGenerator[asyncio
 
 
 def _ended(asked: Asked, answer: ChatAnswer, digest: str) -> Event:
-    if answer.ending in ("rejected", "filtered"):
+    if answer.ending in NO_ANSWER:
         return Failed(0, answer.reason)
     turn = Turn(
         role="assistant",
@@ -203,8 +212,8 @@ def _ended(asked: Asked, answer: ChatAnswer, digest: str) -> Event:
     return Done(0, asked.conversation.answered(turn))
 
 
-def replies_now(asked: Sequence[Asked]) -> Iterator[Event]:
-    """`replies`, where no event loop runs: as they come too."""
+def replies_now(asked: Sequence[Asked], *, actor: User | None) -> Iterator[Event]:
+    """`replies`, where no event loop runs: as they come too, and what they took is written down."""
     events = replies(asked)
 
     async def following() -> Event | None:
@@ -219,6 +228,7 @@ def replies_now(asked: Sequence[Asked]) -> Iterator[Event]:
                 yield event
         finally:
             runner.run(closed())
+            spending_record(asked, actor)
 
 
 _PACES: dict[tuple[str, int | None], Pace] = {}

@@ -8,9 +8,11 @@ from contextlib import aclosing
 
 from accounts.models import User
 from annotations.models import Project
-from evaluation.chatting.asking import Done, Failed, Piece, Talker, message, new_id, replies
+from evaluation.chatting.asking import Asked, Done, Failed, Piece, Talker, message, new_id, replies
 from evaluation.chatting.conversation import ChatRefused, Conversation, Wording
 from evaluation.chatting.scoring import reply_score
+from evaluation.chatting.selectors import endpoint_named
+from evaluation.chatting.spending import check_spending, spending_record
 
 HELP = """\
   /score PROJECT [MODEL]   put the last reply into a project, to be scored
@@ -74,27 +76,35 @@ class Terminal:
         self._said: dict[str, Conversation] = {}
 
     def _say(self, text: str) -> None:
+        """One model after the other: two that speak at once cannot be read."""
         try:
-            asyncio.run(self._hear(text))
+            for talker in self._talkers:
+                self._hear(talker, text)
         except KeyboardInterrupt:
             self._write("\n(ended; the conversation is as it was before)\n")
 
-    async def _hear(self, text: str) -> None:
-        """One model after the other: two that speak at once cannot be read."""
-        for talker in self._talkers:
-            asked = message(talker, text, wording=self._wording, before=self._said.get(talker.name), conversation_id=self._id)
-            if len(self._talkers) > 1:
-                self._write(f"\n[{talker.name}] ")
-            async with aclosing(replies([asked])) as events:
-                async for event in events:
-                    match event:
-                        case Piece(_, piece):
-                            self._write(piece)
-                        case Done(_, conversation):
-                            self._said[talker.name] = conversation
-                            self._write(_ending(conversation))
-                        case Failed(_, reason):
-                            self._write(f"{reason}\n")
+    def _hear(self, talker: Talker, text: str) -> None:
+        if talker.kind == "endpoint" and (endpoint := endpoint_named(talker.name)) is not None:
+            check_spending(endpoint, self._actor)  # at each message: a session may go on for hours
+        asked = message(talker, text, wording=self._wording, before=self._said.get(talker.name), conversation_id=self._id)
+        if len(self._talkers) > 1:
+            self._write(f"\n[{talker.name}] ")
+        try:
+            asyncio.run(self._told(talker, asked))
+        finally:
+            spending_record([asked], self._actor)
+
+    async def _told(self, talker: Talker, asked: Asked) -> None:
+        async with aclosing(replies([asked])) as events:
+            async for event in events:
+                match event:
+                    case Piece(_, piece):
+                        self._write(piece)
+                    case Done(_, conversation):
+                        self._said[talker.name] = conversation
+                        self._write(_ending(conversation))
+                    case Failed(_, reason):
+                        self._write(f"{reason}\n")
 
     def _score(self, words: Sequence[str]) -> None:
         if not words:

@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.models import User
 from accounts.roles import role_required, signed_in_user
 from evaluation.chatting.asking import Asked, Done, Failed, message, new_id, replies_now, talker_of
 from evaluation.chatting.conversation import ChatRefused, Conversation, sealed
@@ -61,20 +62,20 @@ def chat(request: HttpRequest) -> HttpResponseBase:
     try:
         for side in sides:
             side.conversation = conversation_in(request.POST, side.number)
-        asked = _asked(sides, form)
+        asked = _asked(sides, form, signed_in_user(request))
     except ChatRefused as refused:
         if streams:
             return JsonResponse({"reason": str(refused)}, status=422)
         messages.error(request, str(refused))
         return _page(request, sides, form, status=422)
     if streams:
-        return reply_stream(request, asked)
-    _answer(sides, asked)
+        return reply_stream(request, asked, actor=signed_in_user(request))
+    _answer(sides, asked, signed_in_user(request))
     again = MessageForm(initial={name: form.cleaned_data[name] for name in ("system", "temperature", "max_tokens")})
     return _page(request, sides, form if all(side.failed for side in sides) else again)
 
 
-def _asked(sides: list[Side], form: MessageForm) -> list[Asked]:
+def _asked(sides: list[Side], form: MessageForm, actor: User) -> list[Asked]:
     """Raises ChatRefused."""
     if not sides:
         raise ChatRefused("Choose a model first.")
@@ -83,15 +84,15 @@ def _asked(sides: list[Side], form: MessageForm) -> list[Asked]:
     both = next((side.conversation.id for side in sides if side.conversation), new_id())
     return [
         message(
-            talker_of(side.name), form.cleaned_data["text"], wording=form.wording(), before=side.conversation,
+            talker_of(side.name, actor=actor), form.cleaned_data["text"], wording=form.wording(), before=side.conversation,
             conversation_id=both,
         )
         for side in sides
     ]  # fmt: skip
 
 
-def _answer(sides: list[Side], asked: list[Asked]) -> None:
-    for event in replies_now(asked):
+def _answer(sides: list[Side], asked: list[Asked], actor: User) -> None:
+    for event in replies_now(asked, actor=actor):
         if isinstance(event, Done):
             sides[event.side].conversation = event.conversation
         elif isinstance(event, Failed):

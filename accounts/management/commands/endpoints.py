@@ -56,6 +56,12 @@ class Command(BaseCommand):
         )
         limits.add_argument("--price-in", type=_or_none(Decimal), default=SUPPRESS, help="per million tokens of prompts")
         limits.add_argument("--price-out", type=_or_none(Decimal), default=SUPPRESS, help="per million tokens of answers")
+        limits.add_argument(
+            "--chat-budget",
+            type=_or_none(Decimal),
+            default=SUPPRESS,
+            help="what chatting with it may cost in a day, whoever chats (a new one: admins alone chat where it has a price)",
+        )
         limits.add_argument("--note", default=SUPPRESS, help="what it is for")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pydantic import ValidationError
 
+from accounts.models import User
 from accounts.shell import acting_user, add_user_argument
 from evaluation.chatting.asking import Talker, talker_of
 from evaluation.chatting.conversation import ChatRefused, Wording
@@ -44,12 +45,12 @@ class Command(BaseCommand):
         actor = acting_user(options)
         with ExitStack() as stack:
             try:
-                talkers = self._talkers(names, options["tag"], stack)
+                talkers = self._talkers(names, options["tag"], stack, actor)
             except (ChatRefused, ModelNotHere) as refused:
                 raise CommandError(str(refused)) from refused
             Terminal(talkers, wording=wording, actor=actor, read=_line, write=self._write).run()
 
-    def _talkers(self, names: list[str], tag: str, stack: ExitStack) -> list[Talker]:
+    def _talkers(self, names: list[str], tag: str, stack: ExitStack, actor: User | None) -> list[Talker]:
         """Who answers: endpoints where they are, models of this machine in a child that ends with this process."""
         folder = Path(settings.RLWHF_HOME) / "cache" / "serving"
         named: dict[str, NamedModel | None] = {
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         tell = lambda note: self.stderr.write(f"{note} …")  # noqa: E731 (said to whoever waits, not part of the chat)
         served = stack.enter_context(served_here(list(own.values()), tag=tag, tell=tell)) if own else []
         found = {one.name: one for one in served}
-        return [talker_of(name) if one is None else found[one.name] for name, one in named.items()]
+        return [talker_of(name, actor=actor) if one is None else found[one.name] for name, one in named.items()]
 
     def _write(self, text: str) -> None:
         self.stdout.write(text, ending="")

@@ -40,7 +40,7 @@ def typed(*lines: str) -> Callable[[str], str]:
 
 def session(names: list[str], *lines: str, wording: Wording | None = None) -> str:
     shown = StringIO()
-    talkers = [talker_of(name) for name in names]
+    talkers = [talker_of(name, actor=None) for name in names]
     Terminal(talkers, wording=wording or Wording(), actor=None, read=typed(*lines), write=shown.write).run()
     return shown.getvalue()
 
@@ -83,7 +83,7 @@ def test_an_interrupt_ends_the_answer_and_leaves_the_conversation_as_it_was() ->
 
     slow = ChatServer(lambda messages: f"{len(messages)} word word" if len(messages) > 1 else "word " * 1000, word_s=0.002)
     with endpoint("slow", slow):
-        Terminal([talker_of("slow")], wording=Wording(), actor=None, read=typed("Hello"), write=write).run()
+        Terminal([talker_of("slow", actor=None)], wording=Wording(), actor=None, read=typed("Hello"), write=write).run()
         assert slow.hung_up.wait(5)
     assert "the conversation is as it was before" in shown.getvalue()
 

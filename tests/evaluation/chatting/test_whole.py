@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from accounts.services import token_create
 from annotations.models import Item
 from annotations.services import project_create
 from evaluation.chatting.jobs import KIND, serving_key
+from evaluation.chatting.spending import ACTION
 from evaluation.model_hash import model_hash
 from jobs.models import Job
 from jobs.selectors import tags_served
@@ -92,6 +93,11 @@ def test_a_worker_serves_a_model_its_answer_is_streamed_and_scored(site: Any, pr
 def test_words_pass_through_the_sites_server_as_they_come_and_whoever_leaves_ends_the_answer(
     site: Any, processes: Processes
 ) -> None:
+
+    def ends() -> list[str]:
+        told = AuditEntry.objects.filter(action=ACTION, actor__username="mo").order_by("pk")
+        return [one.detail["ended"] for one in told]
+
     slow = ChatServer(lambda messages: "one two three four five six seven eight nine ten", word_s=0.2)
     with endpoint("slow", slow):
         events = streamed(site, model="slow", text="Hello")
@@ -100,4 +106,6 @@ def test_words_pass_through_the_sites_server_as_they_come_and_whoever_leaves_end
         slow.say = lambda messages: "word " * 1000
         assert [told["text"] for _, _, told in streamed(site, most=2, model="slow", text="Hello")] == ["word ", "word "]
         assert slow.hung_up.wait(20)
+        until(lambda: len(ends()) == 2, log=processes.log)
+    assert ends() == ["answered", "stopped"], "both are written down, with who asked"
     assert KEY not in processes.log()
