@@ -12,11 +12,17 @@ import json
 import os
 import signal
 import stat
+import sys
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 PROGRESS = "progress.json"
 RESULT = "result.json"
@@ -53,20 +59,39 @@ def read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def append_jsonl(path: Path, value: Mapping[str, Any]) -> None:
+def append_jsonl(path: Path, value: Mapping[str, Any], *, is_shared: bool = False) -> None:
     """Append one JSON object as one line, in a single write, so that concurrent readers see whole lines.
 
-    A file has one writer: where the disk has room for half a line only, that half is taken back. Raises OSError.
+    Where the disk has room for half a line only, that half is taken back, and so a file has one writer, unless it `is_shared`:
+    then whoever writes waits until the others have, and half a line that one left who was killed gets its end. Raises OSError.
     """
     line = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
+        if is_shared:
+            _lock(descriptor)
         before = os.fstat(descriptor).st_size
+        if is_shared and before and not _ends_a_line(descriptor, before):
+            line = b"\n" + line
         if os.write(descriptor, line) < len(line):
             os.ftruncate(descriptor, before)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
+
+
+def _ends_a_line(descriptor: int, size: int) -> bool:
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) == b"\n"
+
+
+def _lock(descriptor: int) -> None:
+    """Wait until nobody else has the file, and hold it until it is closed, however this process ends."""
+    if sys.platform == "win32":
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far behind its end: what is locked there, nobody can read
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def report_progress(

@@ -67,7 +67,7 @@ class KeptVerdicts:
         if reply.is_malformed or digest in self._kept:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        append_jsonl(self._path, {"subject": digest, "score": reply.score})
+        append_jsonl(self._path, {"subject": digest, "score": reply.score}, is_shared=True)
         self._kept[digest] = reply.score
 
 

@@ -62,6 +62,52 @@ def test_streams_grow_by_whole_lines(tmp_path: Path) -> None:
     ]
 
 
+APPENDS = """
+import sys
+from pathlib import Path
+from jobs.child import append_jsonl
+print("ready", flush=True)
+for number in range(int(sys.argv[1])):
+    append_jsonl(Path("shared.jsonl"), {"who": sys.argv[2], "number": number, "note": "x" * 9000}, is_shared=True)
+"""
+
+
+def appending(folder: Path, lines: int, who: str) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-c", APPENDS, str(lines), who]
+    return subprocess.Popen(argv, cwd=folder, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE)
+
+
+def test_lines_that_several_processes_append_are_all_there_and_whole(tmp_path: Path) -> None:
+    """Also behind half a line, which somebody left who was killed."""
+    (tmp_path / "shared.jsonl").write_text('{"who": "gone", "numb')
+    writers = [appending(tmp_path, 100, str(number)) for number in range(4)]
+    for one in writers:
+        with one:
+            assert one.wait(60) == 0
+    half, *lines = (tmp_path / "shared.jsonl").read_text().splitlines()
+    assert half == '{"who": "gone", "numb'
+    found = [(told["who"], told["number"]) for told in map(json.loads, lines)]
+    assert sorted(found) == sorted((str(who), number) for who in range(4) for number in range(100))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="another kind of lock")
+def test_whoever_appends_to_a_shared_file_waits_for_who_is_at_it(tmp_path: Path) -> None:
+    import fcntl
+
+    path = tmp_path / "shared.jsonl"
+    with path.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writer = appending(tmp_path, 1, "late")
+        assert writer.stdout is not None
+        with writer.stdout:
+            assert writer.stdout.readline() == b"ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            writer.wait(0.3)
+        assert not path.read_text()
+    assert writer.wait(30) == 0
+    assert json.loads(path.read_text())["who"] == "late"
+
+
 STOPS = """
 import os, signal, sys, time
 from jobs.child import watch_parent
