@@ -139,8 +139,6 @@ class Comparing:
 
 
 def _compared(prompt: _Prompt) -> Compared:
-    numbers = {item.pk: number for number, item in enumerate(prompt.answers, start=1)}
-    told = [(numbers[one], numbers[other], text) for (one, other), text in prompt.critiques.items() if text]
-    is_pair = len(prompt.answers) == 2
-    critique = "\n".join(text if is_pair else f"{one} and {other}: {text}" for one, other, text in sorted(told))
-    return Compared(prompt.head, [item.pk for item in prompt.answers], prompt.known, prompt.calls, critique, prompt.is_done)
+    return Compared(
+        prompt.head, [item.pk for item in prompt.answers], prompt.known, prompt.calls, prompt.critiques, prompt.is_done
+    )

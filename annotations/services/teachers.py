@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import comb
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Min
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -287,13 +288,39 @@ class Compared:
     known: Sequence[TeacherCall]
     """of this run, taken down before"""
     calls: Sequence[TeacherCall]
-    critique: str
+    critiques: Mapping[tuple[int, int], str]
+    """of pairs"""
     is_done: bool
     """whether nothing more will be asked"""
 
     @property
     def is_unreadable(self) -> bool:
         return any(call.reason for call in self.calls)
+
+    @property
+    def critique(self) -> str:
+        """Of all pairs, the answers by their place."""
+        places = {item: place for place, item in enumerate(self.shown, start=1)}
+        told = [(places[one], places[other], text) for (one, other), text in self.critiques.items() if text]
+        is_pair = len(self.shown) == 2
+        return "\n".join(text if is_pair else f"{one} and {other}: {text}" for one, other, text in sorted(told))
+
+
+def _without_deleted(one: Compared, there: set[int]) -> Compared:
+    """What was said of the answers that are there still: it was paid for, and orders them as well as all did."""
+    if there.issuperset(one.shown):
+        return one
+    shown = [item for item in one.shown if item in there]
+    known, calls = ([call for call in some if there >= {call.item_id, call.other_id}] for some in (one.known, one.calls))
+    critiques = {pair: text for pair, text in one.critiques.items() if there.issuperset(pair)}
+    is_done = len(known) + len(calls) == comb(len(shown), 2) or any(call.reason for call in calls)
+    return Compared(one.head, shown, known, calls, critiques, is_done)
+
+
+def _head_of(one: Compared, project: Project) -> int:
+    """Under which item an order stands: the prompt's first, which may be another than when it was asked."""
+    found = Item.objects.filter(project=project, prompt_hash=one.head.prompt_hash, gold_score=None)
+    return found.aggregate(first=Min("pk"))["first"] or one.shown[0]
 
 
 @transaction.atomic
@@ -302,11 +329,11 @@ def teacher_rankings_store(*, run: TeacherRun, heard: Sequence[Compared]) -> int
     orders were taken down.
 
     An order is a rater's like any other: append-only, under the prompt's head and the project's rubric, replacing the version's
-    earlier ones of the prompt. Prompts of which an answer was deleted meanwhile are left out.
+    earlier ones of the prompt. Where an answer was deleted meanwhile, the others are ordered by what was said of them.
     """
     project = alone(run.project_id)
     there = set(Item.objects.filter(pk__in={pk for one in heard for pk in one.shown}).values_list("pk", flat=True))
-    kept = [one for one in heard if there.issuperset(one.shown)]
+    kept = [_without_deleted(one, there) for one in heard]
     rater = run.version.rater
     ordered = [one for one in kept if one.is_done and not one.is_unreadable and len(one.shown) > 1]
     prompts = [one.head.prompt_hash for one in ordered]
@@ -329,7 +356,7 @@ def teacher_rankings_store(*, run: TeacherRun, heard: Sequence[Compared]) -> int
 def _ranking(one: Compared, rater: Rater, project: Project, standing: Ranking | None) -> Ranking:
     calls = [*one.known, *one.calls]
     return Ranking(
-        item_id=one.head.pk,
+        item_id=one.head.pk if one.head.pk in one.shown else _head_of(one, project),
         rater=rater,
         rubric_version_id=project.rubric_version_id,
         shown=list(one.shown),

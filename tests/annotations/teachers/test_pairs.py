@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.chat import client as chat_client
 from accounts.endpoints import endpoint_save
 from accounts.hosts import host_allow
-from annotations import services
+from annotations import services, teaching_pairs
 from annotations.models import Item, Project, Ranking, Rater, RubricVersion, Score, TeacherCall, TeacherRun
 from annotations.selectors import rater_progress
 from annotations.services.comparing import candidates
@@ -184,6 +184,35 @@ def test_a_run_that_was_cut_off_asks_for_no_pair_twice(project, endpoint, server
     assert len(server.requests) - before == 2 * (9 - kept)
     pairs = [frozenset(pair) for pair in TeacherCall.objects.values_list("item", "other")]
     assert len(set(pairs)) == 9
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["its head", "another"])
+def test_where_an_answer_is_deleted_meanwhile_the_others_are_ordered_and_no_pair_is_asked_twice(
+    project, endpoint, server, number
+):
+    """What was said of the answers that are left was paid for."""
+    first = Item.objects.filter(answer__in=WORDS).order_by("pk")[0].prompt_hash
+    answers = list(Item.objects.filter(prompt_hash=first).order_by("pk"))
+    gone = answers.pop(number)
+
+    run = run_of(project, endpoint)
+    store = services.teachers.teacher_rankings_store
+    with pytest.MonkeyPatch.context() as patch:
+
+        def stored(*, run, heard):
+            Item.objects.filter(pk=gone.pk).delete()
+            return store(run=run, heard=heard)
+
+        patch.setattr(teaching_pairs, "teacher_rankings_store", stored)
+        assert carry_out(run).scored == 3
+    assert len(server.requests) == 18 and TeacherCall.objects.count() == 7
+    ranking = Ranking.objects.get(item__prompt_hash=first)
+    assert ranking.item_id == answers[0].pk and sorted(ranking.shown) == [one.pk for one in answers]
+    ranked = [answer for _, answer in sorted(zip(ranking.ranks, ranking.shown, strict=True))]
+    assert ranked == [one.pk for one in sorted(answers, key=lambda one: -len(one.answer))]
+    assert ranking.critique == "Longer.", "of a pair no places need be told"
+    assert carry_out(run_of(project, endpoint)).scored == 0
+    assert len(server.requests) == 18, "the next run pays for nothing again"
 
 
 def test_nothing_is_spent_beyond_the_budget_and_the_pairs_that_were_paid_for_stand_in_the_log(project, endpoint, server):
