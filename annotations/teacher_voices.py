@@ -116,8 +116,11 @@ def evidence_in(shown: Shown | None) -> str:
 def budget_of(run: TeacherRun) -> Budget:
     """What is left of the run's, after what it has used."""
     teacher = run.version.teacher
-    verdicts, looking = (some.aggregate(calls=Sum("questions"), cost=Sum("cost")) for some in (run.calls, run.evidence))
-    used_calls = (verdicts["calls"] or 0) + (looking["calls"] or 0)
+    if teacher.max_calls is None and teacher.max_cost is None:
+        return Budget(calls=None, cost=None)
+    verdicts = TeacherRun.objects.values("questions", "cost").get(pk=run.pk)
+    looking = run.evidence.filter(source=TeacherEvidence.Source.MODEL).aggregate(calls=Sum("questions"), cost=Sum("cost"))
+    used_calls = verdicts["questions"] + (looking["calls"] or 0)
     used_cost = (verdicts["cost"] or 0) + (looking["cost"] or 0)
     calls = None if teacher.max_calls is None else max(0, teacher.max_calls - used_calls)
     cost = None if teacher.max_cost is None else float(max(Decimal(0), teacher.max_cost - used_cost))

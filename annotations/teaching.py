@@ -21,11 +21,23 @@ from annotations.teaching_pairs import Comparing
 BATCH = 64
 # A service that refuses so many questions, and every one, refuses to work: that says nothing of the items.
 REFUSED_ALL = 5
+# After so many replies of which none could be read, the rest would be paid for in vain.
+UNREADABLE_ALL = 64
+SAID_SHOWN = 200
 Stop = Callable[[], bool]
 
 
 class TeacherGone(RuntimeError):  # noqa: N818 - reads as what happened
     """Neither the endpoint nor anything that stands in for it can be had; the message says why."""
+
+
+class TeacherUnreadable(RuntimeError):  # noqa: N818 - reads as what happened
+    """Not one reply could be read; the message says how many there were, why, and what the teacher said."""
+
+    hint = (
+        "Try another prompt, a model that follows one, or longer replies, with a few items first (“at most”). What was said "
+        "stands under “Last calls”; items without a score are asked about anew when it is next to score the project."
+    )
 
 
 class TeachingStopped(RuntimeError):  # noqa: N818 - reads as what happened
@@ -47,7 +59,8 @@ class _Work(Protocol):
 def carry_out(run: TeacherRun, *, tell: Callable[[int, int], object] | None = None, stop: Stop = lambda: False) -> TeacherRun:
     """Ask for a verdict on all that the version has not judged and this run has not asked about; `tell` hears how far.
 
-    What was taken down stays, so a run that is cut off is carried out again from there. Raises TeacherGone and TeachingStopped.
+    What was taken down stays, so a run that is cut off is carried out again from there. Raises TeacherGone, TeacherUnreadable and
+    TeachingStopped.
     """
     with alone_at(f"annotations.teachers {run.version_id}", run.project_id, stop=stop) as is_its_turn:
         if not is_its_turn:
@@ -68,6 +81,7 @@ def _carried_out(run: TeacherRun, tell: Callable[[int, int], object], stop: Stop
         tell(done, total)
         if stop():
             raise TeachingStopped
+        _check_readable(run, UNREADABLE_ALL)
         if trouble is not None:
             following = next(voices, None)
             if following is None:
@@ -75,12 +89,25 @@ def _carried_out(run: TeacherRun, tell: Callable[[int, int], object], stop: Stop
             voice = following
         elif told < asked or not asked:
             break  # its budget is used up, or what was left is gone
+    _check_readable(run, 1)
     run.refresh_from_db()
     teacher = run.version.teacher
     if done < total and (budget := _budget_in_words(teacher.max_calls, teacher.max_cost)):
         run.ended_early = f"Its budget is used up: {budget}."
         run.save(update_fields=["ended_early"])
     return run
+
+
+def _check_readable(run: TeacherRun, least: int) -> None:
+    """Raises TeacherUnreadable where so many replies were heard, and none could be read."""
+    run.refresh_from_db(fields=["scored", "cannot_tell", "malformed"])
+    if run.malformed < least or run.scored or run.cannot_tell:
+        return
+    heard = run.calls.exclude(reason="").exclude(source=TeacherCall.Source.RULES)
+    last = heard.order_by("-pk").first()
+    told = f": {last.reason.rstrip('.')}. For example, it said “{last.reply[:SAID_SHOWN]}”" if last is not None else ""
+    count = heard.count()
+    raise TeacherUnreadable(f"None of {count} repl{'y' if count == 1 else 'ies'} could be read{told}.")
 
 
 class _Scoring:

@@ -72,6 +72,10 @@ class RunOut(Schema):
     scored: int
     cannot_tell: int
     malformed: int
+    questions: int = Field(description="How often services were asked for verdicts, malformed replies and both orders included.")
+    tokens_in: int
+    tokens_out: int
+    cost: float | None = Field(description="null: no service that was asked has a price.")
     ended_early: str
 
     @staticmethod

@@ -82,6 +82,18 @@ class TeacherRun(models.Model):
     scored = models.PositiveIntegerField(default=0)
     malformed = models.PositiveIntegerField(default=0)
     cannot_tell = models.PositiveIntegerField(default=0)
+    # What its calls took, those too whose items are gone since: added up as they are taken down.
+    questions = models.PositiveIntegerField(default=0)
+    tokens_in = models.PositiveBigIntegerField(default=0)
+    tokens_out = models.PositiveBigIntegerField(default=0)
+    # In the prices' currency; null where no service that was asked has one.
+    cost = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)
+    # Calls that its endpoint did not answer, and calls by where their evidence came from.
+    fallbacks = models.PositiveIntegerField(default=0)
+    by_search = models.PositiveIntegerField(default=0)
+    by_cache = models.PositiveIntegerField(default=0)
+    by_model = models.PositiveIntegerField(default=0)
+    by_rules = models.PositiveIntegerField(default=0)
     # Its version's scores held against people's when it ended: `annotations.teacher_quality`.
     quality: "models.JSONField[dict[str, Any] | None, dict[str, Any] | None]" = models.JSONField(null=True, blank=True)
     # Why it ended before all were asked; empty where it did not.

@@ -1,10 +1,21 @@
 """What pages, API and commands show of teachers."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, Q, QuerySet, Sum
 
-from annotations.models import Item, Project, Revocation, Teacher, TeacherCall, TeacherRun, TeacherVersion
+from annotations.models import (
+    Item,
+    Project,
+    Ranking,
+    Revocation,
+    ScoreCount,
+    Teacher,
+    TeacherCall,
+    TeacherRun,
+    TeacherVersion,
+)
 
 RUNS_SHOWN = 20
 CALLS_SHOWN = 20
@@ -24,10 +35,8 @@ class Listed:
 
 def teacher_list() -> list[Listed]:
     """By name."""
-    counted = Count("versions__rater__scores", filter=Q(versions__rater__scores__withdrawn_at=None))
-    scores = dict(Teacher.objects.annotate(scores=counted).values_list("pk", "scores"))
-    ranked = Count("versions__rater__rankings", filter=Q(versions__rater__rankings__withdrawn_at=None))
-    rankings = dict(Teacher.objects.annotate(rankings=ranked).values_list("pk", "rankings"))
+    scores = _by_teacher(ScoreCount.objects.all(), Sum("scores"))  # running counts: no score is read
+    rankings = _by_teacher(Ranking.objects.filter(withdrawn_at=None), Count("pk"))
     newest = {one.teacher_id: one for one in TeacherVersion.objects.select_related("endpoint", "rater").order_by("number")}
     gone = set(Revocation.objects.in_force().filter(rater__isnull=False).values_list("rater", flat=True))
     return [
@@ -42,24 +51,22 @@ def teacher_list() -> list[Listed]:
     ]
 
 
+def _by_teacher(rows: QuerySet[Any], counted: Aggregate) -> dict[int, int]:
+    """What was counted of rows that have a rater, by the teacher whose versions those are."""
+    mine = rows.filter(rater__teacher_version__isnull=False).order_by()
+    told = mine.values_list("rater__teacher_version__teacher").annotate(counted)
+    return dict(told.values_list("rater__teacher_version__teacher", counted.default_alias))
+
+
 def revocation_of(version: TeacherVersion | None) -> Revocation | None:
     """The one in force of a version's scores."""
     return version.rater.revocations.in_force().first() if version else None
 
 
 def runs_of(teacher: Teacher) -> QuerySet[TeacherRun]:
-    found = TeacherRun.objects.filter(version__teacher=teacher).select_related(
-        "version__teacher", "project", "job", "requested_by"
-    )
-    # Said here: what adds up calls forgets the order that runs have by themselves.
-    return found.order_by("-pk").annotate(
-        questions=Sum("calls__questions"),
-        tokens_in=Sum("calls__tokens_in"),
-        tokens_out=Sum("calls__tokens_out"),
-        cost=Sum("calls__cost"),
-        fallbacks=Count("calls", filter=~Q(calls__source=TeacherCall.Source.LIVE)),
-        **{f"by_{one}": Count("calls", filter=Q(calls__evidence_source=one)) for one in TeacherCall.EvidenceSource.values},
-    )
+    """The newest first."""
+    found = TeacherRun.objects.filter(version__teacher=teacher)
+    return found.select_related("version__teacher", "project", "job", "requested_by")
 
 
 def calls_of(teacher: Teacher) -> QuerySet[TeacherCall]:

@@ -1,7 +1,8 @@
 """Teachers: make one, have it score a project's items, and take down what it says."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import comb
@@ -9,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Max, Min
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -229,6 +231,22 @@ def _counted(project: Project, rater: Rater, fresh: int) -> None:
         Progress.objects.filter(pk=row.pk).update(scored=F("scored") + fresh)
 
 
+def _taken(calls: Iterable[TeacherCall]) -> dict[str, Any]:
+    """The run's totals with what these calls took: with those of items that were deleted meanwhile, for they were paid for."""
+    calls = list(calls)
+    sources = Counter(call.evidence_source for call in calls)
+    more: dict[str, Any] = {
+        "questions": sum(call.questions for call in calls),
+        "tokens_in": sum(call.tokens_in for call in calls),
+        "tokens_out": sum(call.tokens_out for call in calls),
+        "fallbacks": sum(call.source != TeacherCall.Source.LIVE for call in calls),
+        **{f"by_{one}": sources[one] for one in TeacherCall.EvidenceSource.values},
+    }
+    costs = [call.cost for call in calls if call.cost is not None]
+    taken = {name: F(name) + count for name, count in more.items()}
+    return taken | ({"cost": Coalesce("cost", Decimal()) + sum(costs)} if costs else {})
+
+
 @transaction.atomic
 def teacher_scores_store(*, run: TeacherRun, heard: Sequence[Heard]) -> int:
     """Take down some verdicts with their calls: all of them or none. Returns how many are scores.
@@ -252,6 +270,7 @@ def teacher_scores_store(*, run: TeacherRun, heard: Sequence[Heard]) -> int:
         scored=F("scored") + told,
         cannot_tell=F("cannot_tell") + len(kept) - told - malformed,
         malformed=F("malformed") + malformed,
+        **_taken(one.call for one in heard),
     )
     return told
 
@@ -349,6 +368,7 @@ def teacher_rankings_store(*, run: TeacherRun, heard: Sequence[Compared]) -> int
         scored=F("scored") + len(ordered),
         cannot_tell=F("cannot_tell") + silent,
         malformed=F("malformed") + len(unreadable) - silent,
+        **_taken(call for one in heard for call in one.calls),
     )
     return len(ordered)
 

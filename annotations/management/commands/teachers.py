@@ -16,7 +16,7 @@ from annotations.selectors.teachers import teacher_list
 from annotations.services.teachers import DEFAULT_PROMPT, TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
 from annotations.teacher_quality import quality_of
 from annotations.teachers.prompts import load_prompt, prompt_names
-from annotations.teaching import TeacherGone, TeachingStopped, carry_out
+from annotations.teaching import TeacherGone, TeacherUnreadable, TeachingStopped, carry_out
 from jobs import child
 from jobs.follow import follow, succeeded
 
@@ -136,6 +136,15 @@ def _carry_out(run: int, folder: Path) -> None:
     except TeacherGone as gone:
         child.report_failure(reason=str(gone), hint="What it has scored stays; have it score the rest later.", folder=folder)
         raise SystemExit(1) from gone
+    except TeacherUnreadable as unreadable:
+        child.report_failure(reason=str(unreadable), hint=unreadable.hint, kind="bad-data", folder=folder)
+        raise SystemExit(1) from unreadable
+    if ended.malformed:
+        heard = ended.malformed + ended.scored + ended.cannot_tell
+        child.report_notice(
+            f"{ended.malformed} of {heard} replies could not be read: they gave no score, and the next run asks anew.",
+            folder=folder,
+        )
     ended.quality = orjson.loads(orjson.dumps(quality_of(ended.version, ended.project), option=orjson.OPT_SERIALIZE_NUMPY))
     ended.save(update_fields=["quality"])
     child.report_result({"scored": ended.scored, "malformed": ended.malformed, "cannot_tell": ended.cannot_tell}, folder=folder)

@@ -8,12 +8,15 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from django.conf import settings as site
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.chat import client as chat_client
@@ -21,10 +24,12 @@ from accounts.endpoints import endpoint_save
 from accounts.hosts import host_allow
 from accounts.models import AllowedHost, AuditEntry, Endpoint, User
 from annotations.models import Item, Project, Rater, Score, TeacherCall, TeacherRun, TeacherVersion
+from annotations.selectors.teachers import runs_of, teacher_list
 from annotations.services import project_create, revoke
 from annotations.services.teachers import TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
 from annotations.teacher_quality import quality_of
-from annotations.teaching import TeacherGone, TeachingStopped, carry_out
+from annotations.teacher_voices import budget_of
+from annotations.teaching import TeacherGone, TeacherUnreadable, TeachingStopped, carry_out
 from tests.annotations.scored import items
 from tests.annotations.teachers.test_judge import answer_in
 from tests.chat_server import ChatServer, serving
@@ -153,6 +158,71 @@ def test_malformed_replies_are_no_scores_and_are_asked_for_anew_by_the_next_run_
     assert bad.count() == 2 and bad[0].questions == 2 and "no JSON object" in bad[0].reason
     server.say = by_number
     assert carry_out(run_of("strict", project, endpoint)).scored == 2
+
+
+def test_a_run_of_which_no_reply_could_be_read_fails_and_says_what_was_said(project, endpoint, server, monkeypatch):
+    """Nothing is lost: what was said stands in the log, and the next run asks anew."""
+    server.say = lambda messages: "As a language model I like all of them."
+    run, folder = run_of("strict", project, endpoint), Path(_folder())
+    with pytest.raises(SystemExit):
+        call_command("teachers", "carry-out", str(run.pk), "--folder", str(folder))
+    told = json.loads((folder / "failure.json").read_text())
+    assert "None of 10 replies could be read" in told["reason"] and "“As a language model I like" in told["reason"]
+    assert "no JSON object" in told["reason"] and "another prompt" in told["hint"]
+    assert TeacherCall.objects.exclude(reason="").count() == 10
+    with pytest.raises(TeacherUnreadable):  # the same run again pays for nothing, and is no more of a success
+        carry_out(TeacherRun.objects.get(pk=run.pk))
+    assert len(server.requests) == 20
+    monkeypatch.setattr("annotations.teaching.BATCH", 4)
+    monkeypatch.setattr("annotations.teaching.UNREADABLE_ALL", 4)
+    with pytest.raises(TeacherUnreadable, match="None of 4 replies"):
+        carry_out(run_of("strict", project, endpoint))
+    assert len(server.requests) == 28, "the rest is not paid for"
+    server.say = lambda messages: "hm" if "-2 is it" in messages[1]["content"] else by_number(messages)
+    (folder / "failure.json").unlink()
+    some = run_of("strict", project, endpoint)
+    call_command("teachers", "carry-out", str(some.pk), "--folder", str(folder))
+    assert not (folder / "failure.json").exists()
+    assert "2 of 10 replies could not be read" in json.loads((folder / "notices.jsonl").read_text())["text"]
+
+
+def test_what_a_runs_calls_took_is_added_up_as_they_come_and_read_without_them(signed_in, project, endpoint, server):
+    server.say = lambda messages: "hm" if "-2 is it" in messages[1]["content"] else by_number(messages)
+    priced = {"price_in": Decimal(10), "price_out": Decimal(20)}
+    dear = endpoint_save(name="dear", base_url=endpoint.base_url, model="x", actor=None, key=KEY, **priced)
+    run = carry_out(run_of("strict", project, dear, max_calls=10))
+    free = carry_out(run_of("frank", project, endpoint))
+
+    def told(one: TeacherRun) -> dict:
+        names = ("questions", "tokens_in", "tokens_out", "cost")
+        summed = one.calls.aggregate(**{name: Sum(name) for name in names})
+        return {**summed, **{f"by_{name}": 0 for name in ("search", "cache", "model", "rules")}, "fallbacks": 0}
+
+    names = list(told(run))
+    for one in (run, free):
+        assert {name: getattr(one, name) for name in names} == told(one)
+    assert run.questions == 10 and run.cost > 0 and free.cost is None and free.questions == 12
+    with CaptureQueriesContext(connection) as queries:
+        shown = list(runs_of(run.version.teacher))
+        listed = {one.teacher.name: (one.scores, one.rankings) for one in teacher_list()}
+    assert [one.cost for one in shown] == [run.cost] and listed["frank"] == (8, 0)
+    read = " ".join(one["sql"] for one in queries)
+    assert "annotations_teachercall" not in read and 'FROM "annotations_score"' not in read
+    api = signed_in("member").get("/api/teachers/strict/runs").json()["items"][0]
+    assert (api["questions"], api["cost"]) == (10, float(run.cost))
+    # What was so before the totals were there: the migration adds up the calls.
+    TeacherRun.objects.update(questions=0, tokens_in=0, tokens_out=0, cost=None, fallbacks=9)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("annotations.migrations.0023_teacher_run_totals").TAKEN)
+    for one in (run, free):
+        one.refresh_from_db()
+        assert {name: getattr(one, name) for name in names} == told(one)
+
+
+def test_what_was_paid_for_items_that_are_deleted_counts_against_the_budget_still(project, endpoint, server):
+    run = carry_out(run_of("strict", project, endpoint, most=4, max_calls=6))
+    Item.objects.filter(scores__isnull=False).delete()
+    assert (run.calls.count(), budget_of(run).calls) == (0, 2)
 
 
 def test_what_no_database_can_hold_ends_no_run(project, endpoint, server):
