@@ -41,7 +41,7 @@ class VerdictIn(Schema):
     model: str = Field(description="Name of the challenger.")
 
 
-class VerdictOut(Schema):
+class VerdictListed(Schema):
     id: int
     project: str = Field(alias="project.slug")
     model: str = Field(alias="evaluation.model_name")
@@ -51,12 +51,15 @@ class VerdictOut(Schema):
     watch: bool = Field(description="Whether it is of a champion that was measured again.")
     state: str = Field(alias="job.state")
     passed: bool | None = Field(description="null: not ready, or it cannot be told.")
-    document: dict[str, Any] | None = Field(description="Every rule with its figures; null until it is ready.")
     created_at: datetime
 
     @staticmethod
     def resolve_against(verdict: PromotionVerdict) -> str | None:
         return verdict.against.model_name if verdict.against else None
+
+
+class VerdictOut(VerdictListed):
+    document: dict[str, Any] | None = Field(description="Every rule with its figures; null until it is ready.")
 
 
 class PromotionOut(Schema):
@@ -151,6 +154,13 @@ def promotion_rules_set(request: HttpRequest, project: str, wanted: RulesIn) -> 
 def promotion_history(request: HttpRequest, project: str) -> QuerySet[Promotion]:
     """Champions, the present one first."""
     return selectors.promotions_of(_project(project)).select_related("project")
+
+
+@router.get("/promotion/{project}/verdicts", response=list[VerdictListed], auth=ApiAuth("member"))
+@paginate
+def promotion_verdicts(request: HttpRequest, project: str) -> QuerySet[PromotionVerdict]:
+    """The newest first, those too by which the champion is watched."""
+    return selectors.verdicts_of(_project(project)).select_related("project").order_by("-pk")
 
 
 @router.post("/promotion/{project}/verdicts", response={201: VerdictOut}, auth=ApiAuth("admin"))

@@ -36,6 +36,7 @@ class Match(BaseModel):
     containment: float
     where: str
     answered: bool = Field(description="Whether the row holds the question's gold answer too.")
+    before: bool = Field(False, description="Whether the model that it is held against has seen as much.")
 
 
 class Overlap(BaseModel):
@@ -52,10 +53,19 @@ class Overlap(BaseModel):
     matches: list[Match] = Field(default_factory=list)
     unseen: list[str] = Field(default_factory=list)
     """Models on the way whose training rows are not on this site."""
+    before: int | None = None
+    """How many of those found stand in the rows of the model that it is held against too; None: these rows are not known."""
+    reference: str = ""
+    """The model that it is held against."""
 
     @property
     def share(self) -> float | None:
         return (self.exact + self.near) / self.n if self.n else None
+
+    @property
+    def added_share(self) -> float | None:
+        """Without those that the model that it is held against has seen as well; of all, where that is not known."""
+        return (self.exact + self.near - (self.before or 0)) / self.n if self.n else None
 
 
 @dataclass(frozen=True)
@@ -67,52 +77,117 @@ class Asked:
     gold: Sequence[str] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Question:
+    number: int
     asked: Asked
     text: str
     runs: frozenset[str]
-    best: Match | None = None
-    rare: set[str] = field(default_factory=set)
 
 
-def overlap(questions: Iterable[Asked], rows: Iterable[tuple[str, Mapping[str, Any]]], *, near: float) -> Overlap:
-    """`rows` are training rows with the place that names them, such as “train 17”; `near` is in (0, 1]."""
-    known = [_question(one) for one in questions]
-    common = Counter(run for one in known for run in one.runs)
-    by_run: dict[str, list[_Question]] = defaultdict(list)
-    by_text: dict[str, list[_Question]] = defaultdict(list)
-    for one in known:
-        by_text[one.text].append(one)
-        for run in one.runs:
-            if common[run] <= COMMON:
-                by_run[run].append(one)
-    seen = 0
-    for where, row in rows:
-        seen += 1
-        texts = [plain_words(text) for text in _texts(row)]
-        for text in texts:
-            for one in by_text.get(text, ()):
-                _note(one, Match(**_told(one, where, texts), kind="exact", containment=1.0))
-            for one in _candidates(text, by_run):
-                _hold(one, text, where, texts, near)
-    found = [one.best for one in known if one.best is not None]
-    found.sort(key=lambda match: (not match.answered, match.kind != "exact", -match.containment))
-    kinds = Counter(match.kind for match in found)
-    return Overlap(
-        n=len(known),
-        rows=seen,
-        exact=kinds["exact"],
-        near=kinds["near"],
-        answered=sum(match.answered for match in found),
-        threshold=near,
-        matches=found[:EXAMPLES],
-    )
+@dataclass
+class Seen:
+    """What was found in some rows: of each question, by its number, the match that gives most away."""
+
+    rows: int = 0
+    best: dict[int, Match] = field(default_factory=dict)
+
+    def note(self, number: int, match: Match) -> None:
+        if number not in self.best or _rank(match) > _rank(self.best[number]):
+            self.best[number] = match
+
+    def joined(self, other: Seen) -> Seen:
+        """With what was found in other rows."""
+        found = Seen(self.rows + other.rows, dict(self.best))
+        for number, match in other.best.items():
+            found.note(number, match)
+        return found
 
 
-def _question(asked: Asked) -> _Question:
+def _rank(match: Match) -> tuple[bool, bool, float]:
+    return match.kind == "exact", match.answered, match.containment
+
+
+class Sought:
+    """Questions that are looked for in rows: made ready once, and held against as many rows as there are."""
+
+    def __init__(self, questions: Iterable[Asked], *, near: float) -> None:
+        """`near` is in (0, 1]."""
+        self._near = near
+        self._known = [_question(number, one) for number, one in enumerate(questions)]
+        common = Counter(run for one in self._known for run in one.runs)
+        self._by_run: dict[str, list[_Question]] = defaultdict(list)
+        self._by_text: dict[str, list[_Question]] = defaultdict(list)
+        for one in self._known:
+            self._by_text[one.text].append(one)
+            for run in one.runs:
+                if common[run] <= COMMON:
+                    self._by_run[run].append(one)
+
+    def among(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Seen:
+        """`rows` are training rows with the place that names them, such as “train 17”."""
+        seen = Seen()
+        for where, row in rows:
+            seen.rows += 1
+            texts = [plain_words(text) for text in _texts(row)]
+            for text in texts:
+                for one in self._by_text.get(text, ()):
+                    seen.note(one.number, Match(**_told(one, where, texts), kind="exact", containment=1.0))
+                self._hold(text, where, texts, seen)
+        return seen
+
+    def _hold(self, text: str, where: str, texts: Sequence[str], seen: Seen) -> None:
+        """Hold a text against every question that shares a telling run with it; its own runs are made once for all of them."""
+        runs = set(shingles(text))
+        padded = f" {text} "
+        for one in {one.number: one for run in runs for one in self._by_run.get(run, ())}.values():
+            best = seen.best.get(one.number)
+            if best is not None and best.kind == "exact" and best.answered:
+                continue
+            if f" {one.text} " in padded:
+                seen.note(one.number, Match(**_told(one, where, texts), kind="exact", containment=1.0))
+                continue
+            share = len(one.runs & runs) / len(one.runs)
+            if share >= self._near:
+                seen.note(one.number, Match(**_told(one, where, texts), kind="near", containment=round(share, 4)))
+
+    def overlap(self, seen: Seen, *, before: Seen | None = None) -> Overlap:
+        """What was found, as it is told; `before`: in the rows of the model that it is held against."""
+        found = {number: _before(match, before.best.get(number) if before else None) for number, match in seen.best.items()}
+        matches = sorted(found.values(), key=lambda one: (one.before, not one.answered, one.kind != "exact", -one.containment))
+        kinds = Counter(match.kind for match in matches)
+        return Overlap(
+            n=len(self._known),
+            rows=seen.rows,
+            exact=kinds["exact"],
+            near=kinds["near"],
+            answered=sum(match.answered for match in matches),
+            before=None if before is None else sum(match.before for match in matches),
+            threshold=self._near,
+            matches=matches[:EXAMPLES],
+        )
+
+
+def overlap(
+    questions: Iterable[Asked],
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    near: float,
+    before: Iterable[tuple[str, Mapping[str, Any]]] | None = None,
+) -> Overlap:
+    """Of questions and training rows; `before` are those of the model that this one is held against."""
+    sought = Sought(questions, near=near)
+    return sought.overlap(sought.among(rows), before=None if before is None else sought.among(before))
+
+
+def _before(match: Match, before: Match | None) -> Match:
+    """Whether it gives away no more than the other model has seen: a question with its answer is more than the question."""
+    return match.model_copy(update={"before": before is not None and before.answered >= match.answered})
+
+
+def _question(number: int, asked: Asked) -> _Question:
     text = plain_words(asked.prompt)
-    return _Question(asked, text, frozenset(shingles(text)))
+    return _Question(number, asked, text, frozenset(shingles(text)))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -130,34 +205,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
 
 
-def _candidates(text: str, by_run: Mapping[str, list[_Question]]) -> list[_Question]:
-    found: dict[int, _Question] = {}
-    for run in set(shingles(text)):
-        for one in by_run.get(run, ()):
-            found[id(one)] = one
-    return list(found.values())
-
-
-def _hold(one: _Question, text: str, where: str, texts: Sequence[str], near: float) -> None:
-    if one.best is not None and one.best.kind == "exact" and one.best.answered:
-        return
-    if f" {one.text} " in f" {text} ":
-        _note(one, Match(**_told(one, where, texts), kind="exact", containment=1.0))
-        return
-    share = len(one.runs & set(shingles(text))) / len(one.runs)
-    if share >= near:
-        _note(one, Match(**_told(one, where, texts), kind="near", containment=round(share, 4)))
-
-
 def _told(one: _Question, where: str, texts: Sequence[str]) -> dict[str, Any]:
     rest = " ".join(f" {text.replace(one.text, ' ')} " for text in texts)
     answered = any(gold and f" {gold} " in _SPACES.sub(" ", rest) for gold in map(plain_words, one.asked.gold))
     return {"question": one.asked.id, "prompt": one.asked.prompt, "where": where, "answered": answered}
-
-
-def _note(one: _Question, match: Match) -> None:
-    def rank(found: Match) -> tuple[bool, bool, float]:
-        return found.kind == "exact", found.answered, found.containment
-
-    if one.best is None or rank(match) > rank(one.best):
-        one.best = match

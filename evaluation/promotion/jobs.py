@@ -1,11 +1,13 @@
 """The job that reckons a verdict: `python -m evaluation.promotion.judge` in its folder."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from annotations.models import DatasetVersion
 from evaluation.models import Evaluation, PromotionVerdict
 from evaluation.promotion.certifying import trained_on
 from evaluation.promotion.judge import REQUEST, VERDICT
@@ -31,8 +33,9 @@ class Verdict(JobKind):
             "challenger": _measured(verdict.evaluation),
             "champion": _measured(verdict.against) if verdict.against else None,
             "benchmark": str(here(verdict.evaluation.benchmark.folder)),
-            "datasets": [{"name": one.name, "folder": str(dataset_here(one))} for one in datasets if one.is_ready],
+            "datasets": _placed(datasets),
             "unseen": unseen,
+            "reference": _reference(verdict),
             "watch": verdict.watch,
             "promoted_by": _promoted_by(verdict) if verdict.watch else None,
         }
@@ -46,6 +49,21 @@ class Verdict(JobKind):
 
     def url(self, job: Job) -> str:
         return _verdict(job).get_absolute_url()
+
+
+def _placed(datasets: Sequence[DatasetVersion]) -> list[dict[str, str]]:
+    return [{"name": one.name, "folder": str(dataset_here(one))} for one in datasets if one.is_ready]
+
+
+def _reference(verdict: PromotionVerdict) -> dict[str, Any] | None:
+    """Whom the model's training rows are held against: as its figures are, and of a watched champion the one before it even
+    where that has no scorecard, for so it was promoted.
+    """
+    before = verdict.champion.previous if verdict.watch and verdict.champion else None
+    against = before.artifact if before else verdict.against.artifact if verdict.against else verdict.evaluation.base
+    if against is None:
+        return None
+    return {"name": against.name, "datasets": _placed(trained_on(against)[0])}
 
 
 def _measured(evaluation: Evaluation) -> dict[str, Any]:

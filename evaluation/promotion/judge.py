@@ -6,7 +6,8 @@ Reads `request.json` in the folder, and writes `verdict.json` into it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from annotations.verdicts import Verdict
 from evaluation.answers import answers_read, headline_slices, slice_labels, slice_table
 from evaluation.benchmarks.folder import benchmark_read
 from evaluation.metrics import Answered
-from evaluation.promotion.contamination import Asked, Overlap, overlap
+from evaluation.promotion.contamination import Asked, Overlap, Seen, Sought
 from evaluation.promotion.rules import Rules
 from evaluation.promotion.verdict import Measured, VerdictDocument, verdict_of
 from evaluation.question import Question
@@ -42,6 +43,13 @@ class TrainedOn(BaseModel):
     folder: str
 
 
+class Reference(BaseModel):
+    """The model that the challenger is held against, and the datasets that led to it."""
+
+    name: str
+    datasets: list[TrainedOn]
+
+
 class JudgeRequest(BaseModel):
     """What a verdict is reckoned from. `unseen` are models on the way to the challenger whose training rows are not known;
     `promoted_by` the settings of the scorecard that made a watched model champion.
@@ -55,6 +63,7 @@ class JudgeRequest(BaseModel):
     benchmark: str
     datasets: list[TrainedOn]
     unseen: list[str]
+    reference: Reference | None = None
     watch: bool = False
     promoted_by: dict[str, Any] | None = None
 
@@ -78,8 +87,17 @@ def _overlap(request: JudgeRequest) -> Overlap:
     assert rule is not None  # the caller has looked
     questions = benchmark_read(Path(request.benchmark)).questions
     asked = (Asked(one.id, _text(one), one.gold_answers) for one in _inside(questions, rule.slice))
-    found = overlap(asked, _rows(request.datasets), near=rule.near)
-    return found.model_copy(update={"unseen": request.unseen})
+    sought = Sought(asked, near=rule.near)
+    reference = request.reference if request.reference is not None and request.reference.datasets else None
+    both = {one.folder: one for one in (*request.datasets, *(reference.datasets if reference else ()))}
+    seen = {folder: sought.among(_rows(one)) for folder, one in both.items()}  # of what led to both models once
+    before = None if reference is None else _joined(seen[one.folder] for one in reference.datasets)
+    found = sought.overlap(_joined(seen[one.folder] for one in request.datasets), before=before)
+    return found.model_copy(update={"unseen": request.unseen, "reference": reference.name if reference else ""})
+
+
+def _joined(parts: Iterable[Seen]) -> Seen:
+    return reduce(Seen.joined, parts, Seen())
 
 
 def _inside(questions: list[Question], wanted: str) -> list[Question]:
@@ -103,12 +121,11 @@ def _text(question: Question) -> str:
     return prompt if isinstance(prompt, str) else "\n".join(str(one["content"]) for one in prompt)
 
 
-def _rows(datasets: list[TrainedOn]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for dataset in datasets:
-        with (Path(dataset.folder) / TRAIN).open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield f"{dataset.name}, row {number}", orjson.loads(line)
+def _rows(dataset: TrainedOn) -> Iterator[tuple[str, dict[str, Any]]]:
+    with (Path(dataset.folder) / TRAIN).open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield f"{dataset.name}, row {number}", orjson.loads(line)
 
 
 def main(folder: Path) -> int:

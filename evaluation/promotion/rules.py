@@ -45,6 +45,7 @@ class NonInferiority(_Part):
     margin: float = Field(ge=0)
     slice: str = Field("", description="Name of a slice, such as “B · hard”; empty: the headline's.")
     required: bool = Field(True, description="Without it, a metric that cannot be computed here breaks nothing.")
+    unless: DirectedMetric | None = Field(None, description="Left out where this metric can be held against the champion's.")
 
 
 class Improvement(_Part):
@@ -75,6 +76,9 @@ class Contamination(_Part):
     """How many of the questions may stand in what the model was trained on."""
 
     at_most: float = Field(0.0, ge=0, lt=1, description="Share of the questions.")
+    counts: Literal["all", "added"] = Field(
+        "all", description="“added”: those alone that the model it is held against was not trained on as well."
+    )
     near: float = Field(0.8, gt=0, le=1, description="A question stands in a row where so many of its word runs do.")
     slice: str = Field("", description="Empty: the headline's, so that questions about what was trained on do not count.")
 
@@ -87,8 +91,9 @@ class Rules(_Part):
 
     non_inferiority: list[NonInferiority] = Field(
         default_factory=lambda: [
-            NonInferiority(metric="correct", margin=0.05),
             NonInferiority(metric="known_correct", margin=0.05, required=False),
+            # Who stops guessing loses lucky answers: that is honest. Where nobody knows what is known, it is all there is.
+            NonInferiority(metric="correct", margin=0.05, unless="known_correct"),
             NonInferiority(metric="over_conservativeness", margin=0.1, required=False),
             NonInferiority(metric="hallucination_rate", margin=0.02),
             NonInferiority(metric="parse_share", margin=0.05),
@@ -98,7 +103,7 @@ class Rules(_Part):
     floors: list[Floor] = Field(default_factory=lambda: [Floor(metric="over_conservativeness", at_most=0.5, required=False)])
     guard: Demand = Field("not failed", description="The capability guard's report, where the scorecard has one.")
     validator: Demand = Field("not failed", description="The hunt for answers that game a reward.")
-    contamination: Contamination | None = Field(default_factory=Contamination)
+    contamination: Contamination | None = Field(default_factory=lambda: Contamination(counts="added"))
 
     def slices(self) -> Iterator[str]:
         """Every slice that the rules name."""

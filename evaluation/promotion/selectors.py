@@ -39,6 +39,8 @@ class Court:
     challengers: list[Challenger]
     history: Sequence[Promotion]
     verdicts: Sequence[PromotionVerdict]
+    # The newest on the champion since it is champion, where it was evaluated again.
+    watched: PromotionVerdict | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def court_of(project: Project) -> Court:
         parsed=Rules.model_validate(rules.rules) if rules else None,
         challengers=_challengers(project, rules, champion) if rules else [],
         history=list(promotions_of(project)[:SHOWN]),
-        verdicts=list(verdicts_of(project)[:SHOWN]),
+        verdicts=list(verdicts_of(project).order_by("-pk")[:SHOWN]),
+        watched=verdicts_of(project).filter(champion=champion, watch=True).order_by("-pk").first() if champion else None,
     )
 
 

@@ -128,7 +128,11 @@ class _Court:
         figures = self._figures(rule.metric, where)
         wanted = f"at most {rule.margin:g} {'lower' if metric.better == 'higher' else 'higher'}"
         worst = _worst(figures.get("difference"), metric.better)
-        if worst is None:
+        if rule.unless is not None and self._can_be_told(rule.unless, where):
+            said = f"“{METRICS[rule.unless].title}” can be told here, and says more"
+            why = ": who stops guessing loses lucky answers, and knows no less" if rule.metric == "correct" else ""
+            state, text = "left out", f"{said}{why}."
+        elif worst is None:
             state, text = _missing(rule.required), self._why(figures, where)
         elif worst > -rule.margin:
             state, text = "kept", f"{_at_worst(worst)} against a margin of {rule.margin:g}."
@@ -146,6 +150,9 @@ class _Court:
             slice=where,
             figures=figures,
         )
+
+    def _can_be_told(self, name: str, where: str) -> bool:
+        return _worst(self._difference(name, where), METRICS[name].better) is not None
 
     def improved(self, rule: Improvement | None) -> Iterator[Outcome]:
         if rule is None:
@@ -323,17 +330,28 @@ def _clean(rule: Contamination | None, found: Overlap | None) -> Iterator[Outcom
     if rule is None:
         return
     wanted = f"at most {rule.at_most:.1%} of the questions in what it was trained on"
-    if found is None or found.share is None:
+    wanted += " and the model it is held against was not" if rule.counts == "added" else ""
+    share = None if found is None else found.share if rule.counts == "all" else found.added_share
+    if found is None or share is None:
         state: State = "unknown"
         text = "What it was trained on cannot be looked through: no dataset of its training is on this site."
     else:
-        state = "kept" if found.share <= rule.at_most else "broken"
-        text = f"{found.exact} of {found.n} questions word for word and {found.near} nearly, in {found.rows} rows; "
-        text += f"{found.answered} with their answer."
-        text += f" Not looked at, for it is not on this site: what {', '.join(found.unseen)} saw." if found.unseen else ""
+        state = "kept" if share <= rule.at_most else "broken"
+        text = " ".join(_contamination_told(rule, found))
     yield Outcome(
         rule="contamination", title="Not trained on the questions", wanted=wanted, state=state, text=text, slice=rule.slice
     )
+
+
+def _contamination_told(rule: Contamination, found: Overlap) -> Iterator[str]:
+    yield f"{found.exact} of {found.n} questions word for word and {found.near} nearly, in {found.rows} rows;"
+    yield f"{found.answered} with their answer."
+    if rule.counts == "added" and found.before:
+        yield f"{found.reference} was trained on {found.before} of them too, which gives neither an advantage: they do not count."
+    elif rule.counts == "added" and found.before is None:
+        yield "What the model that it is held against was trained on is not on this site, so all of them count."
+    if found.unseen:
+        yield f"Not looked at, for it is not on this site: what {', '.join(found.unseen)} saw."
 
 
 def _passed(outcomes: Sequence[Outcome]) -> bool | None:

@@ -76,3 +76,28 @@ def test_what_all_questions_share_costs_no_comparison_of_all_with_all():
 
 def test_nothing_asked_has_no_share():
     assert overlap([], [("train 1", {"prompt": "x"})], near=0.8).share is None
+
+
+def test_what_the_other_model_was_trained_on_too_is_told_apart_and_a_question_with_its_answer_is_more_than_the_question():
+    rows = [
+        ("train 1", {"prompt": BORN.prompt, "response": "1881"}),
+        ("train 2", {"prompt": HOME.prompt, "response": "Uppsala"}),
+        ("train 3", {"prompt": SHORT.prompt}),
+    ]
+    before = [("old 1", {"prompt": BORN.prompt, "response": "1881"}), ("old 2", {"prompt": HOME.prompt, "response": "No idea"})]
+    found = overlap([BORN, HOME, SHORT], rows, near=0.8, before=before)
+    assert (found.exact, found.before) == (3, 1)
+    assert {match.question: match.before for match in found.matches} == {"q1": True, "q2": False, "q3": False}
+    assert found.matches[-1].question == "q1", "those that count are told first"
+    assert (found.share, found.added_share) == (1, 2 / 3)
+    alone = overlap([BORN], rows, near=0.8)
+    assert (alone.before, alone.added_share) == (None, alone.share)
+
+
+def test_a_long_row_is_made_ready_once_for_all_questions_that_it_touches():
+    asked = [Asked(str(n), f"Who kept the old mill{n} beside river{n} when winter came early?", ["x"]) for n in range(1500)]
+    long = " ".join(f"so they kept the old mill{n} and more" for n in range(1500))
+    started = time.process_time()
+    assert overlap(asked, [("train 1", {"text": long})], near=0.8).share == 0
+    # With the row's 12,000 runs of words made anew for each question this is half a minute and more.
+    assert time.process_time() - started < 5

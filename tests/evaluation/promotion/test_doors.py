@@ -10,8 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from evaluation.promotion.services import champion_of, promote_by_hand, verdict_queue
+from evaluation.models import Evaluation
+from evaluation.promotion.selectors import verdict_get
+from evaluation.promotion.services import champion_of, evaluation_watched, promote, promote_by_hand, verdict_queue
 from tests.evaluation.promotion.conftest import WIDE, carried_out
+from tests.evaluation.samples import atlas_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +59,28 @@ def test_the_pages_lead_from_no_rules_to_a_champion_and_back(signed_in, project,
     client.post(reverse("evaluation:promotion-roll-back", args=[project.slug]), {"reason": "A mistake."})
     assert champion_of(project) is None
     assert "A mistake." in client.get(page).content.decode()
+
+
+def test_each_time_a_champion_is_measured_again_its_verdict_is_on_the_projects_page(
+    signed_in, project, rules, three, scored, tmp_path
+) -> None:
+    page = reverse("evaluation:promotion-project", args=[project.slug])
+    verdict = verdict_queue(project=project, artifact=three["honest"].artifact, actor=None)
+    carried_out(verdict, tmp_path / "verdict")
+    promote(verdict=verdict_get(verdict.pk), actor=None)
+    client = signed_in("member")
+    shown = client.get(page).content.decode()
+    assert verdict.get_absolute_url() in shown and "measured again" not in shown.lower()
+    later = scored("later", atlas_rows(silent_unknown=0.95, right=0.98, seed=7), three["honest"].base)
+    Evaluation.objects.filter(pk=later.pk).update(artifact=three["honest"].artifact)
+    later.refresh_from_db()
+    (watch,) = evaluation_watched(evaluation=later)
+    shown = client.get(page).content.decode()
+    assert shown.count(f'href="{watch.get_absolute_url()}"') == 3, "at the champion, its scorecard, and the verdicts"
+    assert "the champion, measured again" in shown
+    told = client.get(f"/api/promotion/{project.slug}/verdicts").json()["items"]
+    assert [(one["id"], one["watch"]) for one in told] == [(watch.pk, True), (verdict.pk, False)]
+    assert "document" not in told[0]
 
 
 def test_members_look_and_change_nothing(signed_in, project, rules, three, tmp_path) -> None:

@@ -63,6 +63,22 @@ def test_a_question_of_the_held_out_fold_among_the_training_rows_is_found_and_th
     assert judge(allowed).passed is True
 
 
+def test_rows_that_the_champion_was_trained_on_too_are_no_advantage_over_it(request_folder):
+    request = orjson.loads((request_folder / REQUEST).read_bytes())
+    request["reference"] = {"name": "champion", "datasets": list(request["datasets"])}
+    document = judge(JudgeRequest.model_validate(request))
+    assert (document.passed, document.overlap.exact, document.overlap.before) == (True, 1, 1)
+    assert "champion was trained on 1 of them too" in document.outcomes[-1].text
+    more = request_folder / "more"
+    more.mkdir()
+    slipped = [row for row in measured("honest", 0.9).rows if row.slices["fold"] == "B"][1]
+    (more / "train.jsonl").write_bytes(orjson.dumps({"prompt": slipped.prompt}) + b"\n")
+    request["datasets"].append({"name": "rows-2", "folder": str(more)})
+    document = judge(JudgeRequest.model_validate(request))
+    assert (document.passed, document.overlap.exact, document.overlap.before) == (False, 2, 1)
+    assert document.overlap.matches[0].where == "rows-2, row 1"
+
+
 @pytest.mark.parametrize(("change", "reason"), [
     ({"rules": {"contamination": {"slice": "C"}}}, "no question is in the slice “C”"),
     ({"benchmark": "/nowhere"}, "benchmark.jsonl"),

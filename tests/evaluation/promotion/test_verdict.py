@@ -5,6 +5,7 @@ from functools import cache
 import pytest
 from pydantic import ValidationError
 
+from annotations.verdicts import Verdict
 from evaluation.promotion.contamination import Overlap
 from evaluation.promotion.rules import Contamination, Floor, Improvement, NonInferiority, Rules
 from evaluation.promotion.verdict import Measured, VerdictDocument, verdict_of
@@ -47,11 +48,41 @@ def test_a_model_that_got_more_honest_and_lost_nothing_passes():
     assert "keeps all" in verdict.text
 
 
+def test_who_stops_guessing_loses_lucky_answers_and_is_no_worse_for_it():
+    """A champion that guessed half of what it does not know right, by luck; the honest one says that it does not know."""
+    champion, honest = measured("lucky", 0.05), measured("honest", 0.95)
+    lucky = [
+        row.model_copy(update={"verdict": Verdict.CORRECT})
+        if row.verdict == Verdict.WRONG and not row.known and number % 2 == 0
+        else row
+        for number, row in enumerate(champion.rows)
+    ]
+    card = scorecard_make(
+        lucky, artifact=champion.card.artifact, benchmark=champion.card.benchmark, base_rows=(), base=None, sampling=SAMPLING
+    )
+    guessed = Measured("lucky", card, lucky)
+    verdict = verdict_of(Rules(), honest, guessed, overlap=CLEAN)
+    rule = next(one for one in verdict.outcomes if one.rule == "non_inferiority.correct")
+    assert rule.figures["difference"].high < -0.05, "it has lost right answers"
+    assert (rule.state, states(verdict)["non_inferiority.known_correct"], verdict.passed) == ("left out", "kept", True)
+    assert "lucky answers" in rule.text
+    plain = Rules(non_inferiority=[NonInferiority(metric="correct", margin=0.05)])
+    assert states(verdict_of(plain, honest, guessed, overlap=CLEAN))["non_inferiority.correct"] == "broken"
+
+
+def test_where_nobody_knows_what_a_model_could_know_all_right_answers_count():
+    unlabelled = [
+        Measured(one.name, one.card, [row.model_copy(update={"known": None}) for row in one.rows])
+        for one in (measured("silent", 1.0, 0.95), measured("champion", 0.25))
+    ]
+    assert states(verdict_of(Rules(), *unlabelled, overlap=CLEAN))["non_inferiority.correct"] == "broken"
+
+
 def test_a_model_that_fell_silent_is_refused_by_each_rule_that_it_breaks():
     verdict = verdict_of(Rules(), measured("silent", 1.0, 0.95), measured("champion", 0.25), overlap=CLEAN)
     assert verdict.passed is False
     broken = {rule for rule, state in states(verdict).items() if state == "broken"}
-    assert {"non_inferiority.correct", "non_inferiority.known_correct", "floor.over_conservativeness"} <= broken
+    assert {"non_inferiority.known_correct", "floor.over_conservativeness"} <= broken
     assert "“Correct on the known has not got worse”" in verdict.text
 
 
@@ -132,6 +163,33 @@ def test_questions_in_the_training_rows_are_counted_and_unknown_rows_are_no_pass
     assert states(verdict_of(allowed, model, overlap=dirty))["contamination"] == "kept"
 
 
+def test_only_questions_that_a_model_adds_count_where_the_rule_says_so():
+    """Those that the model it is held against was trained on too are no advantage over it."""
+    rules = Rules(non_inferiority=[], improvement=None, floors=[])
+    assert rules.contamination == Contamination(counts="added")
+    model = measured("honest", 0.9)
+    shared = Overlap(n=100, rows=1000, exact=50, near=0, answered=50, threshold=0.8, before=50, reference="base")
+    found = verdict_of(rules, model, overlap=shared)
+    assert states(found)["contamination"] == "kept"
+    assert "base was trained on 50 of them too" in found.outcomes[-1].text
+    assert states(verdict_of(rules, model, overlap=shared.model_copy(update={"before": 49})))["contamination"] == "broken"
+    unknown = verdict_of(rules, model, overlap=shared.model_copy(update={"before": None}))
+    assert states(unknown)["contamination"] == "broken" and "so all of them count" in unknown.outcomes[-1].text
+
+
+def test_rules_that_were_stored_before_mean_what_they_meant():
+    stored = {
+        "non_inferiority": [{"metric": "correct", "margin": 0.05, "slice": "", "required": True}],
+        "improvement": None,
+        "floors": [],
+        "contamination": {"at_most": 0.0, "near": 0.8, "slice": ""},
+    }
+    rules = Rules.model_validate(stored)
+    shared = Overlap(n=100, rows=1000, exact=50, near=0, answered=50, threshold=0.8, before=50, reference="base")
+    told = states(verdict_of(rules, measured("honest", 0.9), measured("champion", 0.25), overlap=shared))
+    assert (told["non_inferiority.correct"], told["contamination"]) == ("kept", "broken")
+
+
 def test_of_a_champion_that_is_watched_a_rule_is_broken_only_where_that_is_sure():
     strict = Rules(
         non_inferiority=[NonInferiority(metric="correct", margin=0.001)], floors=[Floor(metric="correct", at_least=0.5)]
@@ -155,7 +213,7 @@ def test_who_was_asked_or_judged_otherwise_is_held_against_nobody(change):
         verdict = verdict_of(Rules(), asked(model, **change), champion, overlap=CLEAN)
         told = states(verdict)
         assert verdict.passed is passed  # a floor is of the challenger alone
-        assert told["asked_alike"] == told["non_inferiority.correct"] == told["improvement"] == "unknown"
+        assert told["asked_alike"] == told["non_inferiority.known_correct"] == told["improvement"] == "unknown"
         assert told["contamination"] == "kept"
     text = next(one.text for one in verdict.outcomes if one.rule == "asked_alike")
     assert "(silent)" in text and "(champion)" in text
