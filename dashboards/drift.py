@@ -83,6 +83,8 @@ class Drift:
     benchmarks: list[Benchmark]
     made: dict[str, tuple[datetime, Measured]]
     """When each model and each that one was trained from was made, and the mean rubric score of its scorecard."""
+    answered: list[str]
+    """Models of whose answers there are scores, by name; "" where nobody named one."""
 
 
 def _is_below(now: Measured, before: Measured) -> bool:
@@ -124,12 +126,6 @@ def weekly(*, project: int | None = None, source_model: str | None = None) -> li
 
 
 @shared
-def answered(*, project: int | None = None) -> list[Counted]:
-    """Scores by (model, kind of rater)."""
-    return counted_by_model_and_kind(project=project)
-
-
-@shared
 def rewarded(*, project: int | None = None, benchmark: int | None = None) -> Drift:
     """Scorecards are those on `benchmark`; without one, on that which most models and their base models were both asked."""
     runs = _runs()
@@ -138,7 +134,8 @@ def rewarded(*, project: int | None = None, benchmark: int | None = None) -> Dri
     known = Benchmark.objects.in_bulk({one.benchmark for one in cards} | ({chosen} if chosen else set()))
     on_chosen = {one.model: one for one in cards if one.benchmark == chosen}
     artifacts = {one.pk: one for run in runs for one in (run.base, run.artifact) if one}
-    said = _said({one.name for one in artifacts.values()}, answered(project=project))
+    counted = counted_by_model_and_kind(project=project)
+    said = _said({one.name for one in artifacts.values()}, counted)
     nothing = {who: Measured(None) for who in (*WHO, BENCHMARK)}
     for pk, artifact in artifacts.items():
         said[artifact.name][BENCHMARK] = on_chosen[pk].score if pk in on_chosen else Measured(None)
@@ -150,7 +147,10 @@ def rewarded(*, project: int | None = None, benchmark: int | None = None) -> Dri
         for run in runs
     ]  # fmt: skip
     made = {artifacts[pk].name: (artifacts[pk].ready_at or card.at, card.score) for pk, card in on_chosen.items()}
-    return Drift(models, known.get(chosen or 0), list(known.values()), dict(sorted(made.items(), key=lambda pair: pair[1][0])))
+    return Drift(
+        models, known.get(chosen or 0), list(known.values()), dict(sorted(made.items(), key=lambda pair: pair[1][0])),
+        answered=list(dict.fromkeys(one.by[0] for one in counted)),
+    )  # fmt: skip
 
 
 def is_training() -> bool:

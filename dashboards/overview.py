@@ -1,7 +1,9 @@
 """What the overview and a model's page read: headlines of the newest scorecards, and no scorecard but the one that is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q
 
@@ -18,23 +20,38 @@ LAST = (10, 25, 50, 100, 200)
 LAST_SHOWN = 25
 GOING_SHOWN = 12
 HISTORY_SHOWN = 50
+READ_AT_LEAST = 0.5
 MARKS = {"ok": ("succeeded", "good"), "error": ("failed", "bad"), "warn": ("stopped", "mixed")}
 SHOWN = ("headline", "created_at", "benchmark_id", "artifact__name", "endpoint__name")
 
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """A model with its newest scorecard on the benchmark that is looked at; `readings` by metric; where it was promoted; and of a
-    champion the revocations in force of scores that it was made with.
+    """A model with its newest scorecard on the benchmark that is looked at; where it was promoted; and of a champion the
+    revocations in force of scores that it was made with.
     """
 
     label: str
     evaluation: Evaluation
-    readings: dict[str, Measured]
     promotions: tuple[Promotion, ...] = ()
     revoked: tuple[Revocation, ...] = ()
 
-    @property
+    def reading(self, metric: str) -> Measured:
+        """One of the headline's figures: a page shows few of them."""
+        return _reading(self.evaluation.headline.get("metrics", {}).get(metric, {}))
+
+    @cached_property
+    def readings(self) -> dict[str, Measured]:
+        """All of the headline's figures, by metric."""
+        return {name: _reading(one) for name, one in self.evaluation.headline.get("metrics", {}).items()}
+
+    @cached_property
+    def is_broken(self) -> bool:
+        """Whether so few of its answers could be read that no other figure says much: who says nothing makes nothing up."""
+        read = self.reading("parse_share").value
+        return read is not None and read < READ_AT_LEAST
+
+    @cached_property
     def champion_of(self) -> list[str]:
         """The projects whose champion it is."""
         return sorted(one.project.name for one in self.promotions if one.ended_at is None)
@@ -43,7 +60,7 @@ class MeasuredModel:
     def was_champion_of(self) -> list[str]:
         return sorted({one.project.name for one in self.promotions} - {*self.champion_of})
 
-    @property
+    @cached_property
     def titles(self) -> str:
         """What was made of it, in words; nothing of most models."""
         now, before = ", ".join(self.champion_of), ", ".join(self.was_champion_of)
@@ -110,7 +127,7 @@ def _measured(evaluations: Sequence[Evaluation]) -> list[MeasuredModel]:
         promoted[one.artifact_id] = (*promoted.get(one.artifact_id, ()), one)
     under = revoked_under(one.artifact_id for many in promoted.values() for one in many if one.ended_at is None)
     return [
-        MeasuredModel(label, one, readings_of(one), promoted.get(one.artifact_id, ()), tuple(under.get(one.artifact_id or 0, ())))
+        MeasuredModel(label, one, promoted.get(one.artifact_id, ()), tuple(under.get(one.artifact_id or 0, ())))
         for label, one in zip(labels_of(evaluations), evaluations, strict=True)
     ]
 
@@ -130,10 +147,8 @@ def title_of(artifact: Artifact | None) -> Title:
     return Title([one.project for one in promotions], revoked_under([artifact.pk]).get(artifact.pk, ()))
 
 
-def readings_of(evaluation: Evaluation) -> dict[str, Measured]:
-    """The headline's figures, by metric."""
-    metrics = evaluation.headline.get("metrics", {})
-    return {name: Measured(one.get("value"), one.get("low"), one.get("high")) for name, one in metrics.items()}
+def _reading(told: Mapping[str, Any]) -> Measured:
+    return Measured(told.get("value"), told.get("low"), told.get("high"))
 
 
 @dataclass(frozen=True)
@@ -173,9 +188,12 @@ class ModelHistory:
 def model_history(name: str, *, last: int = HISTORY_SHOWN) -> ModelHistory:
     asked = Evaluation.objects.filter(_of(name))
     evaluations = list(asked.light()[:last])
-    total = asked.count() if len(evaluations) == last else len(evaluations)
+    if len(evaluations) < last:
+        # These are all there are; whoever has a headline has a scorecard.
+        first = {one.benchmark_id: one for one in reversed(evaluations) if one.headline}
+        return ModelHistory(name, evaluations, len(evaluations), sorted(first.values(), key=lambda one: -one.pk))
     newest = asked.done().order_by("benchmark_id", "-pk").distinct("benchmark_id").values("pk")
-    return ModelHistory(name, evaluations, total, list(asked.light().filter(pk__in=newest).order_by("-pk")))
+    return ModelHistory(name, evaluations, asked.count(), list(asked.light().filter(pk__in=newest).order_by("-pk")))
 
 
 def parent_scorecard(evaluation: Evaluation) -> Evaluation | None:

@@ -11,24 +11,31 @@ _MARKS = {"higher": ("token:honesty-p2", "circle"), "lower": ("token:honesty-m2"
 _DIGITS = 3
 # Names of more models than these would cover one another; the table and what stands over a point have them.
 NAMED_AT_MOST = 12
+BROKEN = "fewer than half of its answers can be read"
 
 
 def metric_over_models(metric: str, models: Sequence[MeasuredModel], addresses: Sequence[str]) -> Chart:
     """One metric over models, oldest first. What was not measured leaves a gap, never a zero."""
     about = METRICS[metric]
-    readings = [one.readings.get(metric, Measured(None)) for one in models]
+    readings = [one.reading(metric) for one in models]
     names = [one.label for one in models]
     colour, symbol = _MARKS.get(about.better, ("token:series-1", "square"))
+    hollow = [one.is_broken for one in models]
     line: Figure = {
         "type": "scatter",
-        "mode": "lines+markers",
+        # No line: each model is one of its own, and may come of any other.
+        "mode": "markers",
         "name": about.title,
         "x": names,
         "y": [one.value for one in readings],
-        "line": {"color": colour, "width": 1.2},
-        "marker": {"color": colour, "symbol": symbol, "size": 7 if len(models) <= 50 else 4},
+        "marker": {
+            "color": colour,
+            "symbol": [f"{symbol}-open" if is_broken else symbol for is_broken in hollow] if any(hollow) else symbol,
+            "size": 7 if len(models) <= 50 else 4,
+        },
+        "customdata": [f"<br>{BROKEN}" if is_broken else "" for is_broken in hollow],
         "error_y": error_bars(readings, colour),
-        "hovertemplate": f"%{{x}}: %{{y:.{_DIGITS}f}}<extra></extra>",
+        "hovertemplate": f"%{{x}}: %{{y:.{_DIGITS}f}}%{{customdata}}<extra></extra>",
     }
     bounded = about.low == 0 and about.high == 1
     layout = {

@@ -49,7 +49,7 @@ def drift_page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "projects": projects,
         "project": project,
-        "answered": list(dict.fromkeys([one.by[0] for one in drift.answered(project=number)] + ([model] if model else []))),
+        "answered": list(dict.fromkeys([*found.answered, *([model] if model else [])])),
         "model": model,
         "charts": charts,
         "found": found,

@@ -1,5 +1,6 @@
 """The overview: each headline metric over models; and the page of one model over all its evaluations."""
 
+from functools import lru_cache
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,8 +17,13 @@ from evaluation.scorecards.page import card_context
 from evaluation.selectors import TILES, evaluation_get, scorecard_of
 from jobs.addresses import number_in
 from jobs.downloads import send_chart
-from jobs.figures import Measured
 from training.models import Artifact
+
+
+@lru_cache(maxsize=1024)
+def _address(model: str) -> str:
+    """A page of two hundred models resolves as many addresses, which are ever the same."""
+    return reverse("dashboards:model", args=[model])
 
 
 @require_GET
@@ -32,14 +38,15 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"found": found, "last": last, "lasts": overview.LAST, "wanted": wanted}
     if found:
         query = f"?benchmark={found.benchmark.pk}"
-        addresses = [reverse("dashboards:model", args=[one.evaluation.model_name]) + query for one in found.measured]
+        addresses = [_address(one.evaluation.model_name) + query for one in found.measured]
         charts = [overview_charts.metric_over_models(name, found.measured, addresses) for name in wanted]
         if file := send_chart(request, charts):
             return file
-        figures = [[one.readings.get(name, Measured(None)) for name in wanted] for one in found.measured]
+        figures = [[one.reading(name) for name in wanted] for one in found.measured]
         rows = list(zip(found.measured, addresses, figures, strict=True))[::-1]
         context |= {"charts": charts, "rows": rows, "columns": [METRICS[name] for name in wanted]}
         context |= {"newest": found.measured[-1].key, "starred": any(one.promotions for one in found.measured)}
+        context["broken"] = any(one.is_broken for one in found.measured)
     context |= {"evaluating": overview.evaluating(), "is_live": overview.is_evaluating(), "metrics": METRICS}
     return render(request, "dashboards/overview.html", context)
 

@@ -6,6 +6,8 @@ from django.conf import settings as site
 from django.db import models
 from django.urls import reverse
 
+from evaluation.models.decoding import QuickDecoder
+
 
 class Benchmark(models.Model):
     """A fixed set of questions on disk; its hash is that of its questions, so equal hashes can be compared."""
@@ -55,9 +57,11 @@ class Evaluation(models.Model):
     base = models.ForeignKey("training.Artifact", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     settings: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     job = models.OneToOneField("jobs.Job", on_delete=models.PROTECT, related_name="evaluation")
-    scorecard: "models.JSONField[dict[str, Any] | None, dict[str, Any] | None]" = models.JSONField(null=True, blank=True)
+    scorecard: "models.JSONField[dict[str, Any] | None, dict[str, Any] | None]" = models.JSONField(
+        null=True, blank=True, decoder=QuickDecoder
+    )
     # What lists show of the scorecard, so that they need not read it: main slice, conclusion, metrics.
-    headline: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    headline: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict, decoder=QuickDecoder)
     created_at = models.DateTimeField(auto_now_add=True)
     requested_by = models.ForeignKey(site.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 

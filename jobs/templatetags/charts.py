@@ -1,13 +1,12 @@
 """`{% chart one %}`: a chart with its menu and the table behind it, on any page of the site."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
 from django import template
 from django.http import HttpRequest
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from jobs.downloads import CHART_PARAMETER
@@ -15,16 +14,10 @@ from jobs.figures import Cell, Chart, Link, Measured
 from jobs.templatetags.jobs import figure
 
 register = template.Library()
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A cell as the page writes it; its interval below it, its link around it."""
-
-    text: str
-    is_number: bool = True
-    interval: str = ""
-    url: str = ""
+# How a cell begins, by whether its column is of numbers.
+_START = {True: '<td class="num">', False: "<td>"}
+# Decimals of a number as large as this say nothing.
+LARGE = 1000
 
 
 @register.inclusion_tag("_chart.html", takes_context=True)
@@ -47,9 +40,9 @@ def chart(context: template.Context, shown: Chart, *, size: str = "", titled: bo
 @register.inclusion_tag("_chart_table.html")
 def chart_table(shown: Chart) -> dict[str, Any]:
     """The table behind a chart. Its body is written here: a template takes thirty times as long for thousands of cells."""
-    rows = [[_cell(cell) for cell in row] for row in shown.table]
-    numbers = [all(row[place].is_number for row in rows) for place in range(len(shown.columns))]
-    body = "".join(f"<tr>{_row(row, numbers)}</tr>" for row in rows)
+    numbers = [not any(isinstance(row[place], (str, Link)) for row in shown.table) for place in range(len(shown.columns))]
+    starts = [_START[is_number] for is_number in numbers]
+    body = "".join([f"<tr>{_row(row, starts)}</tr>" for row in shown.table])
     return {
         "chart": shown,
         "columns": list(zip(shown.columns, numbers, strict=True)),
@@ -60,20 +53,25 @@ def chart_table(shown: Chart) -> dict[str, Any]:
 @register.filter
 def cells(row: Sequence[Cell]) -> SafeString:
     """Cells of a table that a page writes itself: as those behind a chart, and as fast."""
-    shown = [_cell(cell) for cell in row]
-    return mark_safe(_row(shown, [one.is_number for one in shown]))  # noqa: S308 (escaped cell by cell)
+    starts = [_START[not isinstance(cell, (str, Link))] for cell in row]
+    return mark_safe(_row(row, starts))  # noqa: S308 (escaped cell by cell)
 
 
-def _row(row: Sequence[Shown], numbers: Sequence[bool]) -> str:
-    starts = ['<td class="num">' if is_number else "<td>" for is_number in numbers]
-    return "".join(f"{start}{_html(cell)}</td>" for start, cell in zip(starts, row, strict=True))
+def _row(row: Sequence[Cell], starts: Sequence[str]) -> str:
+    return "".join([f"{start}{_html(cell)}</td>" for start, cell in zip(starts, row, strict=True)])
 
 
-def _html(cell: Shown) -> str:
-    text: str = escape(cell.text)
-    if cell.url:
-        text = f'<a href="{escape(cell.url)}">{text}</a>'
-    return f'{text}<br><span class="muted">{escape(cell.interval)}</span>' if cell.interval else text
+def _html(cell: Cell) -> str:
+    """A cell as the page writes it; its interval below it, its link around it."""
+    if isinstance(cell, Measured):
+        write = _share if cell.is_share else _measured
+        if cell.low is None or cell.high is None:
+            return write(cell.value)
+        return f'{write(cell.value)}<br><span class="muted">{write(cell.low)} to {write(cell.high)}</span>'
+    if isinstance(cell, Link):
+        text = escape(cell.text)
+        return f'<a href="{escape(cell.url)}">{text}</a>' if cell.url else text
+    return escape(cell) if isinstance(cell, str) else figure(cell)
 
 
 def _parameters(request: HttpRequest) -> list[tuple[str, str]]:
@@ -81,14 +79,9 @@ def _parameters(request: HttpRequest) -> list[tuple[str, str]]:
     return [(name, value) for name, values in request.GET.lists() if name != CHART_PARAMETER for value in values]
 
 
-def _cell(cell: Cell) -> Shown:
-    if isinstance(cell, Link):
-        return Shown(cell.text, is_number=False, url=cell.url)
-    if isinstance(cell, Measured):
-        known = cell.low is not None and cell.high is not None
-        write = _share if cell.is_share else figure
-        return Shown(write(cell.value), interval=f"{write(cell.low)} to {write(cell.high)}" if known else "")
-    return Shown(cell, is_number=False) if isinstance(cell, str) else Shown(figure(cell))
+def _measured(value: float | None) -> str:
+    """In three decimals, so that those of a column stand below one another."""
+    return figure(value) if value is None or abs(value) >= LARGE else f"{value:.3f}".replace("-", "−")
 
 
 def _share(value: float | None) -> str:

@@ -63,6 +63,29 @@ def test_each_metric_stands_over_models_with_its_interval_oldest_first(member, t
     assert 'aria-current="page">Overview' in page
 
 
+def test_models_stand_apart_and_one_whose_answers_cannot_be_read_is_hollow(member, three):
+    line = figures_of(page_of(member, "/dashboard/"))["over-truthful_rate"]["data"][0]
+    assert line["mode"] == "markers" and line["marker"]["symbol"] == "circle", "no line from one model to another"
+    mute = three[1]
+    mute.headline["metrics"]["parse_share"] = {"value": 0.0, "low": 0.0, "high": 0.02}
+    mute.save()
+    page = page_of(member, "/dashboard/")
+    line = figures_of(page)["over-truthful_rate"]["data"][0]
+    assert line["marker"]["symbol"] == ["circle", "circle-open", "circle"]
+    assert "cannot" not in line["customdata"][0] and "fewer than half" in line["customdata"][1]
+    assert "Hollow: fewer than half" in page
+
+
+def test_names_are_written_as_text_in_rows_of_models(member, three):
+    Evaluation.objects.filter(pk=three[0].pk).update(
+        headline={"metrics": {}, "conclusion": {"text": "<b>bold</b>", "tone": "ok"}}
+    )
+    page = page_of(member, "/dashboard/")
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page and "<b>bold" not in page
+    row = page.split('aria-label="Compare model-2"')[1].split("</tr>")[0]
+    assert "0.955<br>" in row and "0.925 to 0.985" in row, "three decimals each, so that a column's stand below one another"
+
+
 def test_a_model_stands_once_with_its_newest_scorecard_and_filters_are_in_the_address(member, three):
     seed.evaluation(three[0].artifact, three[0].benchmark, (0.7, 0.6, 0.01, 0.98))
     line = figures_of(page_of(member, "/dashboard/?metric=truthful_rate"))["over-truthful_rate"]["data"][0]

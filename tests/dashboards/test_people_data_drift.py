@@ -256,7 +256,7 @@ def test_drift_is_one_chart_over_time_of_what_is_said_and_what_was_paid(member, 
 
 
 def test_a_model_that_was_made_but_never_measured_makes_an_empty_chart_and_no_failure():
-    found = Drift(models=[], benchmark=None, benchmarks=[], made={"plain": (timezone.now(), Measured(None))})
+    found = Drift(models=[], benchmark=None, benchmarks=[], made={"plain": (timezone.now(), Measured(None))}, answered=[])
     assert drift_over_time([], found).figure["data"] == []
 
 
