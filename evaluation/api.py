@@ -18,7 +18,7 @@ from evaluation.atlas_judge import JudgeSettings, judge_error_kept, judge_teach,
 from evaluation.benchmarks.api import BenchmarkOut
 from evaluation.comparing import service as comparing
 from evaluation.comparing.differing import Way
-from evaluation.loop import LoopSettings, loop_start
+from evaluation.loop import DemoLoopSettings, loop_start
 from evaluation.models import Benchmark, Evaluation
 from evaluation.services import EvaluationRefused, evaluation_queue
 from jobs.addresses import numbers_in
@@ -149,7 +149,7 @@ class LoopOut(Schema):
 
 
 @router.post("/loops", response={201: LoopOut}, auth=ApiAuth("admin"))
-def loop_create(request: HttpRequest, wanted: LoopSettings) -> Status[Pipeline]:
+def loop_create(request: HttpRequest, wanted: DemoLoopSettings) -> Status[Pipeline]:
     """Queue one turn of the Atlas loop: teach, answer, score, gate, train, evaluate."""
     try:
         return Status(201, loop_start(actor=request.auth, wanted=wanted))  # type: ignore[attr-defined]

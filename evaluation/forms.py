@@ -10,7 +10,7 @@ from accounts.models import Endpoint
 from accounts.selectors import endpoint_list
 from accounts.setting_kinds import kind_of
 from evaluation.atlas_judge import JudgeSettings
-from evaluation.loop import LoopSettings
+from evaluation.loop import DemoLoopSettings
 from evaluation.models import Benchmark
 from evaluation.specs import CHOICES, EvaluateSettings
 from jobs.hardware import COMPUTE_TAGS
@@ -137,10 +137,10 @@ class LoopForm(forms.Form):
         min_value=0, max_value=2**31 - 1, initial=0, required=False, help_text="Another seed is another world, with other people."
     )
 
-    def wanted(self) -> LoopSettings:
+    def wanted(self) -> DemoLoopSettings:
         """The settings that the filled-in form stands for; what it leaves open takes the default."""
         given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
-        return LoopSettings.model_validate(given)
+        return DemoLoopSettings.model_validate(given)
 
 
 class JudgeForm(forms.Form):

@@ -36,7 +36,7 @@ DATASET_KINDS = {"grpo": "prompts", "dpo": "preference"}
 ANSWER_TOKENS = 16
 
 
-class LoopSettings(BaseModel):
+class DemoLoopSettings(BaseModel):
     """What one turn of the loop does."""
 
     method: Literal["grpo", "dpo"] = "grpo"
@@ -52,7 +52,7 @@ class LoopSettings(BaseModel):
 
 
 @transaction.atomic
-def loop_start(*, actor: User | None, wanted: LoopSettings) -> Pipeline:
+def loop_start(*, actor: User | None, wanted: DemoLoopSettings) -> Pipeline:
     """Queue a whole turn of the loop; its jobs show what happens and how far it is.
 
     Raises RunRefused where a step cannot be queued.
@@ -78,7 +78,7 @@ class _Turn:
     """One turn of the loop while it is being queued. Each method queues a step, after the jobs of earlier ones."""
 
     atlas: AtlasFolder
-    wanted: LoopSettings
+    wanted: DemoLoopSettings
     pipeline: Pipeline
     actor: User | None
 

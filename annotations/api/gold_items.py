@@ -36,7 +36,7 @@ class GoldItemIn(Schema):
     qualification: bool = Field(default=False, description="Newcomers score it first, with feedback.")
 
 
-class CandidateOut(Schema):
+class GoldCandidateOut(Schema):
     item: int
     score: float | None
     note: str
@@ -65,7 +65,7 @@ def gold_items(request: HttpRequest, slug: Text) -> list[dict[str, Any]]:
     ]
 
 
-@router.get("/projects/{slug}/gold-items/candidates", response=list[CandidateOut], auth=ApiAuth("member"))
+@router.get("/projects/{slug}/gold-items/candidates", response=list[GoldCandidateOut], auth=ApiAuth("member"))
 def candidates(request: HttpRequest, slug: Text) -> list[dict[str, Any]]:
     """Items that were decided, or on which several people agree. They count as shown to you."""
     items = gold_candidates(project=project_of(slug))

@@ -19,7 +19,7 @@ from annotations.services import KeysRefused
 router = Router(tags=["annotations"])
 
 
-class KeyOut(Schema):
+class KeyBoundOut(Schema):
     name: str
     label: str = Field(description="What the key does.")
     key: str = Field(description="As browsers name it (KeyboardEvent.key), letters small.")
@@ -32,18 +32,18 @@ class KeysIn(Schema):
     reset: bool = Field(default=False, description="First make every key the usual one.")
 
 
-def _listed(keys: dict[str, str]) -> list[KeyOut]:
-    return [KeyOut(name=one.name, label=one.title, key=keys[one.name], default=one.key, scope=one.scope) for one in ACTIONS]
+def _listed(keys: dict[str, str]) -> list[KeyBoundOut]:
+    return [KeyBoundOut(name=one.name, label=one.title, key=keys[one.name], default=one.key, scope=one.scope) for one in ACTIONS]
 
 
-@router.get("/me/keys", response=list[KeyOut], auth=ApiAuth("annotator"))
-def keys_list(request: HttpRequest) -> list[KeyOut]:
+@router.get("/me/keys", response=list[KeyBoundOut], auth=ApiAuth("annotator"))
+def keys_list(request: HttpRequest) -> list[KeyBoundOut]:
     """Your keys of the scoring desk."""
     return _listed(services.keys_of(user=acting_user(request)))
 
 
-@router.patch("/me/keys", response=list[KeyOut], auth=ApiAuth("annotator"))
-def keys_change(request: HttpRequest, given: KeysIn) -> list[KeyOut]:
+@router.patch("/me/keys", response=list[KeyBoundOut], auth=ApiAuth("annotator"))
+def keys_change(request: HttpRequest, given: KeysIn) -> list[KeyBoundOut]:
     """Give actions other keys. All or nothing: refused where two would share one."""
     user = acting_user(request)
     try:

@@ -56,14 +56,14 @@ class TeacherOut(Schema):
         return version.search_model.name if version.search_model else None
 
 
-class RunIn(Schema):
+class TeacherRunIn(Schema):
     project: str = Field(description="Its short name.")
     most: int | None = Field(
         None, ge=0, description="Items, at most; null: all that it has not scored; 0: only hold it against people anew."
     )
 
 
-class RunOut(Schema):
+class TeacherRunOut(Schema):
     id: int
     teacher: str
     project: str = Field(alias="project.slug")
@@ -117,7 +117,7 @@ class CallOut(Schema):
         return str(call.run.version)
 
 
-class QualityOut(Schema):
+class TeacherQualityOut(Schema):
     teacher: str
     project: str
     rankings: dict[str, Any] | None = Field(
@@ -161,8 +161,8 @@ def teacher_switched(request: HttpRequest, name: str, wanted: SwitchIn) -> Teach
     return teacher.versions.select_related("teacher", "endpoint", "search_model", "rater")[0]
 
 
-@router.post("/teachers/{name}/runs", response={201: RunOut}, auth=ApiAuth("admin"))
-def teacher_run(request: HttpRequest, name: str, wanted: RunIn) -> Status[TeacherRun]:
+@router.post("/teachers/{name}/runs", response={201: TeacherRunOut}, auth=ApiAuth("admin"))
+def teacher_run(request: HttpRequest, name: str, wanted: TeacherRunIn) -> Status[TeacherRun]:
     """Have it score what it has not scored in a project."""
     try:
         run = teacher_run_queue(
@@ -173,7 +173,7 @@ def teacher_run(request: HttpRequest, name: str, wanted: RunIn) -> Status[Teache
     return Status(201, run)
 
 
-@router.get("/teachers/{name}/runs", response=list[RunOut], auth=ApiAuth("member"))
+@router.get("/teachers/{name}/runs", response=list[TeacherRunOut], auth=ApiAuth("member"))
 @paginate
 def teacher_runs(request: HttpRequest, name: str) -> QuerySet[TeacherRun]:
     return selectors.runs_of(_teacher(name))
@@ -186,8 +186,8 @@ def teacher_calls(request: HttpRequest, name: str) -> QuerySet[TeacherCall]:
     return selectors.calls_of(_teacher(name))
 
 
-@router.get("/teachers/{name}/quality/{project}", response=QualityOut, auth=ApiAuth("member"))
-def teacher_quality(request: HttpRequest, name: str, project: str) -> QualityOut:
+@router.get("/teachers/{name}/quality/{project}", response=TeacherQualityOut, auth=ApiAuth("member"))
+def teacher_quality(request: HttpRequest, name: str, project: str) -> TeacherQualityOut:
     """The newest version held against the project's people."""
     version = _teacher(name).versions.select_related("teacher", "rater").first()
     if version is None:
@@ -196,7 +196,7 @@ def teacher_quality(request: HttpRequest, name: str, project: str) -> QualityOut
     if found is None:
         raise HttpError(404, "It was not held against people there yet: queue a run.")
     assert found.quality is not None  # those without are left out
-    return QualityOut(teacher=str(version), project=project, **found.quality)
+    return TeacherQualityOut(teacher=str(version), project=project, **found.quality)
 
 
 def _teacher(name: str) -> Teacher:

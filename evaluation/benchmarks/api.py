@@ -47,7 +47,7 @@ class BenchmarkIn(Schema):
     folder: str = Field(description="A folder on the server that holds benchmark.jsonl.")
 
 
-class ProjectIn(Schema):
+class BenchmarkProjectIn(Schema):
     project: str = Field(description="Its short name.")
     min_scores: int = Field(1, ge=1, description="People who must have scored an answer for it to count.")
     name: str = Field("", max_length=100)
@@ -170,7 +170,7 @@ def benchmark_import_file(
 
 
 @router.post("/benchmarks/project", response={201: MadeOut}, auth=ApiAuth("admin"))
-def benchmark_of_project(request: HttpRequest, wanted: ProjectIn) -> Status[Made]:
+def benchmark_of_project(request: HttpRequest, wanted: BenchmarkProjectIn) -> Status[Made]:
     """Make a project's scored items a benchmark."""
     project = get_object_or_404(Project, slug=wanted.project)
     how: dict[str, Any] = {"min_scores": wanted.min_scores, "name": wanted.name}

@@ -37,7 +37,7 @@ class MessageIn(Wording):
     stream: bool = Field(True, description="Server-sent events: `piece`s, then `done` or `failed`. Else the whole reply as JSON.")
 
 
-class ScoreIn(Schema):
+class ReplyScoreIn(Schema):
     conversation: str = Field(description="As it came with the reply.")
     turn: int = Field(description="The reply's number in it, as it came with the reply.")
     project: str = Field(description="The project's slug.")
@@ -97,7 +97,7 @@ def _whole(asked: Asked, actor: User) -> HttpResponseBase | dict[str, Any]:
 
 
 @router.post("/chat/scores", response={200: dict[str, Any], 201: dict[str, Any]}, auth=ApiAuth("member"))
-def chat_score(request: HttpRequest, wanted: ScoreIn) -> Status[dict[str, Any]]:
+def chat_score(request: HttpRequest, wanted: ReplyScoreIn) -> Status[dict[str, Any]]:
     """Put a reply into a project to be scored. 200: it was there already."""
     project = get_object_or_404(Project, slug=wanted.project)
     try:

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from annotations.models import DatasetVersion, Item, Project, Score
 from annotations.services import project_create
 from evaluation.collecting import answers_collect, tuples_of
-from evaluation.loop import LoopSettings, loop_start
+from evaluation.loop import DemoLoopSettings, loop_start
 from evaluation.models import Evaluation
 from jobs.models import Job, State
 from jobs.selectors import pipeline_jobs
@@ -29,7 +29,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.mark.django_db
 def test_a_turn_is_queued_whole_and_each_step_waits_for_the_one_before(home):
-    pipeline = loop_start(actor=None, wanted=LoopSettings(method="dpo", seed=3))
+    pipeline = loop_start(actor=None, wanted=DemoLoopSettings(method="dpo", seed=3))
     jobs = pipeline_jobs(pipeline)
     kinds = [job.kind for job in jobs]
     assert sorted(kinds) == sorted(
@@ -46,7 +46,7 @@ def test_a_turn_is_queued_whole_and_each_step_waits_for_the_one_before(home):
 @pytest.mark.django_db
 def test_a_second_turn_of_the_same_world_shares_its_corpus_and_takes_new_names(home):
     for _ in range(2):
-        loop_start(actor=None, wanted=LoopSettings(seed=3))
+        loop_start(actor=None, wanted=DemoLoopSettings(seed=3))
     assert DatasetVersion.objects.filter(kind="sft").count() == 1
     assert Project.objects.count() == 1
     assert sorted(Run.objects.values_list("name", flat=True)) == [
@@ -61,7 +61,7 @@ def test_a_second_turn_of_the_same_world_shares_its_corpus_and_takes_new_names(h
 def test_a_later_turn_starts_from_what_was_taught_in_full_and_never_from_a_turn_cut_short(home):
     def teach(**wanted) -> str:
         """The base that a turn starts from; what it has to teach for that is done at once."""
-        base = Artifact.objects.get(name=loop_start(actor=None, wanted=LoopSettings(seed=3, **wanted)).payload["base"])
+        base = Artifact.objects.get(name=loop_start(actor=None, wanted=DemoLoopSettings(seed=3, **wanted)).payload["base"])
         folder = home / base.name
         model_folder_at(folder / "model")
         artifact_publish(run=base.run, folder=folder, metrics={})

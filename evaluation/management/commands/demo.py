@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.shell import acting_user, add_user_argument
-from evaluation.loop import LoopSettings, loop_start
+from evaluation.loop import DemoLoopSettings, loop_start
 from evaluation.models import Evaluation
 from evaluation.scorecards.scorecard import Scorecard
 from evaluation.scorecards.table import scorecard_text
@@ -37,7 +37,7 @@ class Command(BaseCommand):
                 f"No worker takes jobs for {' and '.join(sorted(missing))}: start the site with `make run` in another terminal."
             )
         began = time.monotonic()
-        wanted = LoopSettings(
+        wanted = DemoLoopSettings(
             method=options["method"],
             seed=options["seed"],
             hardware_tag=options["tag"],
