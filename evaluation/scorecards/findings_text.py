@@ -11,11 +11,12 @@ from evaluation.validator.report import ValidatorReport
 
 def guard_lines(report: GuardReport) -> Iterator[str]:
     yield f"Capability guard {report.version} ({report.n} tasks): {report.text}"
-    yield f"  {'':<22}{'right':<24}{'base':<24}{'change':<28}{'may lose':<10}"
-    for one in (*report.types.values(), report.overall, *report.tasks.values()):
-        if one is not None:
-            state = one.state + (f", {one.cut_off:.0%} cut off" if one.cut_off else "")
-            yield f"  {one.title:<22}{_value(one.model):<24}{_value(one.base):<24}{_change(one):<28}{one.margin:<10}{state}"
+    rows = [one for one in (*report.types.values(), report.overall, *report.tasks.values()) if one is not None]
+    width = 2 + max((len(one.title) for one in rows), default=0)
+    yield f"  {'':<{width}}{'right':<24}{'base':<24}{'change':<28}{'may lose':<10}"
+    for one in rows:
+        state = one.state + (f", {one.cut_off:.0%} cut off" if one.cut_off else "")
+        yield f"  {one.title:<{width}}{_value(one.model):<24}{_value(one.base):<24}{_change(one):<28}{one.margin:<10}{state}"
 
 
 def validator_lines(report: ValidatorReport) -> Iterator[str]:

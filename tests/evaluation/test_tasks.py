@@ -128,7 +128,9 @@ def test_page_and_shell_show_tasks_beside_the_guards_own() -> None:
     page = render_to_string("evaluation/_guard.html", guard_section(card))  # type: ignore[arg-type]
     assert "Tasks of lm-eval 0.4.13, the first 500 questions of each" in page
     assert "hellaswag: what it could do before" in page and "acc 0.3" in page and "stderr" not in page
-    assert any("hellaswag" in line and "lost" in line for line in guard_lines(stored))
+    lines = list(guard_lines(stored))
+    assert any("hellaswag" in line and "lost" in line for line in lines)
+    assert all(any(line.startswith(f"  {one.title}  ") for line in lines) for one in stored.types.values()), "titles stand apart"
 
 
 @pytest.fixture
