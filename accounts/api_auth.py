@@ -10,6 +10,12 @@ from accounts.models import Role, User
 from accounts.services import token_user
 
 
+def token_of(request: HttpRequest) -> User | None:
+    """Who has made the bearer token that a request brings, where it brings one that counts."""
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return token_user(secret=secret) if kind.lower() == "bearer" and secret else None
+
+
 def _with_role(user: User, role: Role) -> User:
     if not user.has_role(role):
         raise HttpError(403, f"This operation is for the role '{role.value}'; yours is '{user.role}'.")

@@ -27,6 +27,9 @@ SCORES_NEEDED = 10
 METRIC = "mean_rubric_score"
 WHO = {"people": Rater.Kind.PERSON, "gold": Rater.Kind.GOLD, "teachers": Rater.Kind.TEACHER}
 BENCHMARK = "benchmark"
+READ = (
+    "pk", "artifact", "artifact__name", "artifact__ready_at", "endpoint__name", "base", "benchmark", "created_at", "headline",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,13 @@ class Carded:
     """What a model's newest scorecard on a benchmark says: its mean rubric score, and the paired difference from its base's."""
 
     evaluation: int
-    model: int
+    model: int | None
+    """Its artifact; None of a model behind an endpoint."""
+    name: str
     base: int | None
     benchmark: int
     at: datetime
+    """When the model was made; of one behind an endpoint, when it was asked."""
     score: Measured
     difference: MetricValue | None
 
@@ -82,7 +88,9 @@ class Drift:
     benchmark: Benchmark | None
     benchmarks: list[Benchmark]
     made: dict[str, tuple[datetime, Measured]]
-    """When each model and each that one was trained from was made, and the mean rubric score of its scorecard."""
+    """When each of them, each that one was trained from and each of the last that were asked the benchmark was made, and the mean
+    rubric score of its scorecard.
+    """
     answered: list[str]
     """Models of whose answers there are scores, by name; "" where nobody named one."""
 
@@ -130,9 +138,9 @@ def rewarded(*, project: int | None = None, benchmark: int | None = None) -> Dri
     """Scorecards are those on `benchmark`; without one, on that which most models and their base models were both asked."""
     runs = _runs()
     cards = _cards({one for run in runs for one in (run.artifact_id, run.base_id) if one})
-    chosen = _most_telling(runs, cards) if benchmark is None else benchmark
+    chosen = (_most_telling(runs, cards) or _asked_last()) if benchmark is None else benchmark
     known = Benchmark.objects.in_bulk({one.benchmark for one in cards} | ({chosen} if chosen else set()))
-    on_chosen = {one.model: one for one in cards if one.benchmark == chosen}
+    on_chosen = {one.model: one for one in cards if one.benchmark == chosen and one.model}
     artifacts = {one.pk: one for run in runs for one in (run.base, run.artifact) if one}
     counted = counted_by_model_and_kind(project=project)
     said = _said({one.name for one in artifacts.values()}, counted)
@@ -146,7 +154,7 @@ def rewarded(*, project: int | None = None, benchmark: int | None = None) -> Dri
         )
         for run in runs
     ]  # fmt: skip
-    made = {artifacts[pk].name: (artifacts[pk].ready_at or card.at, card.score) for pk, card in on_chosen.items()}
+    made = {one.name: (one.at, one.score) for one in (*_last_cards(chosen), *on_chosen.values())}
     return Drift(
         models, known.get(chosen or 0), list(known.values()), dict(sorted(made.items(), key=lambda pair: pair[1][0])),
         answered=list(dict.fromkeys(one.by[0] for one in counted)),
@@ -167,8 +175,17 @@ def _runs() -> list[Run]:
 def _cards(artifacts: Iterable[int]) -> list[Carded]:
     """The newest scorecard of each model on each benchmark, by its headline."""
     own = Evaluation.objects.done().filter(artifact__in=artifacts).order_by("artifact_id", "benchmark_id", "-pk")
-    newest = own.distinct("artifact_id", "benchmark_id")
-    return [_carded(row) for row in newest.values("pk", "artifact", "base", "benchmark", "created_at", "headline")]
+    return [_carded(row) for row in own.distinct("artifact_id", "benchmark_id").values(*READ)]
+
+
+def _last_cards(benchmark: int | None) -> list[Carded]:
+    """The last scorecards on a benchmark, oldest first, of whatever models: those too that no reward made."""
+    last = Evaluation.objects.done().filter(benchmark=benchmark).order_by("-pk").values(*READ)[:MODELS_SHOWN]
+    return [_carded(row) for row in last][::-1]
+
+
+def _asked_last() -> int | None:
+    return Evaluation.objects.done().order_by("-pk").values_list("benchmark_id", flat=True).first()
 
 
 def _carded(row: Mapping[str, Any]) -> Carded:
@@ -177,9 +194,10 @@ def _carded(row: Mapping[str, Any]) -> Carded:
     return Carded(
         evaluation=row["pk"],
         model=row["artifact"],
+        name=row["artifact__name"] or row["endpoint__name"],
         base=row["base"],
         benchmark=row["benchmark"],
-        at=row["created_at"],
+        at=row["artifact__ready_at"] or row["created_at"],
         score=Measured(score.get("value"), score.get("low"), score.get("high")),
         difference=MetricValue.model_validate({"value": None} | told) if told else None,
     )

@@ -67,7 +67,7 @@ def alpha_by_project(projects: Sequence[Agreed], addresses: Sequence[str]) -> Ch
     alphas = [one.alpha for one in told]
     figure = dots_across([one.project.name for one in told], alphas, marks=(TENTATIVE, RELIABLE), **_alpha_axis(alphas))
     table: list[list[Cell]] = [
-        [Link(one.project.name, url), one.alpha, one.reading, one.items, one.scores]
+        [Link(one.project.name, url), one.alpha, one.reading, one.items if one.computed_at else None, one.scores]
         for one, url in zip(projects, addresses, strict=True)
     ]
     columns = ["project", "ordinal α", "customarily", "items scored twice", "people’s scores"]

@@ -90,11 +90,15 @@ def evaluation_create(request: HttpRequest, wanted: EvaluationIn) -> Status[Eval
 
 @router.get("/evaluations/compare", response=list[dict[str, Any]], auth=ApiAuth("member"))
 def evaluation_compare(request: HttpRequest, ids: str, slice: str | None = None) -> list[dict[str, Any]]:
-    """Metrics of several models on the same questions, each against the first, paired: `ids=1,2,3`."""
+    """Metrics of several models on the same questions, each against the first, paired: `ids=1,2,3`; of the first headline slice
+    where none is named.
+    """
     try:
         comparison = comparing.comparison_of(selectors.evaluations_of(numbers_in(ids)), wanted=slice)
     except comparing.NotComparable as refused:
         raise HttpError(422, str(refused)) from refused
+    if slice is not None and slice != comparison.slice:
+        raise HttpError(422, f"There is no headline slice “{slice}” here: {', '.join(comparison.slices)}.")
     return [
         {
             "slice": comparison.slice,

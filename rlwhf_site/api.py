@@ -1,13 +1,17 @@
 """The HTTP API: each app's router under one roof, documented at `/api/docs`."""
 
+import re
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required, login_required
-from django.http import HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Swagger
 
 from accounts.api import router as accounts_router
+from accounts.api_auth import token_of
 from accounts.roles import public
 from annotations.api import router as annotations_router
 from dashboards.api import router as dashboards_router
@@ -24,13 +28,32 @@ from jobs.monitoring.api import router as monitoring_router
 from jobs.storage.api import router as storage_router
 from training.api import router as training_router
 
+View = Callable[..., HttpResponseBase]
+NONE_OF_THEM = re.compile(r"No (\w+) matches the given query\.")
+
+
+def for_whoever_may_call(view: View) -> View:
+    """The documentation and its schema are for whoever is logged in, and for whoever brings a token, as any operation is."""
+    logged_in = login_required(view)
+
+    @wraps(view)
+    def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if "Authorization" not in request.headers:
+            return logged_in(request, *args, **kwargs)
+        if token_of(request) is None:
+            return JsonResponse({"detail": "Unauthorized"}, status=401)
+        return view(request, *args, **kwargs)
+
+    return shown
+
+
 api = NinjaAPI(
     title="RLWHF",
     version="1",
     description=(
         "Every button of the site as an API call. Authenticate with `Authorization: Bearer <token>`; make a token under Account."
     ),
-    docs_decorator=login_required,
+    docs_decorator=for_whoever_may_call,
     # More than two hundred operations are a list by subject first; a word finds a subject.
     docs=Swagger(settings={"docExpansion": "none", "defaultModelsExpandDepth": 0, "filter": True}),
 )
@@ -42,6 +65,16 @@ ROUTERS = (
 )  # fmt: skip
 for router in ROUTERS:
     api.add_router("", router)
+
+
+@api.exception_handler(Http404)
+def not_found(request: HttpRequest, missing: Http404) -> JsonResponse:
+    """Says what is not there: of several names in a request each may be the wrong one."""
+    text = str(missing) or "There is nothing here."
+    if kind := NONE_OF_THEM.fullmatch(text):
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind[1]).lower()
+        text = f"There is no such {words}."
+    return JsonResponse({"detail": text}, status=404)
 
 
 def api_urls() -> tuple[list[Any], str, str]:

@@ -16,7 +16,8 @@ from jobs.figures import Chart
 @require_GET
 @role_required("member")
 def data_page(request: HttpRequest) -> HttpResponse:
-    """`project` (its slug) chooses whose scores and imports; `kind` of rater, for scores by model; `dataset` the card.
+    """`project` (its slug) chooses whose scores and imports; `kind` of rater, for scores by model; `dataset` the card, at first
+    that of the newest version that was built.
 
     What the address names and is not there is a 404, never something else.
     """
@@ -24,7 +25,8 @@ def data_page(request: HttpRequest) -> HttpResponse:
     projects, versions = data.projects(), data.datasets()
     project = project_named(projects, asked.get("project", ""))
     number = project.pk if project else None
-    shown = data.dataset(asked.get("dataset") or (versions[0].name if versions else ""))
+    built = next((one for one in versions if one.is_ready), None) or next(iter(versions), None)
+    shown = data.dataset(asked.get("dataset") or (built.name if built else ""))
     if asked.get("dataset") and shown is None:
         raise Http404("There is no dataset of that name.")
     weekly, by_model = data.scores_by_kind(project=number), data.scores_by_model(project=number)

@@ -68,3 +68,12 @@ def test_a_browser_session_needs_the_csrf_token():
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     assert client.get("/api/me").status_code == 200
     assert client.post("/api/tokens", {"name": "x"}, content_type="application/json").status_code == 403
+
+
+def test_a_token_opens_the_documentation_that_tells_how_to_use_it(client):
+    token = bearer("member")
+    for page in ("/api/docs", "/api/openapi.json"):
+        assert client.get(page, headers=token).status_code == 200
+        wrong = client.get(page, headers={"authorization": "Bearer nonsense"})
+        assert wrong.status_code == 401 and wrong.json() == {"detail": "Unauthorized"}
+        assert client.get(page).status_code == 302, "a browser is sent to the log-in page"

@@ -195,6 +195,23 @@ def test_a_dataset_s_card_and_why_rows_were_dropped(member, scored):
     assert reverse("annotations:dataset-detail", args=["first"]) in page
 
 
+def test_the_newest_version_that_was_built_is_shown_and_one_that_was_not_has_no_figures(member, scored):
+    DatasetVersion.objects.create(name="built", kind="sft", project=scored, ready_at=timezone.now(), verdict="ok", report={})
+    DatasetVersion.objects.create(name="going", kind="sft", project=scored, job=seed.job("annotations.dataset", "going"))
+    assert reverse("annotations:dataset-detail", args=["built"]) in page_of(member, DATA)
+    page = page_of(member, f"{DATA}?dataset=going")
+    assert "looked at" not in page and "Nothing was dropped" not in page and "no figures" in page
+
+
+def test_scorecards_of_models_that_no_reward_made_are_drawn_too(member, tmp_path):
+    made = seed.run("plain", data=seed.dataset()).artifact
+    asked = Benchmark.objects.create(name="atlas", version="1", hash="f" * 64, folder=str(tmp_path), n=600)
+    carded(made, asked, 0.5)
+    page = page_of(member, DRIFT)
+    assert [line["y"] for line in figures_of(page)["drift"]["data"]] == [[0.5]]
+    assert f'value="{asked.pk}" selected' in page and "No model was trained on a reward yet" in page
+
+
 BEGAN = 1_790_000_000.0
 
 

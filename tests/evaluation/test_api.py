@@ -34,7 +34,9 @@ def test_an_evaluation_is_queued_and_read(signed_in: SignIn, benchmark: Benchmar
     assert client.get(f"/api/evaluations/{pk}/scorecard").status_code == 404
     refused = client.post("/api/evaluations", wanted | {"hardware_tag": "abacus"}, content_type="application/json")
     assert refused.status_code == 422
-    assert client.post("/api/evaluations", wanted | {"model": "x"}, content_type="application/json").status_code == 404
+    for wrong, told in (({"model": "x"}, "There is no such artifact."), ({"benchmark": "f" * 64}, "There is no such benchmark.")):
+        missing = client.post("/api/evaluations", wanted | wrong, content_type="application/json")
+        assert missing.status_code == 404 and missing.json()["detail"] == told
 
 
 def test_scorecards_are_read_and_compared(signed_in: SignIn, scored: Callable[..., Evaluation]) -> None:
@@ -45,6 +47,8 @@ def test_scorecards_are_read_and_compared(signed_in: SignIn, scored: Callable[..
     rate = next(row for row in compared if row["metric"] == "truthful_rate" and row["model"] == "twin")
     assert rate["difference"]["value"] == 0
     assert client.get("/api/evaluations/compare?ids=1").status_code == 422
+    other = client.get(f"/api/evaluations/compare?ids={pair[0].pk},{pair[1].pk}&slice=nope")
+    assert other.status_code == 422 and compared[0]["slice"] in other.json()["detail"], "which slices there are is said"
     assert client.get(f"/api/evaluations/compare?ids=1,{'9' * 5000}").status_code == 422
     assert len(client.get("/api/evaluations").json()["items"]) == 2
 
