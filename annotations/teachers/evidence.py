@@ -14,6 +14,7 @@ import re
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -43,6 +44,8 @@ KNOWLEDGE_TOKENS = 300
 MOST_BYTES = 2 << 20
 LONGEST_S = 20.0
 TRIES, WAIT_S = 2, 0.5
+SEARCHES_AT_ONCE = 8
+"""Half of what chat services are asked at a time: each search asks several engines, and they shut out who asks much."""
 NOTHING_FOUND = "The search found nothing."
 NOTHING_KNOWN = "Nothing could be searched for. The model that was asked instead says that it knows nothing of this."
 NOTHING_AT_ALL = "Nothing could be searched for, and no model could be asked. By the words of the answer alone: {told}"
@@ -272,43 +275,67 @@ class Finder:
     keeper: Keeper
     address: str
     search: Callable[[str], Sequence[Result]]
-    """raises SearchFailed"""
+    """raises SearchFailed; from several threads at once"""
     knower: Callable[[], Knower | None]
     """the model, if there is one; raises one of `no_model` where it cannot be had"""
     now: Callable[[], datetime]
     no_model: tuple[type[Exception], ...] = (ServiceFailed,)
     stop: Callable[[], bool] = lambda: False
+    at_once: int = SEARCHES_AT_ONCE
 
     def find(self, prompts: Iterable[str]) -> tuple[dict[str, Evidence], str]:
         """By prompt, for those of which there is any; and why the others have none."""
+        wanted, provider = list(dict.fromkeys(prompts)), search_provider(self.address)
+        kept = {query: self.keeper.find(provider, query) for query in dict.fromkeys(map(query_of, wanted))}
+        fresh = {query for query, one in kept.items() if one is not None and self.now() - one.at < FRESH}
+        made, trouble = self._searched([query for query in kept if query not in fresh], provider)
         found: dict[str, Evidence] = {}
-        trouble = ""
-        for prompt in dict.fromkeys(prompts):
-            if self.stop():
-                return found, "It was asked to stop."
-            one, trouble = self._found(prompt, trouble)
-            if one is not None:
-                found[prompt] = one
-        missing = [one for one in dict.fromkeys(prompts) if one not in found]
+        for prompt in wanted:
+            query = query_of(prompt)
+            if (one := made.pop(query, None)) is not None:
+                found[prompt] = kept[query] = one
+                fresh.add(query)
+            elif (old := kept[query]) is not None:
+                found[prompt] = replace(old, source="cache", trouble="" if query in fresh else trouble[:300])
+        if self.stop():
+            return {prompt: one for prompt, one in found.items() if query_of(prompt) in fresh}, "It was asked to stop."
+        missing = [one for one in wanted if one not in found]
         if missing:
             trouble = " ".join(filter(None, (trouble, self._known(missing, found, trouble))))
         return found, trouble[:300]
 
-    def _found(self, prompt: str, trouble: str) -> tuple[Evidence | None, str]:
-        """With `trouble` the search is not asked again: what is out is out for all that is asked for at once."""
-        query, provider = query_of(prompt), search_provider(self.address)
-        kept = self.keeper.find(provider, query)
-        if kept is not None and self.now() - kept.at < FRESH:
-            return replace(kept, source="cache"), trouble
-        if not trouble:
+    def _searched(self, queries: Sequence[str], provider: str) -> tuple[dict[str, Evidence], str]:
+        """What a search finds, kept as it comes: the first alone, and then several at a time. After one that fails none begins:
+        what is out is out for all that is asked for at once.
+        """
+        made: dict[str, Evidence] = {}
+        troubles: list[str] = []
+
+        def results(query: str) -> tuple[Result, ...] | None:
+            if troubles or self.stop():
+                return None
             try:
-                results = tuple(self.search(query))
+                return tuple(self.search(query))
             except SearchFailed as failed:
-                trouble = str(failed)
-            else:
-                made = Evidence("search", provider, query, results_in_words(results), self.now(), results)
-                return self.keeper.keep(made), ""
-        return (None if kept is None else replace(kept, source="cache", trouble=trouble[:300])), trouble
+                troubles.append(str(failed))
+                return None
+
+        def keep(query: str, told: tuple[Result, ...] | None) -> None:
+            if told is not None:
+                found = Evidence("search", provider, query, results_in_words(told), self.now(), told)
+                made[query] = self.keeper.keep(found)
+
+        for query in queries[:1]:
+            keep(query, results(query))
+        with ThreadPoolExecutor(self.at_once) as pool:
+            under_way = {pool.submit(results, query): query for query in queries[1:]}
+            try:
+                for one in as_completed(under_way):
+                    keep(under_way[one], one.result())
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return made, troubles[0] if troubles else ""
 
     def _known(self, prompts: Sequence[str], found: dict[str, Evidence], trouble: str) -> str:
         """Add what a model knows; returns why it said nothing of some."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from threading import Lock
 
 import httpx
 import pytest
@@ -179,7 +182,7 @@ def test_a_search_that_is_out_falls_back_to_what_was_kept_then_to_a_model_then_t
     first = scored(project, search_url=search.url, search_model=Endpoint.objects.get(name="local"))
     assert sources(first) == ["search"] * 3 and not local.requests
     TeacherEvidence.objects.update(found_at=timezone.now() - timedelta(days=100))
-    kept = TeacherEvidence.objects.order_by("pk")[0]
+    kept = TeacherEvidence.objects.get(query__contains="town 0")
     TeacherCall.objects.exclude(evidence=kept).delete()
     TeacherEvidence.objects.exclude(pk=kept.pk).delete()
     search.refuse = lambda query: (503, b"")
@@ -224,6 +227,51 @@ def test_gold_answers_reach_a_teacher_by_no_detour(project, judge):
     assert "+2" not in shown_in(judge.requests[0]["messages"])
     scored(project, search_url=NOWHERE, uses_reference=True)
     assert "+2. By its words and the gold answer" in shown_in(judge.requests[-1]["messages"])
+
+
+def test_several_questions_are_searched_at_a_time_and_each_finds_its_own(project, search, judge):
+    under_way, most, lock = 0, 0, Lock()
+
+    def slow(query: str) -> list[dict[str, str]]:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.2)
+        with lock:
+            under_way -= 1
+        return [{"title": query, "url": "https://example.org/", "content": "Found."}]
+
+    search.find = slow
+    run = scored(project, search_url=search.url)
+    assert most == 2 and len(search.queries) == 3, "the first alone: where the service is out, one question finds it out"
+    assert all(one.item.prompt_text in one.evidence.text for one in run.calls.select_related("item", "evidence"))
+
+
+def test_a_search_that_is_out_is_left_alone_by_those_that_have_not_begun():
+    asked: list[str] = []
+
+    def out(query: str) -> list[evidence.Result]:
+        asked.append(query)
+        raise SearchFailed("out")
+
+    class Nothing:
+        def find(self, provider: str, query: str) -> None:
+            return None
+
+        def keep(self, found: evidence.Evidence) -> evidence.Evidence:
+            return found
+
+    finder = evidence.Finder(Nothing(), "http://x", out, lambda: None, timezone.now, at_once=2)
+    found, trouble = finder.find(f"Where is {number}?" for number in range(50))
+    assert found == {} and trouble.startswith("out") and len(asked) == 1
+    asked.clear()
+
+    def soon_out(query: str) -> list[evidence.Result]:
+        return [] if query == "Where is 0?" else out(query)
+
+    found, trouble = replace(finder, search=soon_out).find(f"Where is {number}?" for number in range(50))
+    assert list(found) == ["Where is 0?"] and trouble.startswith("out") and len(asked) <= 2
 
 
 def test_a_search_that_finds_nothing_says_so(project, search, judge):
