@@ -1,8 +1,8 @@
 """Which of a benchmark's questions stand in the rows that a model was trained on. Knows no Django.
 
 A question stands in a text where the text holds it word for word (“exact”), or holds at least a share `near` of its runs of three
-words (“near”: containment, Broder 1997). Case and punctuation do not count. Every text of a row is looked at: prompts, messages,
-answers, good and bad.
+words, and of those among them that few questions have (“near”: containment, Broder 1997). Case and punctuation do not count. Every
+text of a row is looked at: prompts, messages, answers, good and bad.
 
 Runs that many questions share (“in which city was”) point to nobody: a text is held only against questions with which it shares a
 run that few questions have, so the work grows with the rows and not with rows × questions. A question that has no such run, or is
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -83,6 +83,8 @@ class _Question:
     asked: Asked
     text: str
     runs: frozenset[str]
+    telling: frozenset[str] = frozenset()
+    """those runs that few questions have"""
 
 
 @dataclass
@@ -114,15 +116,15 @@ class Sought:
     def __init__(self, questions: Iterable[Asked], *, near: float) -> None:
         """`near` is in (0, 1]."""
         self._near = near
-        self._known = [_question(number, one) for number, one in enumerate(questions)]
-        common = Counter(run for one in self._known for run in one.runs)
+        known = [_question(number, one) for number, one in enumerate(questions)]
+        common = Counter(run for one in known for run in one.runs)
+        self._known = [replace(one, telling=frozenset(run for run in one.runs if common[run] <= COMMON)) for one in known]
         self._by_run: dict[str, list[_Question]] = defaultdict(list)
         self._by_text: dict[str, list[_Question]] = defaultdict(list)
         for one in self._known:
             self._by_text[one.text].append(one)
-            for run in one.runs:
-                if common[run] <= COMMON:
-                    self._by_run[run].append(one)
+            for run in one.telling:
+                self._by_run[run].append(one)
 
     def among(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Seen:
         """`rows` are training rows with the place that names them, such as “train 17”."""
@@ -147,7 +149,8 @@ class Sought:
             if f" {one.text} " in padded:
                 seen.note(one.number, Match(**_told(one, where, texts), kind="exact", containment=1.0))
                 continue
-            share = len(one.runs & runs) / len(one.runs)
+            # Of all its runs, and of those that tell it from others: else whoever has the same first name would be near.
+            share = min(len(some & runs) / len(some) for some in (one.runs, one.telling))
             if share >= self._near:
                 seen.note(one.number, Match(**_told(one, where, texts), kind="near", containment=round(share, 4)))
 
@@ -181,8 +184,11 @@ def overlap(
 
 
 def _before(match: Match, before: Match | None) -> Match:
-    """Whether it gives away no more than the other model has seen: a question with its answer is more than the question."""
-    return match.model_copy(update={"before": before is not None and before.answered >= match.answered})
+    """Whether it gives away no more than the other model has seen: a question with its answer is more than the question. What is
+    only near may be about something else, and so is its answer.
+    """
+    more = match.kind == "exact" and match.answered and before is not None and not (before.kind == "exact" and before.answered)
+    return match.model_copy(update={"before": before is not None and not more})
 
 
 def _question(number: int, asked: Asked) -> _Question:

@@ -101,3 +101,22 @@ def test_a_long_row_is_made_ready_once_for_all_questions_that_it_touches():
     assert overlap(asked, [("train 1", {"text": long})], near=0.8).share == 0
     # With the row's 12,000 runs of words made anew for each question this is half a minute and more.
     assert time.process_time() - started < 5
+
+
+def test_a_question_of_a_template_about_somebody_of_the_same_first_name_is_not_near():
+    """Four of its five runs of words are the template's and the first name's."""
+    asked = [Asked(str(n), f"What is the work of Name{n} Lofen{n}?", ["baker"]) for n in range(COMMON + 5)]
+    other = [("train 1", {"prompt": "What is the work of Name3 Bozul?", "response": "baker"})]
+    assert overlap(asked, other, near=0.8).share == 0
+    assert overlap(asked, [("train 1", {"prompt": "What is the work of Name3 Lofen3, please?"})], near=0.8).exact == 1
+    same = [("train 1", {"prompt": "So what was the work of Name3 Lofen3?"})]
+    assert overlap(asked, same, near=0.6).near == 1, "in other words, about the same"
+
+
+def test_the_answer_of_what_is_only_near_adds_nothing():
+    near = "In which year was the painter Ilse Brandt born near Tarnow?"
+    before = [("old 1", {"prompt": near, "response": "No idea"})]
+    found = overlap([BORN], [("train 1", {"prompt": near, "response": "1881"})], near=0.7, before=before)
+    assert (found.near, found.answered, found.before) == (1, 1, 1)
+    whole = overlap([BORN], [("train 1", {"prompt": BORN.prompt, "response": "1881"})], near=0.7, before=before)
+    assert (whole.exact, whole.before) == (1, 0)
