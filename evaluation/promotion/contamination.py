@@ -1,8 +1,8 @@
 """Which of a benchmark's questions stand in the rows that a model was trained on. Knows no Django.
 
 A question stands in a text where the text holds it word for word (“exact”), or holds at least a share `near` of its runs of three
-words, and of those among them that few questions have (“near”: containment, Broder 1997). Case and punctuation do not count. Every
-text of a row is looked at: prompts, messages, answers, good and bad.
+words, and of those among them that few questions have (“near”: containment, Broder 1997). Case and punctuation do not count. All
+texts of a row are looked at: prompts, messages, answers, good and bad.
 
 Runs that many questions share (“in which city was”) point to nobody: a text is held only against questions with which it shares a
 run that few questions have, so the work grows with the rows and not with rows × questions. A question that has no such run, or is
