@@ -14,6 +14,7 @@ from ninja.pagination import paginate
 
 from accounts import selectors, services
 from accounts.api_auth import ApiAuth
+from accounts.endpoint_check import endpoint_check
 from accounts.endpoints import EndpointRefused, endpoint_forget, endpoint_save
 from accounts.hosts import HostRefused, host_allow, host_forget
 from accounts.models import AllowedHost, ApiToken, AuditEntry, Endpoint, User
@@ -236,6 +237,21 @@ def endpoint_create(request: HttpRequest, payload: EndpointIn) -> Status[Endpoin
         return Status(201, endpoint_save(**payload.dict(exclude_unset=True), actor=caller(request)))
     except EndpointRefused as refused:
         raise HttpError(422, str(refused)) from refused
+
+
+class CheckedOut(Schema):
+    answer: str
+    tells_probabilities: bool
+
+
+@router.post("/endpoints/{name}/check", response=CheckedOut, auth=ApiAuth("admin"))
+def endpoint_asked(request: HttpRequest, name: str) -> CheckedOut:
+    """Ask it one question now; 422 with the reason where it does not answer."""
+    try:
+        answered = endpoint_check(get_object_or_404(Endpoint, name=name))
+    except EndpointRefused as refused:
+        raise HttpError(422, str(refused)) from refused
+    return CheckedOut(answer=answered.text, tells_probabilities=answered.tells_probabilities)
 
 
 @router.delete("/endpoints/{name}", response={204: None}, auth=ApiAuth("admin"))

@@ -1,7 +1,8 @@
 """Services that speak OpenAI's chat protocol and that this site may ask: which, with what key, how fast, at what price.
 
 The key is sealed in the database, shown to nobody, and handed to the child process that needs it by its environment. The host
-must be among the allowed ones: that is looked at when the endpoint is saved, and again, address by address, before it is called.
+must be among the allowed ones: that is looked at when the endpoint is saved (without asking a name server), and again, address
+by address, before it is called.
 """
 
 import re
@@ -16,7 +17,7 @@ from django.utils.module_loading import import_string
 
 from accounts import audit
 from accounts.chat.service import KEY_VARIABLE, ChatService
-from accounts.hosts import allowing, host_allowed, place_allowed
+from accounts.hosts import allowing, host_allowed, place_allowed, private_refusal
 from accounts.models import Endpoint, User
 from accounts.secrets import seal, unseal
 
@@ -138,6 +139,8 @@ def _check(*, name: str, base_url: str, model: str, limits: Limits) -> None:
         raise EndpointRefused(
             "base_url", f"This site may not call {host}. Allow its host first: Account → Hosts, or `{allowing(base_url)}`."
         )
+    if inside := private_refusal(base_url):
+        raise EndpointRefused("base_url", inside)
 
 
 def _server(url: str) -> tuple[str, str | None, int | None]:

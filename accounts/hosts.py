@@ -86,6 +86,15 @@ def host_allow(
     return entry
 
 
+def private_refusal(url: str) -> str:
+    """Why `url`, whose host is allowed, is refused all the same: by its very words it leads into a private network, where its
+    entry does not reach; empty where it does not say so. Asks no name server.
+    """
+    host, port = _parts(url)
+    entry = _entry(host, port)
+    return f"{private_caution(entry)} Account → Hosts, or `{allowing(url)}`." if entry and private_caution(entry) else ""
+
+
 def private_caution(entry: AllowedHost) -> str:
     """What an admin should know who allowed a host by an address that its entry does not reach; empty where there is nothing.
 

@@ -19,6 +19,7 @@ urlpatterns = [
     path("hosts/<int:pk>/remove/", views.host_remove, name="host-remove"),
     path("endpoints/", views.endpoint_list, name="endpoint-list"),
     path("endpoints/<slug:name>/", views.endpoint_change, name="endpoint-change"),
+    path("endpoints/<slug:name>/check/", views.endpoint_ask, name="endpoint-check"),
     path("endpoints/<slug:name>/remove/", views.endpoint_remove, name="endpoint-remove"),
     path("audit/", views.audit_list, name="audit-list"),
 ]

@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import selectors, services, setup_link
+from accounts.endpoint_check import endpoint_check
 from accounts.endpoints import EndpointRefused, endpoint_forget, endpoint_save
 from accounts.forms import AuditFilterForm, EndpointForm, FirstAdminForm, HostForm, LoginForm, NewPersonForm, TokenForm
 from accounts.hosts import HostRefused, host_allow, host_forget, private_caution
@@ -260,8 +261,19 @@ def _endpoint_saved(request: HttpRequest, form: EndpointForm, *, is_new: bool = 
     except EndpointRefused as refused:
         form.add_error(refused.field, str(refused))
         return False
-    messages.success(request, f"{endpoint} is saved: {endpoint.model} can be evaluated.")
+    messages.success(request, f"{endpoint} is saved. Check asks it one question; then {endpoint.model} can be evaluated.")
     return True
+
+
+@require_POST
+@role_required("admin")
+def endpoint_ask(request: HttpRequest, name: str) -> HttpResponse:
+    """One question, so that an admin hears what is wrong before a job does."""
+    try:
+        messages.success(request, endpoint_check(get_object_or_404(Endpoint, name=name)).told(name))
+    except EndpointRefused as refused:
+        messages.error(request, str(refused))
+    return redirect("accounts:endpoint-list")
 
 
 @require_POST

@@ -148,6 +148,27 @@ def test_over_http(allowed, client):
     assert client.get("/api/endpoints").json()["items"] == []
 
 
+def test_an_address_that_says_it_is_private_is_refused_when_saved_where_it_is_not_allowed_as_private():
+    host_allow(host="127.0.0.1", is_private=False, actor=None)
+    with pytest.raises(EndpointRefused, match=r"private network.*rlwhf hosts allow 127\.0\.0\.1 --private"):
+        endpoint_save(name="one", **WHERE, actor=None)
+    host_allow(host="127.0.0.1", is_private=True, actor=None)
+    assert endpoint_save(name="one", **WHERE, actor=None).pk
+
+
+def test_a_check_asks_one_question_by_page_and_over_http_and_says_why_where_none_answers(allowed, client):
+    client.force_login(User.objects.create_user("ada", role="admin"), backend="django.contrib.auth.backends.ModelBackend")
+    server = ChatServer(lambda messages: "Paris")
+    with serving(server) as url:
+        endpoint_save(name="one", base_url=url, model="big", key=KEY, actor=None)
+        assert client.post("/api/endpoints/one/check").json() == {"answer": "Paris", "tells_probabilities": True}
+        assert "answers “Paris”" in client.post("/account/endpoints/one/check/", follow=True).content.decode()
+    gone = client.post("/api/endpoints/one/check")
+    assert gone.status_code == 422 and url in gone.json()["detail"] and KEY not in gone.content.decode()
+    assert "did not answer" in client.post("/account/endpoints/one/check/", follow=True).content.decode()
+    assert len(server.headers) == 2, "one question each"
+
+
 def test_only_admins_see_them(client):
     client.force_login(User.objects.create_user("mo", role="member"), backend="django.contrib.auth.backends.ModelBackend")
     assert client.get("/account/endpoints/").status_code == 403

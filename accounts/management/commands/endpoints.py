@@ -11,17 +11,14 @@ from typing import Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import selectors
-from accounts.chat.service import KEY_VARIABLE
+from accounts.endpoint_check import endpoint_check
 from accounts.endpoints import (
     EndpointRefused,
     Limits,
-    endpoint_environment,
     endpoint_forget,
     endpoint_forget_key,
     endpoint_save,
-    endpoint_service,
 )
-from accounts.hosts import HostRefused
 from accounts.models import Endpoint
 from accounts.secrets import SecretLost
 from accounts.shell import acting_user, add_user_argument
@@ -99,19 +96,10 @@ class Command(BaseCommand):
         )
 
     def _check(self, endpoint: Endpoint) -> None:
-        # a second to import, for this one action
-        from accounts.chat.client import ChatAnswer, ChatClient, ChatQuestion, ServiceFailed  # noqa: PLC0415 (weight)
-
-        def told(_: int, answer: ChatAnswer) -> None:
-            probability = "tells probabilities" if answer.logprob is not None else "tells no probabilities"
-            self.stdout.write(f"{endpoint} answers “{answer.text}”, and {probability}.")
-
-        question = ChatQuestion([{"role": "user", "content": "What is the capital of France? Answer with one word."}], 16)
         try:
-            key = endpoint_environment(endpoint).get(KEY_VARIABLE, "")
-            ChatClient(endpoint_service(endpoint), key=key).ask([question], each=told)
-        except (HostRefused, SecretLost, ServiceFailed) as failed:
-            raise CommandError(str(failed)) from failed
+            self.stdout.write(endpoint_check(endpoint).told(endpoint.name))
+        except EndpointRefused as refused:
+            raise CommandError(str(refused)) from refused
 
     def _forget(self, endpoint: Endpoint, options: dict[str, Any]) -> None:
         if options["action"] == "forget-key":
