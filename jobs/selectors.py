@@ -14,6 +14,7 @@ from jobs.models import ENDED, HELD, Job, PausedQueue, Pipeline, State, Worker
 
 # A worker beats every five seconds; three missed beats and it counts as gone.
 WORKER_ALIVE = timedelta(seconds=20)
+AT_WORK_SHOWN = 3
 
 
 def job_list(*, state: str = "", tag: str = "", kind: str = "") -> QuerySet[Job]:
@@ -140,6 +141,12 @@ def jobs_ahead(job: Job) -> int:
     """How many queued jobs of the same hardware tag come before a queued one; those that wait for others are left out."""
     rivals = Job.objects.filter(state=State.QUEUED, hardware_tag=job.hardware_tag).exclude(pk__in=waiting_jobs())
     return rivals.filter(Q(priority__gt=job.priority) | Q(priority=job.priority, pk__lt=job.pk)).count()
+
+
+def jobs_at_work(tag: str) -> list[Job]:
+    """What workers of a hardware tag do now, longest at it first: some, where they are many."""
+    busy = Job.objects.filter(hardware_tag=tag, state__in=(State.STARTING, State.RUNNING, State.STOPPING))
+    return list(busy.order_by("started_at", "pk")[:AT_WORK_SHOWN])
 
 
 def waiting_jobs() -> QuerySet[Job]:

@@ -12,7 +12,7 @@ from jobs.figures import Chart
 from jobs.kinds import checkpoint_of
 from jobs.models import Job, PausedQueue, State
 from jobs.monitoring.histories import stream_history
-from jobs.selectors import jobs_ahead, queue_pause_of, tags_served
+from jobs.selectors import jobs_ahead, jobs_at_work, queue_pause_of, tags_served
 from jobs.streams import FILES, read_tail
 from jobs.streams import log_text as as_text
 
@@ -81,6 +81,12 @@ def job_paused(job: Job) -> PausedQueue | None:
 def job_ahead(job: Job) -> int | None:
     """How many jobs come before a queued one; None for one that is not queued."""
     return jobs_ahead(job) if job.state == State.QUEUED else None
+
+
+@register.simple_tag
+def job_held_up_by(job: Job) -> list[Job]:
+    """Some of what the workers of a queued job's hardware tag are busy with."""
+    return jobs_at_work(job.hardware_tag) if job.state == State.QUEUED else []
 
 
 @register.simple_tag

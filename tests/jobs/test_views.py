@@ -83,6 +83,20 @@ def test_a_queued_job_without_a_worker_says_how_to_start_one():
     assert "rlwhf worker --tags npu" not in page_of("member", "job-detail", job.pk)
 
 
+def test_a_queued_job_names_what_its_workers_are_busy_with_and_how_many_come_before_it():
+    now = timezone.now()
+    worker = Worker.objects.create(name="w", host="h", pid=1, tags=["cpu"], started_at=now, seen_at=now)
+    held, first, second = queued(title="a model served"), queued(), queued(title="a verdict")
+    about = {"worker": worker, "lease_token": "0" * 32, "lease_until": now, "started_at": now}
+    Job.objects.filter(pk=held.pk).update(state="running", **about)
+    page = page_of("member", "job-detail", second.pk)
+    assert (
+        'free <span class="mono">cpu</span> worker, 1 job before it. At work now: <a href="' in page and "a model served" in page
+    )
+    assert "0 job" not in page_of("member", "job-detail", first.pk)
+    assert "At work now" not in page_of("member", "job-detail", held.pk)
+
+
 def test_a_job_names_what_it_waits_for_and_what_waits_for_it():
     first = queued(title="first one")
     second = queued(title="second one", after=[first])
