@@ -105,6 +105,17 @@ class TeacherRun(models.Model):
     def __str__(self) -> str:
         return f"{self.version} in {self.project}"
 
+    @property
+    def evidence_counts(self) -> list[tuple[str, int]]:
+        """Where the evidence of its calls came from, as far as they were shown any."""
+        counts = [
+            ("searched", self.by_search),
+            ("kept", self.by_cache),
+            ("by a model", self.by_model),
+            ("by rules", self.by_rules),
+        ]
+        return [(name, count) for name, count in counts if count]
+
 
 class TeacherEvidence(models.Model):
     """What was found about a question, as teachers are shown it: kept, so that it is not looked for again. Append-only."""

@@ -72,7 +72,7 @@ def test_what_costs_money_is_an_admins_to_ask_until_it_has_a_budget(signed_in: S
     assert "used up: 24.0000 of 20" in answers[-1].json()["detail"] and "midnight" in answers[-1].json()["detail"]
     admin = signed_in("admin")
     assert post(admin, "messages", model="dear", text="Hello", stream=False).status_code == 422, "it binds everybody"
-    assert "20" in admin.get("/account/endpoints/").content.decode()
+    assert "chat: 20 a day" in admin.get("/account/endpoints/").content.decode()
     assert len(log()) == 2
     call_command("endpoints", "save", "dear", "--url", dear.base_url, "--model", dear.model, "--chat-budget", "25")
     member = signed_in("member")
