@@ -41,7 +41,7 @@ def test_the_pages_lead_from_no_rules_to_a_champion_and_back(signed_in, project,
     queued = client.post(reverse("evaluation:promotion-judge", args=[project.slug]), {"model": "honest"})
     verdict = project.verdicts.get()
     assert queued.url == verdict.get_absolute_url()
-    assert "being reckoned" in client.get(queued.url).content.decode()
+    assert "No worker takes" in client.get(queued.url).content.decode(), "what it waits for is said"
     carried_out(verdict, tmp_path / "verdict")
     shown = client.get(queued.url).content.decode()
     assert "keeps all" in shown and "Make it champion" in shown and "Not trained on the questions" in shown
