@@ -74,7 +74,9 @@ def _differing(request: HttpRequest, evaluations: list[Evaluation], comparison: 
     found = comparing.differing_of(evaluations)
     way: Way = next((one for one in WAYS if one == request.GET.get("way")), "any")
     page = Paginator(found.inside(comparison.slice, way), PAGE_SIZE).get_page(request.GET.get("page"))
-    return {"page": page, "way": way, "ways": [(one, len(found.inside(comparison.slice, one))) for one in WAYS]}
+    told = [(one, list(zip(comparison.reports, one.said, strict=True))) for one in page]
+    ways = [(one, len(found.inside(comparison.slice, one))) for one in WAYS]
+    return {"page": page, "told": told, "way": way, "ways": ways}
 
 
 @require_GET

@@ -43,6 +43,36 @@ def test_lists_scorecards_and_puts_the_ticked_side_by_side(
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("count", [2, 6])
+def test_a_telephone_shows_every_model_of_a_comparison_and_a_narrow_window_keeps_the_names_of_the_metrics(
+    page: Page,
+    sign_in: Callable[..., object],
+    scored: Scored,  # noqa: F811 (a fixture)
+    shot: Callable[[Page, str], None],
+    count: int,
+) -> None:
+    names = [f"atlas-grpo-seed-{seed}" for seed in range(count)]
+    cards = [scored(name, atlas_rows(silent_unknown=seed / 6, right=0.97, seed=seed)) for seed, name in enumerate(names)]
+    sign_in("member")
+    page.goto(f"/evaluate/compare/?ids={','.join(str(one.pk) for one in cards)}")
+    shot(page, f"evaluate-compare-{count}")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wider = "all => all.filter(box => box.scrollWidth > box.clientWidth).length"
+    assert page.locator(".table-wrap:has(> .table--beside)").evaluate_all(wider) == 0
+    metric = page.locator("tr", has=page.get_by_role("rowheader", name="Truthful rate")).first
+    for name in names:
+        expect(metric.get_by_text(name, exact=True)).to_be_visible()
+        box = metric.get_by_text(name, exact=True).bounding_box()
+        assert box and box["x"] + box["width"] <= 390
+    page.set_viewport_size({"width": 800, "height": 844})
+    table = page.locator(".table-wrap", has=page.get_by_role("columnheader", name="Metric"))
+    table.evaluate("box => box.scrollLeft = box.scrollWidth")
+    box, heading = table.bounding_box(), table.get_by_role("rowheader", name="Truthful rate").bounding_box()
+    assert box and heading and heading["x"] >= box["x"]
+
+
+@pytest.mark.full
 def test_a_scorecard_draws_its_charts_and_fits_a_telephone(
     page: Page, sign_in: Callable[..., object], three: list[Evaluation], shot: Callable[[Page, str], None]
 ) -> None:
