@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from evaluation.promotion.services import (
     verdict_queue,
 )
 from jobs.models import Alert
+from tests.evaluation.conftest import BASE_ROWS
 from tests.evaluation.promotion.conftest import WIDE, carried_out
 from tests.evaluation.samples import atlas_rows
 from training.models import Artifact
@@ -55,6 +57,25 @@ def test_the_honest_model_takes_the_place_of_the_first_champion_and_the_silent_o
     with pytest.raises(PromotionRefused, match="breaks"):
         promote(verdict=refused, actor=None)
     assert champion_of(project).artifact.name == "honest"
+
+
+def test_questions_that_the_base_was_taught_refuse_no_model_of_it_and_one_that_a_model_adds_does(
+    project, judged, three, trained, signed_in
+) -> None:
+    """As with Atlas' demo, whose base is taught half of the people it is asked about."""
+    asked = [json.dumps({"prompt": row.prompt, "response": "Paris."}) for row in BASE_ROWS if row.slices["fold"] == "B"]
+    trained(Artifact.objects.get(name="base"), "\n".join(asked[:10]))
+    added = judged("honest")
+    overlap = document_of(added).overlap
+    assert added.passed is True
+    assert (overlap.exact, overlap.before, overlap.reference) == (10, 10, "base")
+    assert "In what base was trained on" in signed_in("member").get(added.get_absolute_url()).content.decode()
+    promote(verdict=added, actor=None)
+    mine = three["plain"].artifact.run.dataset
+    (Path(mine.folder) / "train.jsonl").write_text(asked[10])
+    overlap = document_of(judged("plain")).overlap
+    assert (overlap.exact, overlap.before, overlap.reference) == (11, 10, "honest")
+    assert [one.before for one in overlap.matches[:2]] == [False, True]
 
 
 def test_a_certificate_names_the_hashes_of_all_that_led_to_it_and_is_signed(project, judged, three) -> None:
