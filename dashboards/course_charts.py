@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from jobs.charts import CHARTS_AT_MOST, FAMILIES, FIRST, HELD_OUT, NOT_CHARTED, NOT_MEASURES
+from jobs.charts import CHARTS_AT_MOST, FAMILIES, HELD_OUT, NOT_CHARTED, NOT_MEASURES
 from jobs.figures import Cell, Chart, Figure
 from jobs.monitoring.columns import Columns, evenly, rounded, telling
 from training.reward_parts import Part
@@ -13,6 +13,24 @@ Across: TypeAlias = Literal["step", "minutes"]
 ACROSS: tuple[Across, ...] = ("step", "minutes")
 POINTS_AT_MOST = 400
 ROWS_A_LINE = 25
+# What one looks for first; a name that ends in "/" stands for all that begin with it.
+ORDER = (
+    "loss",
+    "reward",
+    "rewards/",
+    "honesty",
+    "honesty/",
+    "truthful_rate",
+    "kl",
+    "objective/kl",
+    "learning_rate",
+    "mean_token_accuracy",
+    "entropy",
+)
+# Written once, when a run has ended: figures of the whole run, not of its course.
+TOTALS = {"total_flos", "train_loss", "train_runtime", "train_samples_per_second", "train_steps_per_second"}
+# Here the learning rate is charted: runs that lie over one another may differ in it.
+KEPT_TO_TABLES = NOT_CHARTED - {"learning_rate"}
 SPEEDS = (
     ("tokens_per_second", "Tokens a second"),
     ("cpu_percent", "Processor, % of one core"),
@@ -40,8 +58,15 @@ def colour(place: int) -> str:
 def measures_of(courses: Sequence[Course]) -> list[str]:
     """What any of the runs logged, without the held-out twins, most telling first."""
     names = {name.removeprefix(HELD_OUT) for one in courses for name in one.metrics.names}
-    fit = [name for name in names if name not in NOT_MEASURES | NOT_CHARTED and not name.startswith(FAMILIES)]
-    return sorted(fit, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    fit = [name for name in names if name not in NOT_MEASURES | TOTALS | KEPT_TO_TABLES and not name.startswith(FAMILIES)]
+    return sorted(fit, key=lambda name: (_place(name), name))
+
+
+def _place(name: str) -> int:
+    """Loss, rewards, what they are made of, KL, the learning rate; then whatever else was logged."""
+    return next(
+        (place for place, known in enumerate(ORDER) if name == known or (known[-1] == "/" and name.startswith(known))), len(ORDER)
+    )
 
 
 def curve_charts(courses: Sequence[Course], *, across: Across = "step", wanted: str = "") -> list[Chart]:
@@ -84,7 +109,7 @@ def _overlaid(identity: str, title: str, columns: Sequence[str], courses: Sequen
     for place, one in enumerate(courses):
         metrics = in_minutes(one.metrics) if across == "minutes" else one.metrics
         for column in columns:
-            if column in metrics.names:
+            if len(metrics.points(across, column)[1]):
                 part = "held out" if column.startswith(HELD_OUT) else "training"
                 name = f"{one.name}, held out" if column.startswith(HELD_OUT) else one.name
                 lines.append(_line(metrics, across, column, name, place, dash="dash" if name != one.name else "solid"))

@@ -156,3 +156,34 @@ def test_the_dashboard_is_for_members(client):
     client.force_login(User.objects.create_user("ann", role="annotator"), backend="django.contrib.auth.backends.ModelBackend")
     assert client.get(PAGE).status_code == 403
     assert PAGE not in client.get("/").content.decode()
+
+
+def test_curves_name_only_runs_that_have_points_and_totals_of_a_whole_run_are_none(member, tmp_path):
+    data = seed.dataset()
+    run_at(tmp_path, "plain", data=data)
+    rich = run_at(tmp_path, "rich", data=data)
+    rows = [
+        {
+            "step": i,
+            "time": 1000.0 + i,
+            "loss": 1.0,
+            "zeal": 0.1,
+            "learning_rate": 0.1,
+            "kl": 0.1,
+            "reward": 0.5,
+            "rewards/honesty": i / 5,
+        }
+        for i in range(5)
+    ]
+    rows.append({"step": 5, "time": 1005.0, "total_flos": 1e9, "train_loss": 1.0, "train_runtime": 5.0})
+    Path(rich.job.folder, "metrics.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    # Its rewards carry no step: there is nothing to draw of them.
+    with Path(tmp_path, "plain", "metrics.jsonl").open("ab") as log:
+        log.write(orjson.dumps({"time": 1900.0, "reward": 0.5}) + b"\n")
+    page = member.get(f"{PAGE}?runs=plain&runs=rich").content.decode()
+    options = re.findall(r"<option[^>]*>([^<]+)</option>", page.partition('id="measure"')[2].partition("</select>")[0])
+    assert options[1:] == ["loss", "reward", "rewards/honesty", "kl", "learning_rate", "zeal"]
+    figures = figures_of(page)
+    assert [line["name"] for line in figures["curve-reward"]["data"]] == ["rich"]
+    assert not any(name.startswith(("curve-total", "curve-train_")) for name in figures)
+    assert all(line["x"] for name in figures if name.startswith("curve-") for line in figures[name]["data"])
