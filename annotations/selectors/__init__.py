@@ -2,7 +2,7 @@
 
 from annotations.selectors.adjudication import decisions_on_mine
 from annotations.selectors.bulk import bulk_list, saved_views
-from annotations.selectors.datasets import dataset_list, import_list
+from annotations.selectors.datasets import dataset_counts, dataset_list, import_list
 from annotations.selectors.item_rows import ShownRow, ShownRows, shown_rows
 from annotations.selectors.items import (
     COUNTED_AT_MOST,
@@ -74,6 +74,7 @@ __all__ = [
     "ancestors",
     "bulk_list",
     "chain_of",
+    "dataset_counts",
     "dataset_list",
     "decisions_on_mine",
     "import_list",

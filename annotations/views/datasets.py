@@ -37,9 +37,10 @@ FILES = [*(f"{split}.jsonl" for split in SPLITS), PROVENANCE, REPORT, MANIFEST]
 @role_required("member")
 def dataset_list(request: HttpRequest) -> HttpResponse:
     page = Paginator(selectors.dataset_list(), PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(
-        request, "annotations/dataset_list.html", {"page": page, "any_item": Project.objects.filter(item_count__gt=0).exists()}
-    )
+    built, building = selectors.dataset_counts()
+    any_item = Project.objects.filter(item_count__gt=0).exists()
+    context = {"page": page, "built": built, "building": building, "any_item": any_item}
+    return render(request, "annotations/dataset_list.html", context)
 
 
 @require_GET

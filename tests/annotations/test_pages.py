@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.test import AsyncRequestFactory, Client
 from django.urls import resolve, reverse
+from django.utils import timezone
 
 from annotations import services
 from annotations.models import DatasetVersion, Draft, Import, Item, Project, Score
@@ -371,3 +372,12 @@ def test_annotators_are_told_nowhere_which_model_answered(project, write, person
         client.force_login(person(name, role), backend="django.contrib.auth.backends.ModelBackend")
         for url in ("/items/", f"/items/{item.pk}/", f"/api/items/{item.pk}"):
             assert ("secret-model" in client.get(url).content.decode()) is told, (name, url)
+
+
+def test_a_version_that_is_being_built_is_not_counted_as_there(project, items, as_):
+    member = as_("member")
+    services.dataset_queue(project=project, actor=None, name="first", kind="tuples", settings={})
+    page = member.get(url("dataset-list")).content.decode()
+    assert "1 version being built" in page and "1 version;" not in page
+    DatasetVersion.objects.create(name="second", kind="tuples", ready_at=timezone.now())
+    assert "1 version, and 1 being built" in member.get(url("dataset-list")).content.decode()
