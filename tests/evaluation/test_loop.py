@@ -1,6 +1,7 @@
 """The Atlas loop: what it queues, what collecting makes of answers, and one turn of it by real workers."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import orjson
@@ -12,6 +13,7 @@ from annotations.models import DatasetVersion, Item, Project, Score
 from annotations.services import project_create
 from evaluation.collecting import answers_collect, tuples_of
 from evaluation.loop import DemoLoopSettings, loop_start
+from evaluation.management.commands.demo import SELDOM_S, Said, is_news
 from evaluation.models import Evaluation
 from jobs.models import Job, State
 from jobs.selectors import pipeline_jobs
@@ -118,6 +120,15 @@ def test_an_answer_to_a_question_that_was_not_asked_is_an_error(tmp_path):
         list(tuples_of(questions=questions, answers=lines(tmp_path / "answers.jsonl", ANSWERS), source="tiny"))
 
 
+def test_a_terminal_reads_every_change_and_a_file_a_new_state_at_once_and_the_rest_seldom():
+    before = Said("Train: running, 10 %", "running", 100.0)
+    further, ended, same = Said("Train: running, 20 %", "running", 101.0), Said("Train: succeeded", "succeeded", 102.0), before
+    assert is_news(before, None, seldom=SELDOM_S) and is_news(ended, before, seldom=SELDOM_S)
+    assert is_news(further, before, seldom=0) and not is_news(same._replace(at=900.0), before, seldom=0)
+    assert not is_news(further, before, seldom=SELDOM_S)
+    assert is_news(further._replace(at=100.0 + SELDOM_S), before, seldom=SELDOM_S)
+
+
 def test_a_short_turn_goes_all_the_way_through_real_workers(processes, capsys):  # noqa: F811
     processes.start("worker", "--tags", "cpu")
     processes.start("worker", "--tags", "site")
@@ -126,7 +137,9 @@ def test_a_short_turn_goes_all_the_way_through_real_workers(processes, capsys): 
 
     until(lambda: tags_served() == {"cpu", "site"}, log=processes.log)
     call_command("demo", "--steps", "3", "--seed", "5")
-    said = capsys.readouterr().out
+    said, followed = capsys.readouterr()
+    lines_of = Counter(line.split("s  ", 1)[-1].split(":")[0] for line in followed.splitlines() if " s  " in line)
+    assert lines_of and max(lines_of.values()) < 12, "no terminal: not a line a second"
     assert "Truthful rate" in said and "/evaluate/" in said
     assert set(Job.objects.values_list("state", flat=True)) == {State.SUCCEEDED}
     run = Run.objects.get(name="atlas-5-grpo")

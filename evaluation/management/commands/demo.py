@@ -1,7 +1,7 @@
 """rlwhf demo: the whole loop on a closed world, from teaching to the scorecard."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,6 +15,24 @@ from jobs.follow import status_line
 from jobs.models import Pipeline
 from jobs.selectors import pipeline_jobs, tags_served
 from training.services import RunRefused
+
+SELDOM_S = 30.0
+"""Where nobody watches, how far a step is is written down this often at most."""
+
+
+class Said(NamedTuple):
+    """What was last said of a step, and when."""
+
+    line: str
+    state: str
+    at: float
+
+
+def is_news(now: Said, before: Said | None, *, seldom: float) -> bool:
+    """Whether a step's line is to be written: its state is another, or its words are and the last ones are `seldom` s old."""
+    if before is None or before.state != now.state:
+        return True
+    return before.line != now.line and now.at - before.at >= seldom
 
 
 class Command(BaseCommand):
@@ -55,15 +73,19 @@ class Command(BaseCommand):
         self.stdout.write(f"Done in {time.monotonic() - began:.0f} s. The scorecard: {address}")
 
     def _follow(self, pipeline: Pipeline, began: float) -> None:
-        """Write a line for each change of a step, until all have succeeded. Ctrl-C ends the watching, not the loop."""
-        said: dict[int, str] = {}
+        """Write a line for each change of a step, until all have succeeded. Ctrl-C ends the watching, not the loop.
+
+        On a terminal every change; in a file or a pipe a step's new state at once, and how far it is every `SELDOM_S`.
+        """
+        said: dict[int, Said] = {}
+        seldom = 0.0 if self.stderr.isatty() else SELDOM_S
         while True:
             jobs = pipeline_jobs(pipeline)
             for job in jobs:
-                line = status_line(job)
-                if job.state != "queued" and said.get(job.pk) != line:
-                    self.stderr.write(f"{time.monotonic() - began:5.0f} s  {line}")
-                    said[job.pk] = line
+                now = Said(status_line(job), job.state, time.monotonic())
+                if job.state != "queued" and is_news(now, said.get(job.pk), seldom=seldom):
+                    self.stderr.write(f"{now.at - began:5.0f} s  {now.line}")
+                    said[job.pk] = now
             bad = next((job for job in jobs if job.state in {"failed", "stopped"}), None)
             if bad is not None:
                 raise CommandError(f"{bad.title} {bad.state}: {bad.reason} {bad.hint}".strip())
