@@ -20,6 +20,13 @@ def _log_in(page: Page, site: str, name: str, password: str) -> None:
     page.wait_for_load_state()
 
 
+def name_of(url: str) -> str:
+    """What an address' photographs are called: its path, and its query, so that two views of a page do not share a name."""
+    parts = urlsplit(url)
+    path = parts.path.strip("/") or "home"
+    return f"{path}-{parts.query}" if parts.query else path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("urls", nargs="+")
@@ -35,7 +42,7 @@ def main() -> None:
             _log_in(page, f"{parts.scheme}://{parts.netloc}", *options.login.split(":", 1))
         for url in options.urls:
             page.goto(url)
-            for path in photograph(page, urlsplit(url).path.strip("/") or "home", folder=options.out):
+            for path in photograph(page, name_of(url), folder=options.out):
                 print(path)
         browser.close()
 
