@@ -83,6 +83,13 @@ def test_each_time_a_champion_is_measured_again_its_verdict_is_on_the_projects_p
     assert "document" not in told[0]
 
 
+def test_where_no_rules_are_set_an_admin_reads_to_set_them_and_a_member_who_can(signed_in, project) -> None:
+    address = reverse("evaluation:promotion-project", args=[project.slug])
+    assert "First set the rules" in signed_in("admin").get(address).content.decode()
+    told = signed_in("member").get(address).content.decode()
+    assert "An admin sets them" in told and "First set the rules" not in told
+
+
 def test_members_look_and_change_nothing(signed_in, project, rules, three, tmp_path) -> None:
     verdict = verdict_queue(project=project, artifact=three["honest"].artifact, actor=None)
     carried_out(verdict, tmp_path / "verdict")
