@@ -17,7 +17,11 @@ LOOP = (
     (gettext_noop("Evaluate"), "evaluation:scorecard-list"),
     (gettext_noop("Models"), "training:artifact-list"),
 )
-BEHIND = ((gettext_noop("Dashboard"), "dashboards:overview"), (gettext_noop("Jobs"), "jobs:job-list"))
+BEHIND = (
+    (gettext_noop("Chat"), "chat:chat"),
+    (gettext_noop("Dashboard"), "dashboards:overview"),
+    (gettext_noop("Jobs"), "jobs:job-list"),
+)
 
 
 @dataclass(frozen=True)
