@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from annotations.models import Item, Project, Ranking, Revocation, Score, ScoreCount, revoked
+from annotations.models import Item, Project, Ranking, Revocation, RubricVersion, Score, ScoreCount, revoked
 
 
 def revoked_among(items: Iterable[Item | int]) -> frozenset[int]:
     """The scores of these items, by number, that count for nothing now."""
     return frozenset(Score.objects.live().filter(revoked(), item__in=list(items)).values_list("pk", flat=True))
+
+
+def rubric_revocation(version: RubricVersion) -> Revocation | None:
+    """The one in force by which nothing counts that is scored under a rubric version."""
+    return version.revocations.in_force().first()
 
 
 def revoked_rankings(rankings: Iterable[Ranking]) -> frozenset[int]:

@@ -12,6 +12,7 @@ from annotations import selectors, services
 from annotations.forms.projects import ProjectForm
 from annotations.models import Item, Project
 from annotations.selectors.leads import project_warnings, tab_counts
+from annotations.selectors.rollups import revoked_counts
 
 
 @require_GET
@@ -26,11 +27,12 @@ def project_list(request: HttpRequest) -> HttpResponse:
 @role_required("member")
 def project_detail(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(selectors.project_list(), slug=slug)
+    revoked = {one.rater: one.scores for one in revoked_counts(project=project.pk)}
     context = {
         "project": project,
         "rubric": project.rubric_version.shown,
         "progress": selectors.project_progress(project=project, user=signed_in_user(request)),
-        "raters": selectors.rater_progress(project=project),
+        "raters": [(row, revoked.get(row.rater_id, 0)) for row in selectors.rater_progress(project=project)],
         "imports": selectors.import_list(project=project)[:10],
         "datasets": selectors.dataset_list().filter(project=project)[:10],
         "warnings": project_warnings(project=project),

@@ -14,7 +14,7 @@ from annotations import selectors
 from annotations.forms.rubrics import RubricForms
 from annotations.models import Project, RubricVersion
 from annotations.rubric_text import rubric_differences, rubric_toml
-from annotations.selectors.leads import tab_counts
+from annotations.selectors.leads import project_warnings, tab_counts
 from annotations.selectors.rubrics import figures_anew, rubric_choices, rubric_key, rubric_uses
 from annotations.services.rubrics import LONGEST_FILE, RubricRefused, rubric_edit, rubric_found, rubric_read, rubric_use
 
@@ -27,6 +27,7 @@ def rubric_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "uses": rubric_uses(project=project),
         "choices": rubric_choices(),
         "current": rubric_key(project.rubric_version),
+        "warnings": [one for one in project_warnings(project=project) if one.about == "revoked"],
     }
     return render(request, "annotations/rubric_detail.html", context)
 

@@ -20,6 +20,7 @@ from accounts.roles import role_required, signed_in_user
 from annotations import selectors, services
 from annotations.forms.scores import ScoreForm, UndoForm
 from annotations.models import Item, Project, Score
+from annotations.selectors.revocations import rubric_revocation
 from annotations.services import ScoringRefused
 from annotations.views.desk import form_context, page_context
 from annotations.views.modes import MODES
@@ -45,6 +46,7 @@ def score_project(request: HttpRequest, slug: str) -> HttpResponse:
     project = _project(slug)
     handout = services.item_handout(project=project, actor=user)
     context = page_context(project=project, user=user) | {"reason": handout.reason}
+    context["is_revoked"] = rubric_revocation(project.rubric_version) is not None
     if handout.item:
         context |= form_context(item=handout.item, project=project, user=user)
     return render(request, "annotations/score.html", context)

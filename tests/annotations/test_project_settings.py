@@ -2,13 +2,15 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, User
 from annotations import services
 from annotations.models import Item, Progress, Project
 from annotations.selectors.leads import project_warnings
 from annotations.services.gold_items import gold_set
 from annotations.services.positions import UNKNOWN, position_drawn, positions_drawn
+from annotations.services.revocations import revocation_lift, revoke
 from tests.annotations.conftest import tuple_of
 from tests.annotations.lead import counts_hold, fresh, score
 
@@ -155,3 +157,25 @@ def test_a_project_that_compares_for_a_while_comes_back_to_the_scores_it_had(pro
     services.project_update(project=project, actor=None, mode="score")
     assert Item.objects.filter(is_open=True).count() == 5 and not fresh(scored).is_open
     counts_hold(project)
+
+
+def test_a_project_says_that_its_scores_are_revoked_to_leads_and_to_whoever_scores(project, items, person, client):
+    ann = person("ann")
+    score(items[0], ann)
+    client.force_login(ann, backend="django.contrib.auth.backends.ModelBackend")
+    desk, told = f"/score/in/{project.slug}/", "does not count at present"
+    mine = revoke(target=User.objects.get(pk=ann.pk).rater, reason="Guessed", actor=None)
+    assert [str(one) for one in project_warnings(project=project)] == ["1 score here is revoked, and does not count."]
+    assert told not in client.get(desk).content.decode()
+    lea = person("lea", "member")
+    client.force_login(lea, backend="django.contrib.auth.backends.ModelBackend")
+    assert "1 revoked" in client.get(reverse("annotations:project-detail", args=[project.slug])).content.decode()
+    client.force_login(ann, backend="django.contrib.auth.backends.ModelBackend")
+    revocation_lift(revocation=mine, reason="No.", actor=None)
+    revoke(target=project.rubric_version, reason="Bad wording", actor=None)
+    warning = str(project_warnings(project=project)[0])
+    assert "count for nothing. Edit the rubric" in warning and len(project_warnings(project=project)) == 1
+    assert told in client.get(desk).content.decode()
+    client.force_login(lea, backend="django.contrib.auth.backends.ModelBackend")
+    for page in ("project-detail", "rubric-detail"):
+        assert warning in client.get(reverse(f"annotations:{page}", args=[project.slug])).content.decode()
