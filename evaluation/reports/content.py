@@ -104,7 +104,8 @@ def _metrics(card: Scorecard, chosen: str) -> list[Block]:
     rows = [
         [
             Value(_headed(row.metric)),
-            *(measured(value) for value in (row.value, *row.baselines)),
+            measured(row.value),
+            *(measured(value, of=row.value.n) for value in row.baselines),
             *([_change(row)] if has_base else []),
             Value(f"{row.value.n:,}"),
         ]
@@ -163,7 +164,8 @@ def _slices(card: Scorecard) -> Table:
 
 
 def _slice(name: str, report: SliceReport) -> list[Value]:
-    return [Value(name), *(measured(report.metrics.get(metric), brief=True) for metric in SLICE_COLUMNS), Value(f"{report.n:,}")]
+    figures = (measured(report.metrics.get(metric), brief=True, of=report.n) for metric in SLICE_COLUMNS)
+    return [Value(name), *figures, Value(f"{report.n:,}")]
 
 
 def _further(card: Scorecard) -> list[Section]:
@@ -292,11 +294,15 @@ def _titled(name: str) -> str:
     return _headed(FIGURES[name]) if name in FIGURES else name.replace("_", " ")
 
 
-def measured(value: MetricValue | None, *, brief: bool = False) -> Value:
-    """A figure with its interval; why there is none where there is none, unless that would take too much room."""
+def measured(value: MetricValue | None, *, brief: bool = False, of: int | None = None) -> Value:
+    """A figure with its interval; why there is none where there is none, unless that would take too much room.
+
+    With its n where it rests on another number of answers than `of`, which the row's own column says.
+    """
     if value is None or value.value is None:
         return Value(NOTHING, "" if value is None or brief else value.reason or "")
-    return Value(number(value.value), interval(value))
+    n = f"n = {value.n:,}" if of is not None and value.n != of else ""
+    return Value(number(value.value), ", ".join(one for one in (interval(value), n) if one))
 
 
 def _signed_value(value: MetricValue) -> Value:

@@ -28,7 +28,7 @@ def scorecard_text(card: Scorecard, *, slice_name: str | None = None) -> str:
     for name, value in report.metrics.items():
         beside = [arm.slices[chosen].metrics.get(name) if chosen in arm.slices else None for arm in card.baselines.values()]
         title = METRICS[name].title if name in METRICS else name
-        lines.append(_line(title, [_text(one) for one in (value, *beside)] + [str(value.n)]))
+        lines.append(_line(title, [_text(value), *(_text(one, of=value.n) for one in beside), str(value.n)]))
     lines += [f"gap {name} of the honesty score: {_text(value)}" for name, value in card.gaps.items()]
     return "\n".join([*lines, *_parts(card)])
 
@@ -65,7 +65,7 @@ def comparison_text(comparison: Comparison) -> str:
         _line("metric", [*comparison.reports, ""]),
     ]
     for row in comparison.rows:
-        lines.append(_line(row.metric.title, [_text(cell.value) for cell in row.cells] + [""]))
+        lines.append(_line(row.metric.title, [_text(cell.value, of=comparison.items) for cell in row.cells] + [""]))
         if any(cell.is_shown for cell in row.cells):
             lines.append(_line("", [_told(cell) for cell in row.cells] + [""]))
     return "\n".join(lines)
@@ -81,10 +81,12 @@ def _line(title: str, cells: list[str]) -> str:
     return f"{title:<40}" + "".join(f"{cell[:40]:>42}" for cell in cells[:-1]) + f"{cells[-1]:>7}"
 
 
-def _text(metric: MetricValue | None) -> str:
+def _text(metric: MetricValue | None, *, of: int | None = None) -> str:
+    """A figure with its interval; with its n where it rests on another number of answers than `of`, which stands beside it."""
     if metric is None:
         return ""
     if metric.value is None:
         return metric.reason or "-"
     interval = f" [{metric.low:.3f}, {metric.high:.3f}]" if metric.low is not None and metric.high is not None else ""
-    return f"{metric.value:.3f}{interval}"
+    n = f" n={metric.n}" if of is not None and metric.n != of else ""
+    return f"{metric.value:.3f}{interval}{n}"

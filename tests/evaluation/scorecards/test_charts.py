@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from evaluation.reports.content import measured
 from evaluation.scorecards.charts import interval_dots, reliability_diagram, reliability_diagrams, rubric_histogram, verdict_bars
 from evaluation.scorecards.part_charts import card_charts, slice_chart
 from evaluation.scorecards.scorecard import MetricValue, ReliabilityBin
@@ -51,6 +52,22 @@ def test_the_scorecard_as_text_names_the_conclusion_and_every_metric() -> None:
     assert "Truthful rate" in text
     assert "Base model with a probability threshold" in text
     assert len(text.splitlines()) > 25
+
+
+def test_a_figure_that_rests_on_other_answers_than_its_row_says_has_its_own_n_in_text_and_report() -> None:
+    unsure = [row.model_copy(update={"confidence": None}) if i % 4 == 0 else row for i, row in enumerate(BASE)]
+    card = make(BASE, unsure)
+    report = card.slices[card.headline[0]]
+    n, n_base = report.metrics["brier"].n, card.baselines["base"].slices[card.headline[0]].metrics["brier"].n
+    assert n_base < n
+    lines = {line[:40].strip(): line for line in reversed(scorecard_text(card).splitlines())}
+    assert f" n={n_base}" in lines["Brier score"] and lines["Brier score"].endswith(f" {n}")
+    assert " n=" not in lines["Truthful rate"]
+    brier = measured(card.baselines["base"].slices[card.headline[0]].metrics["brier"], of=n)
+    assert brier.below.endswith(f"n = {n_base:,}") and "n = " not in measured(report.metrics["brier"], of=n).below
+    of_known = report.metrics["over_conservativeness"]
+    of_brief = measured(of_known, brief=True, of=report.n)
+    assert of_known.n < report.n and of_brief.below.endswith(f"n = {of_known.n:,}")
 
 
 def test_each_kind_of_confidence_has_its_points_in_one_diagram() -> None:
