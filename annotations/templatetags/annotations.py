@@ -7,6 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from accounts import sentences
 from annotations.desk_keys import DEFAULT_KEYS, sign
 from annotations.models import Item, Ranking, Score
 from annotations.ranks import rank_name
@@ -24,6 +25,12 @@ CHIPS = {2: "p2", 1: "p1", 0: "0", -1: "m1", -2: "m2"}
 def markdown(text: str) -> SafeString:
     """Markdown as safe HTML. Headings start at the third level, below the page's own."""
     return mark_safe(markdown_html(text))  # noqa: S308 - cleaned there
+
+
+@register.filter
+def ended(text: str) -> str:
+    """What somebody typed, as a sentence that another may follow."""
+    return sentences.ended(text)
 
 
 @register.filter

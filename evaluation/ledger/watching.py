@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from accounts.sentences import ended
 from evaluation.ledger.selectors import key_of
 from evaluation.ledger.standing import revoked_under
 from evaluation.models import Promotion
@@ -25,7 +26,7 @@ def champions_watch() -> int:
             finding = Finding(
                 CHAMPION_REVOKED,
                 f"“{champion.artifact}”, champion of {champion.project}, stands on scores of {revocation} that are revoked: "
-                f"{revocation.reason}",
+                f"{ended(revocation.reason)}",
                 f"Make it anew without them under {revocation.get_absolute_url()}, or take it back under "
                 f"{champion.get_absolute_url()}. It stays champion until somebody decides.",
                 {

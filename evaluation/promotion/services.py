@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from accounts import audit
 from accounts.models import User
+from accounts.sentences import ended
 from annotations.models import Project
 from evaluation.ledger.watching import champions_watch
 from evaluation.models import Benchmark, Evaluation, Promotion, PromotionRules, PromotionVerdict
@@ -225,7 +226,7 @@ def _tell_of_going_back(gone: Promotion, before: Promotion | None, reason: str) 
     to = f"“{before.artifact}” is champion again" if before else "there is no champion now"
     finding = Finding(
         CHAMPION_ROLLED_BACK,
-        f"“{gone.artifact}” is no longer champion of {gone.project}: {reason} So {to}.",
+        f"“{gone.artifact}” is no longer champion of {gone.project}: {ended(reason)} So {to}.",
         f"Its verdict and the history are under {gone.get_absolute_url()}.",
         {"project": gone.project.slug, "model": gone.artifact.name},
     )

@@ -9,7 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
-from annotations.models import Revocation
+from accounts.models import Endpoint
+from annotations.models import Revocation, Teacher, TeacherVersion
 from evaluation.ledger.services import scores_reinstate, scores_revoke
 from evaluation.ledger.standing import revoked_under
 from evaluation.models import Evaluation, Promotion
@@ -49,6 +50,17 @@ def test_an_alert_tells_of_the_champion_until_the_scores_count_again_or_another_
     assert told() == ["first"], "its data held them too"
     champion_roll_back(project=project, reason="So does this one.", actor=None)
     assert told() == [] and champion_of(project) is None
+
+
+def test_a_reason_without_a_full_stop_gets_one_where_more_is_said_after_it(signed_in, project, history) -> None:
+    judging = Teacher.objects.create(name="kind")
+    endpoint = Endpoint.objects.create(name="local", base_url="http://127.0.0.1:9/v1", model="judge")
+    asks = {"endpoint": endpoint, "model": "judge", "prompt": {}, "prompt_hash": "0", "rater": rater("kind@1")}
+    TeacherVersion.objects.create(teacher=judging, number=1, **asks)
+    scores_revoke(target=rater("kind@1"), reason="bad prompt", actor=None)
+    assert Alert.objects.get(rule="champion-on-revoked-scores").message.endswith(": bad prompt.")
+    page = signed_in("member").get(reverse("annotations:teacher-detail", args=["kind"])).content.decode()
+    assert ": bad prompt. They count for nothing" in page
 
 
 def test_data_that_were_built_without_the_scores_stand_on_nothing(project, history, tmp_path) -> None:

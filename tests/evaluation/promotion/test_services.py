@@ -132,6 +132,13 @@ def test_back_to_the_champion_before_and_from_there_to_the_one_before_that(proje
     assert not Alert.objects.filter(rule="champion-rolled-back", closed_at=None).exists()
 
 
+def test_the_reason_of_a_way_back_ends_before_the_next_sentence_of_its_alert(project, three) -> None:
+    for name in ("plain", "honest"):
+        promote_by_hand(project=project, artifact=three[name].artifact, reason="Next.", actor=None)
+    champion_roll_back(project=project, reason="went wrong", actor=None)
+    assert ": went wrong. So “plain” is champion again." in Alert.objects.get(rule="champion-rolled-back").message
+
+
 def test_a_champion_that_breaks_a_rule_when_it_is_measured_again_gives_way_by_itself(
     project, judged, three, scored, tmp_path, benchmark
 ) -> None:
