@@ -6,8 +6,9 @@ import pytest
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RegexPattern
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
+from accounts.models import User
 from tests.browser.axe import serious_findings
 from tests.browser.chromium import wait_for_charts
 from tests.dashboards import seed
@@ -52,3 +53,16 @@ def test_every_page_opens_clean(page: Page, sign_in, shot, tmp_path, theme):
         if theme == "light":
             shot(page, f"site-{address.strip('/') or 'home'}")
     assert not found
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_on_a_telephone_the_way_to_chat_is_in_sight_beside_a_long_name(page: Page, sign_in, language: str) -> None:
+    person = User.objects.create_user("maximiliana.von-und-zu-hohenstein", role="admin", language=language)
+    sign_in(user=person)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/items/")
+    chat = page.locator(".sidenav").get_by_role("link", name="Chat")
+    expect(chat).to_be_in_viewport(ratio=1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    header = page.locator(".header").bounding_box()
+    assert header and header["height"] <= 100, "two rows, no third"
