@@ -1,12 +1,13 @@
 """A teacher that compares: every two answers of a prompt in both orders, and what that says of their order."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 from django.db.models import F, Func, Max, Min, QuerySet, TextField, Value
 
-from annotations.models import Item, Ranking, TeacherCall, TeacherRun
+from annotations.models import Item, Ranking, Rater, TeacherCall, TeacherRun, revoked
 from annotations.ranks import BLANKS
 from annotations.services.comparing import candidates
 from annotations.services.teachers import Compared, teacher_rankings_store
@@ -91,13 +92,28 @@ class Comparing:
         return [self._prompt(head) for _, head in sorted(heads.items())]
 
     def _prompt(self, head: Item) -> _Prompt:
-        answers = candidates(item=head, rater=self._run.version.rater)[:MOST_ANSWERS]
-        asked = TeacherCall.objects.filter(run=self._run, item__in=[one.pk for one in answers], other__isnull=False)
+        asked = TeacherCall.objects.filter(run=self._run, item__prompt_hash=head.prompt_hash, other__isnull=False).order_by("pk")
         by_pair = {frozenset((call.item_id, call.other_id)): call for call in asked}
+        paid = [pk for call in by_pair.values() for pk in (call.item_id, call.other_id) if pk is not None]
+        first = list(dict.fromkeys([*paid, *self._ordered_by_people(head)]))
+        answers = candidates(item=head, rater=self._run.version.rater, first=first, most=MOST_ANSWERS)
         pairs = list(combinations(answers, 2))
         known = [by_pair[key] for one, other in pairs if (key := frozenset((one.pk, other.pk))) in by_pair]
         missing = [(one, other) for one, other in pairs if frozenset((one.pk, other.pk)) not in by_pair]
         return _Prompt(head, answers, known, missing)
+
+    def _ordered_by_people(self, head: Item) -> list[int]:
+        """The answers to a prompt that people have told apart: only by these can it be told how good the teacher's order is."""
+        project = self._run.project
+        given = Ranking.objects.filter(
+            item__project=project,
+            item__prompt_hash=head.prompt_hash,
+            rubric_version=project.rubric_version_id,
+            rater__kind=Rater.Kind.PERSON,
+            withdrawn_at=None,
+        ).exclude(revoked())
+        orders = given.order_by("pk").values_list("shown", "ranks")
+        return most_ordered([dict(zip(shown, ranks, strict=True)) for shown, ranks in orders], MOST_ANSWERS)
 
     def _asked(self, voice: Voice, pairs: Sequence[tuple[_Prompt, Item, Item]]) -> str | None:
         """Why no more could be asked, where the voice failed."""
@@ -136,6 +152,29 @@ class Comparing:
             better: Better = "tie" if first == second else "first" if first > second else "second"
             call.better = better
         return call
+
+
+def most_ordered(orders: Sequence[Mapping[int, int]], most: int) -> list[int]:
+    """Up to `most` answers of which the most pairs were told apart, each taken for the pairs that it makes with those before it.
+
+    `orders` are ranks by answer. Greedy, and so the best for two answers only.
+    """
+    pairs: Counter[frozenset[int]] = Counter()
+    for ranks in orders:
+        pairs.update(frozenset(two) for two in combinations(ranks, 2) if ranks[two[0]] != ranks[two[1]])
+    if not pairs:
+        return []
+    best = min(pairs, key=lambda pair: (-pairs[pair], sorted(pair)))
+    taken = sorted(best)
+    while len(taken) < most:
+        worth: Counter[int] = Counter()
+        for pair, times in pairs.items():
+            if len(left := pair.difference(taken)) == 1:
+                worth.update({next(iter(left)): times})
+        if not worth:
+            break
+        taken.append(min(worth, key=lambda answer: (-worth[answer], answer)))
+    return taken
 
 
 def _compared(prompt: _Prompt) -> Compared:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from annotations.models import Draft, Item, Project, Ranking, Rater, Turn
-from annotations.ranks import BLANKS, dense
+from annotations.ranks import BLANKS, MOST, dense
 from annotations.services.opening import completed_add
 from annotations.services.positions import POSITION_SQL
 from annotations.services.turns import (
@@ -113,10 +113,11 @@ def comparisons_closed(*, project: Project) -> None:
         run.execute(RECOUNT, {"project": project.pk})
 
 
-def candidates(*, item: Item, rater: Rater) -> list[Item]:
-    """The answers that `rater` is shown of an item's prompt, in the order in which they are shown.
+def candidates(*, item: Item, rater: Rater, first: Sequence[int] = (), most: int = MOST) -> list[Item]:
+    """The answers that `rater` is shown of an item's prompt, in the order in which they are shown; `most` of them at most.
 
-    Drawn for each person anew, so that no answer stands first for everybody; the same whenever the same person asks.
+    Drawn for each person anew, so that no answer stands first for everybody; the same whenever the same person asks. Where there
+    are more than are shown, those of the items `first` are taken before others, in their order.
     """
     answers: dict[str, Item] = {}
     for one in _answers(item).only("answer", "stated_confidence", "written_by").order_by("pk"):
@@ -125,7 +126,10 @@ def candidates(*, item: Item, rater: Rater) -> list[Item]:
     others = [one for one in found if one.written_by_id != rater.pk]
     found = others if len(others) > 1 else found
     shown = Project.objects.values_list("candidates_shown", flat=True).get(pk=item.project_id)
-    return sorted(found, key=lambda one: sha256(f"{item.pk}:{rater.pk}:{one.pk}".encode()).digest())[:shown]
+    drawn = sorted(found, key=lambda one: sha256(f"{item.pk}:{rater.pk}:{one.pk}".encode()).digest())
+    places = {pk: place for place, pk in enumerate(first)}
+    taken = sorted(drawn, key=lambda one: places.get(one.pk, len(places)))[: min(shown, most)]
+    return [one for one in drawn if one in taken]
 
 
 @transaction.atomic

@@ -126,6 +126,30 @@ def test_its_orders_are_held_against_peoples_on_its_page_and_over_http(project, 
     assert member.get(f"/api/teachers/fair/quality/{project.slug}").json()["rankings"]["agreement"]["n"] == 9
 
 
+def test_of_more_answers_than_are_shown_it_orders_those_that_people_have_told_apart(project, endpoint, person):
+    """Each prompt has three answers, of which two are shown: Ann has ordered two of each; Ben's orders are ties."""
+    services.project_update(project=project, actor=None, candidates_shown=2)
+    ann, ben = (person_rater(user=person(name)) for name in ("ann", "ben"))
+    about = {"rubric_version": project.rubric_version, "given_at": timezone.now()}
+    for head in Item.objects.filter(answer=WORDS[0]).order_by("pk"):
+        one, two, three = Item.objects.filter(prompt_hash=head.prompt_hash).order_by("pk").values_list("pk", flat=True)
+        left_out = (one, two, three)[head.pk % 3]
+        shown = [pk for pk in (one, two, three) if pk != left_out]
+        Ranking.objects.create(item=head, rater=ann, shown=shown, ranks=[1, 2], **about)
+        Ranking.objects.create(item=head, rater=ben, shown=[left_out, shown[0]], ranks=[1, 1], **about)
+    run = carry_out(run_of(project, endpoint))
+    told = quality_of(run.version, project)["rankings"]
+    assert (told["prompts"], told["agreement"]["n"], told["tau"]["n"]) == (3, 3, 3)
+
+
+def test_answers_are_taken_for_the_pairs_that_people_told_apart():
+    assert teaching_pairs.most_ordered([], 4) == []
+    assert teaching_pairs.most_ordered([{1: 1, 2: 1}], 4) == [], "a tie tells nothing"
+    orders = [{7: 1, 8: 2}, {8: 1, 9: 2}, {9: 2, 8: 1}, {3: 1, 4: 2}]
+    assert teaching_pairs.most_ordered(orders, 4) == [8, 9, 7]
+    assert teaching_pairs.most_ordered(orders, 2) == [8, 9]
+
+
 @pytest.mark.full
 def test_where_only_the_place_decides_all_are_tied(project, endpoint, server):
     server.say = lambda messages: json.dumps({"better": "A"})
