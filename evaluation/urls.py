@@ -24,6 +24,7 @@ urlpatterns = [
     path("evaluate/champions/<slug:slug>/judge/", promotion_views.promotion_judge, name="promotion-judge"),
     path("evaluate/champions/<slug:slug>/roll-back/", promotion_views.promotion_roll_back, name="promotion-roll-back"),
     path("evaluate/verdicts/<int:pk>/", promotion_views.promotion_verdict, name="promotion-verdict"),
+    path("evaluate/verdicts/<int:pk>/questions.jsonl", promotion_views.promotion_questions, name="promotion-questions"),
     path("evaluate/verdicts/<int:pk>/promote/", promotion_views.promotion_promote, name="promotion-promote"),
     path("evaluate/certificates/<int:pk>.json", promotion_views.promotion_certificate, name="promotion-certificate"),
     path("evaluate/ledger/", ledger_views.ledger_list, name="ledger-list"),

@@ -19,6 +19,7 @@ from evaluation.models import Benchmark, Promotion, PromotionRules, PromotionVer
 from evaluation.promotion import selectors, services
 from evaluation.promotion.certificate import BadCertificate, Certificate, public_key_of, site_key, verify
 from evaluation.promotion.certifying import certified
+from evaluation.promotion.contamination import Match
 from evaluation.promotion.services import PromotionRefused
 from training.models import Artifact
 
@@ -80,6 +81,40 @@ class PromotionOut(Schema):
         return [revocation_document(one) for one in selectors.revoked_under_champion(promotion)]
 
 
+class CourtOut(Schema):
+    project: str = Field(alias="project.slug")
+    champion: str | None = Field(description="Name of the model; null: nobody.")
+    promotion: int | None = Field(description="Number of the promotion that made it champion.")
+    promoted_at: datetime | None
+    rules: int | None = Field(description="Number of the rules that hold; null: none are set.")
+    benchmark: str | None = Field(description="Hash of the benchmark by which the rules decide.")
+    revoked: list[dict[str, Any]] = Field(description="The revocations in force of scores that the champion was made with.")
+
+    @staticmethod
+    def resolve_champion(row: selectors.CourtRow) -> str | None:
+        return row.champion.artifact.name if row.champion else None
+
+    @staticmethod
+    def resolve_promotion(row: selectors.CourtRow) -> int | None:
+        return row.champion.pk if row.champion else None
+
+    @staticmethod
+    def resolve_promoted_at(row: selectors.CourtRow) -> datetime | None:
+        return row.champion.promoted_at if row.champion else None
+
+    @staticmethod
+    def resolve_rules(row: selectors.CourtRow) -> int | None:
+        return row.rules.number if row.rules else None
+
+    @staticmethod
+    def resolve_benchmark(row: selectors.CourtRow) -> str | None:
+        return row.rules.benchmark.hash if row.rules else None
+
+    @staticmethod
+    def resolve_revoked(row: selectors.CourtRow) -> list[dict[str, Any]]:
+        return [revocation_document(one) for one in row.revoked]
+
+
 class VerifyIn(Schema):
     certificate: Certificate
     public_key: str = Field("", description="Whose signature it must be; empty: this site's.")
@@ -107,6 +142,13 @@ class HandIn(ReasonIn):
 
 class KeyOut(Schema):
     public_key: str = Field(description="Ed25519, base64: what this site's certificates are signed with.")
+
+
+@router.get("/promotion", response=list[CourtOut], auth=ApiAuth("member"))
+@paginate
+def promotion_courts(request: HttpRequest) -> list[selectors.CourtRow]:
+    """Every project with its champion, those that have one first."""
+    return selectors.courts()
 
 
 @router.get("/promotion/key", response=KeyOut, auth=ApiAuth("member"))
@@ -179,6 +221,13 @@ def promotion_verdict(request: HttpRequest, verdict: int) -> PromotionVerdict:
     return _verdict(verdict)
 
 
+@router.get("/promotion/verdicts/{verdict}/questions", response=list[Match], auth=ApiAuth("member"))
+@paginate
+def promotion_questions(request: HttpRequest, verdict: int) -> list[Match]:
+    """The benchmark's questions that stand in the training rows; the verdict itself has the first of them only."""
+    return selectors.questions_of(_verdict(verdict))
+
+
 @router.post("/promotion/verdicts/{verdict}/promote", response={201: PromotionOut}, auth=ApiAuth("admin"))
 def promotion_promote(request: HttpRequest, verdict: int) -> Status[Promotion]:
     """Make a challenger champion that kept every rule."""
@@ -195,7 +244,7 @@ def promotion_by_hand(request: HttpRequest, project: str, wanted: HandIn) -> Sta
     try:
         made = services.promote_by_hand(project=_project(project), artifact=artifact, reason=wanted.reason, actor=request.auth)  # type: ignore[attr-defined]
     except PromotionRefused as refused:
-        raise HttpError(409, str(refused)) from refused
+        raise _refusal(refused) from refused
     return Status(201, made)
 
 
@@ -206,7 +255,12 @@ def promotion_roll_back(request: HttpRequest, project: str, wanted: RollBackIn) 
     try:
         return services.champion_roll_back(project=_project(project), reason=wanted.reason, actor=actor, champion=wanted.champion)
     except PromotionRefused as refused:
-        raise HttpError(409, str(refused)) from refused
+        raise _refusal(refused) from refused
+
+
+def _refusal(refused: PromotionRefused) -> HttpError:
+    """What was sent is at fault, or what is there is."""
+    return HttpError(422 if refused.field == "reason" else 409, str(refused))
 
 
 def _project(slug: str) -> Project:

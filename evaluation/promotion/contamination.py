@@ -23,6 +23,7 @@ from annotations.shingles import plain_words, shingles
 
 # A run of words that so many questions have tells none of them apart.
 COMMON = 20
+# As many stand in the verdict, and so in a certificate; all of them are written beside it.
 EXAMPLES = 20
 _SPACES = re.compile(r"\s+")
 
@@ -40,7 +41,9 @@ class Match(BaseModel):
 
 
 class Overlap(BaseModel):
-    """How many of `n` questions stand in `rows` rows; `matches` are some of them, those with their answers first."""
+    """How many of `n` questions stand in `rows` rows; `matches` are they, those with their answers first. A kept verdict has the
+    first of them only.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -59,13 +62,21 @@ class Overlap(BaseModel):
     """The model that it is held against."""
 
     @property
+    def found(self) -> int:
+        return self.exact + self.near
+
+    def shortened(self) -> Overlap:
+        """With so few of the questions as a page shows."""
+        return self.model_copy(update={"matches": self.matches[:EXAMPLES]})
+
+    @property
     def share(self) -> float | None:
-        return (self.exact + self.near) / self.n if self.n else None
+        return self.found / self.n if self.n else None
 
     @property
     def added_share(self) -> float | None:
         """Without those that the model that it is held against has seen as well; of all, where that is not known."""
-        return (self.exact + self.near - (self.before or 0)) / self.n if self.n else None
+        return (self.found - (self.before or 0)) / self.n if self.n else None
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,7 @@ class Sought:
             answered=sum(match.answered for match in matches),
             before=None if before is None else sum(match.before for match in matches),
             threshold=self._near,
-            matches=matches[:EXAMPLES],
+            matches=matches,
         )
 
 

@@ -1,6 +1,7 @@
 """The child process that reckons a verdict: `python -m evaluation.promotion.judge FOLDER`. Knows no Django.
 
-Reads `request.json` in the folder, and writes `verdict.json` into it.
+Reads `request.json` in the folder, and writes `verdict.json` into it; where training rows were looked through, `questions.jsonl`
+too: each question that stands in them, of which the verdict itself has the first.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from evaluation.scorecards.document import Scorecard
 from jobs import child
 from training.exceptions import BadData
 
-REQUEST, VERDICT = "request.json", "verdict.json"
+REQUEST, VERDICT, QUESTIONS = "request.json", "verdict.json", "questions.jsonl"
 TRAIN = "train.jsonl"
 
 
@@ -139,6 +140,10 @@ def main(folder: Path) -> int:
     except (OSError, ValueError, ValidationError) as error:
         child.report_failure(reason=f"No verdict can be given: {error}", folder=folder)
         return 1
+    if document.overlap is not None:
+        lines = (orjson.dumps(one.model_dump(), option=orjson.OPT_APPEND_NEWLINE) for one in document.overlap.matches)
+        (folder / QUESTIONS).write_bytes(b"".join(lines))
+        document = document.model_copy(update={"overlap": document.overlap.shortened()})
     child.write_json(folder / VERDICT, document.model_dump(mode="json"))
     child.report_result({"passed": document.passed, "text": document.text}, folder=folder)
     return 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.db.models import Max, QuerySet
@@ -9,9 +10,12 @@ from django.db.models import Max, QuerySet
 from annotations.models import Project, Revocation
 from evaluation.ledger.standing import revoked_under
 from evaluation.models import Evaluation, Promotion, PromotionRules, PromotionVerdict
+from evaluation.promotion.contamination import Match
+from evaluation.promotion.judge import QUESTIONS
 from evaluation.promotion.rules import Rules
 from evaluation.promotion.services import champion_of, rules_of
-from evaluation.promotion.verdict import VerdictDocument
+from evaluation.promotion.verdict import Outcome, VerdictDocument
+from jobs.storage.places import local_path
 
 CHALLENGERS_AT_MOST = 50
 SHOWN = 20
@@ -111,6 +115,23 @@ def document_of(verdict: PromotionVerdict) -> VerdictDocument | None:
     return None if verdict.document is None else VerdictDocument.model_validate(verdict.document)
 
 
+def questions_path(verdict: PromotionVerdict) -> Path | None:
+    """Where all questions are that stand in the training rows, one JSON object a line; None where they are not on disk."""
+    if verdict.ready_at is None or not verdict.job.folder:
+        return None
+    path = local_path(verdict.job.folder) / QUESTIONS
+    return path if path.is_file() else None
+
+
+def questions_of(verdict: PromotionVerdict) -> list[Match]:
+    """All of them; of a verdict whose file is gone those that it has itself."""
+    if path := questions_path(verdict):
+        with path.open("rb") as lines:
+            return [Match.model_validate_json(line) for line in lines]
+    document = document_of(verdict)
+    return document.overlap.matches if document and document.overlap else []
+
+
 def _challengers(project: Project, rules: PromotionRules, champion: Promotion | None) -> list[Challenger]:
     done = Evaluation.objects.done().filter(benchmark=rules.benchmark, artifact__isnull=False)
     newest = done.order_by().values("artifact").annotate(newest=Max("pk")).values_list("newest", flat=True)
@@ -136,4 +157,12 @@ def rule_rows(document: VerdictDocument) -> list[dict[str, Any]]:
     order = {"broken": 0, "unknown": 1, "kept": 2, "left out": 3}
     colours = {"broken": "failed", "unknown": "stopped", "kept": "succeeded", "left out": ""}
     outcomes = sorted(document.outcomes, key=lambda one: order[one.state])
-    return [{"outcome": one, "colour": colours[one.state], **one.figures} for one in outcomes]
+    return [{"outcome": one, "colour": colours[one.state], "figures": _figure_rows(one)} for one in outcomes]
+
+
+def _figure_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """A row for each metric that the rule is on; `metric` names it where there are several."""
+    if not outcome.metric:
+        return [{"metric": "", **outcome.figures}]
+    others = [{"metric": name, **figures} for name, figures in outcome.others.items()]
+    return [{"metric": outcome.metric, **outcome.figures}, *others]

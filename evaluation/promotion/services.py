@@ -53,6 +53,8 @@ def rules_set(*, project: Project, rules: Mapping[str, Any], benchmark: Benchmar
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "rules"
         raise PromotionRefused(f"{where}: {first['msg'].removeprefix('Value error, ')}", "rules") from error
+    if told := checked.twice():
+        raise PromotionRefused(f"{told}.", "rules")
     locked = Project.objects.select_for_update().get(pk=project.pk)
     number = (PromotionRules.objects.filter(project=locked).aggregate(last=Max("number"))["last"] or 0) + 1
     made = PromotionRules.objects.create(

@@ -24,7 +24,9 @@ NOBODY = "there is no champion to compare with, and the scorecard has no base mo
 
 
 class Outcome(Document):
-    """One rule and what it came to. `figures` holds what there is of `challenger`, `champion` and `difference`."""
+    """One rule and what it came to. `figures` holds what there is of `challenger`, `champion` and `difference`; of a rule on
+    several metrics `metric` names the one that they are of, and `others` has those of the rest.
+    """
 
     rule: str
     title: str
@@ -33,6 +35,8 @@ class Outcome(Document):
     text: str
     slice: str = ""
     figures: dict[str, MetricValue] = Field(default_factory=dict)
+    metric: str = ""
+    others: dict[str, dict[str, MetricValue]] = Field(default_factory=dict)
 
 
 class VerdictDocument(Document):
@@ -79,11 +83,12 @@ def verdict_of(
         raise ValueError(f"{challenger.name} and {champion.name} were asked different questions")
     court = _Court(challenger, champion, watch, promoted_by)
     outcomes = [
-        *(court.non_inferior(rule) for rule in rules.non_inferiority),
+        # Rules that were set before could be written twice, and count once.
+        *(court.non_inferior(rule) for rule in dict.fromkeys(rules.non_inferiority)),
         *court.improved(None if watch else rules.improvement),
-        *(court.floor(rule) for rule in rules.floors),
+        *(court.floor(rule) for rule in dict.fromkeys(rules.floors)),
         *_report("guard", "Capability guard", rules.guard, challenger.card.guard),
-        *_report("validator", "Hunt for games", rules.validator, challenger.card.validator),
+        *_report("validator", "Validator", rules.validator, challenger.card.validator),
         *court.asked_alike(),
         *_clean(rules.contamination, overlap),
     ]
@@ -157,29 +162,31 @@ class _Court:
     def improved(self, rule: Improvement | None) -> Iterator[Outcome]:
         if rule is None:
             return
-        where = rule.slice or self.headline
-        figures = {name: self._figures(name, where) for name in rule.metrics}
-        worst = {name: _worst(figures[name].get("difference"), METRICS[name].better) for name in rule.metrics}
+        where, names = rule.slice or self.headline, list(dict.fromkeys(rule.metrics))
+        figures = {name: self._figures(name, where) for name in names}
+        worst = {name: _worst(figures[name].get("difference"), METRICS[name].better) for name in names}
         known = {name: value for name, value in worst.items() if value is not None}
         better = [name for name, value in known.items() if value > 0]
-        untold = [name for name in rule.metrics if name not in known]
+        untold = [name for name in names if name not in known]
         enough = len(better) == len(figures) if rule.need == "all" else bool(better)
-        titles = ", ".join(METRICS[name].title for name in (better if enough else rule.metrics))
+        titles = ", ".join(METRICS[name].title for name in (better if enough else names))
         if enough:
             state, text = "kept", f"Better than chance allows: {titles}."
         elif untold and len(better) == len(known):  # none is shown not to be better
             state, text = "unknown", self._why(figures[untold[0]], where)
         else:
             state, text = "broken", f"No difference for the better is shown: {titles}."
-        shown = better[0] if better else next(iter(known), rule.metrics[0])
+        shown = better[0] if better else next(iter(known), names[0])
         yield Outcome(
             rule="improvement",
             title="It got better",
-            wanted=f"{rule.need} of: {', '.join(METRICS[name].title for name in rule.metrics)}",
+            wanted=f"{rule.need} of: {', '.join(METRICS[name].title for name in names)}",
             state=state,
             text=text,
             slice=where,
             figures=figures[shown],
+            metric=shown,
+            others={name: figures[name] for name in names if name != shown},
         )
 
     def floor(self, rule: Floor) -> Outcome:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -17,6 +17,7 @@ from evaluation.promotion.forms import ReasonForm, RulesForm, rules_text
 from evaluation.promotion.rules import Rules
 from evaluation.promotion.services import PromotionRefused
 from jobs.addresses import number_in
+from jobs.downloads import send_file
 from training.models import Artifact
 
 
@@ -71,8 +72,20 @@ def promotion_verdict(request: HttpRequest, pk: int) -> HttpResponse:
         "champion": champion,
         "is_champion": champion is not None and champion.artifact_id == verdict.evaluation.artifact_id,
         "reason": ReasonForm(),
+        "has_questions": selectors.questions_path(verdict) is not None,
     }
     return render(request, "evaluation/promotion_verdict.html", context)
+
+
+@require_GET
+@role_required("member")
+def promotion_questions(request: HttpRequest, pk: int) -> StreamingHttpResponse:
+    """All questions that stand in the training rows, one JSON object a line."""
+    verdict = _verdict(pk)
+    path = selectors.questions_path(verdict)
+    if path is None:
+        raise Http404("The questions are not on disk.")
+    return send_file(request, path.open("rb"), f"{verdict.evaluation.model_name}-questions.jsonl")
 
 
 @require_POST

@@ -27,7 +27,7 @@ MARKS = {"broken": "✗", "unknown": "?", "kept": "✓", "left out": "–"}
 
 
 class Command(BaseCommand):
-    help = "Which model answers next: rlwhf promotion [show|rules|judge|promote|rollback|certificate|verify|key]"
+    help = "Which model answers next: rlwhf promotion [show|rules|judge|questions|promote|rollback|certificate|verify|key]"
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action")
@@ -40,13 +40,14 @@ class Command(BaseCommand):
         )
         rules.add_argument("--benchmark", default="", help="name, or the start of the hash, of the benchmark that decides")
         judge = actions.add_parser("judge", help="hold a model against the champion, and wait for the verdict")
+        asked = actions.add_parser("questions", help="the questions that stand in a judged model's training rows, one a line")
         promote = actions.add_parser("promote", help="make a model champion: by its newest verdict, or --anyway with a reason")
         promote.add_argument("--anyway", action="store_true", help="whatever the rules say; asks for --reason")
         back = actions.add_parser("rollback", help="back to the champion before")
         certificate = actions.add_parser("certificate", help="print the champion's certificate")
-        for one in (show, rules, judge, promote, back, certificate):
+        for one in (show, rules, judge, asked, promote, back, certificate):
             one.add_argument("project", help="name or address part of the project")
-        for one in (judge, promote):
+        for one in (judge, asked, promote):
             one.add_argument("model", help="name of the model")
         for one in (promote, back):
             one.add_argument("--reason", default="")
@@ -92,7 +93,9 @@ class Command(BaseCommand):
             return
         try:
             wanted = orjson.loads(options["file"].read_bytes())
-        except (OSError, orjson.JSONDecodeError) as error:
+        except OSError as error:
+            raise CommandError(f"{options['file']} cannot be read: {error.strerror}.") from error
+        except orjson.JSONDecodeError as error:
             raise CommandError(f"{options['file']}: {error}") from error
         benchmark = _benchmark(options["benchmark"]) if options["benchmark"] else now.benchmark if now else None
         if benchmark is None:
@@ -113,6 +116,14 @@ class Command(BaseCommand):
         for row in selectors.rule_rows(document):
             one = row["outcome"]
             self.stdout.write(f"  {MARKS[one.state]} {one.title}: {one.text}")
+
+    def _questions(self, options: dict[str, Any]) -> None:
+        project, artifact = project_known(options["project"]), _model(options["model"])
+        verdict = selectors.verdicts_of(project).filter(evaluation__artifact=artifact, ready_at__isnull=False).first()
+        if verdict is None:
+            raise CommandError(f"“{artifact}” was not judged yet: rlwhf promotion judge {project.slug} {artifact}")
+        for one in selectors.questions_of(selectors.verdict_get(verdict.pk)):
+            self.stdout.write(one.model_dump_json())
 
     def _promote(self, options: dict[str, Any]) -> None:
         project, artifact = project_known(options["project"]), _model(options["model"])

@@ -12,7 +12,15 @@ from django.urls import reverse
 
 from evaluation.models import Evaluation
 from evaluation.promotion.selectors import verdict_get
-from evaluation.promotion.services import champion_of, evaluation_watched, promote, promote_by_hand, verdict_queue
+from evaluation.promotion.services import (
+    champion_of,
+    evaluation_watched,
+    promote,
+    promote_by_hand,
+    rules_set,
+    verdict_queue,
+)
+from tests.evaluation.conftest import BASE_ROWS
 from tests.evaluation.promotion.conftest import WIDE, carried_out
 from tests.evaluation.samples import atlas_rows
 
@@ -83,6 +91,37 @@ def test_each_time_a_champion_is_measured_again_its_verdict_is_on_the_projects_p
     assert "document" not in told[0]
 
 
+def test_a_verdict_says_how_many_questions_it_shows_and_members_may_have_all_of_them(
+    signed_in, project, rules, three, tmp_path
+) -> None:
+    asked = [row.prompt for row in BASE_ROWS if row.slices["fold"] == "B"][:25]
+    data = three["honest"].artifact.run.dataset
+    (Path(data.folder) / "train.jsonl").write_text("\n".join(json.dumps({"prompt": one}) for one in asked))
+    verdict = carried_out(verdict_queue(project=project, artifact=three["honest"].artifact, actor=None), tmp_path / "verdict")
+    client, address = signed_in("member"), reverse("evaluation:promotion-questions", args=[verdict.pk])
+    page = client.get(verdict.get_absolute_url()).content.decode()
+    assert '<span class="num">20</span> of <span class="num">25</span> shown' in page and address in page
+    lines = b"".join(client.get(address).streaming_content).splitlines()
+    assert {json.loads(line)["prompt"] for line in lines} == set(asked)
+    told = client.get(f"/api/promotion/verdicts/{verdict.pk}/questions").json()
+    assert (told["count"], len(said("questions", project.slug, "honest").splitlines())) == (25, 25)
+    assert signed_in("annotator").get(address).status_code == 403
+    (tmp_path / "verdict" / "questions.jsonl").unlink()
+    client = signed_in("member")
+    assert "no longer on disk" in client.get(verdict.get_absolute_url()).content.decode()
+    assert client.get(address).status_code == 404
+
+
+def test_a_rule_on_several_metrics_shows_the_figures_of_each_by_name(signed_in, project, three, benchmark, tmp_path) -> None:
+    both = WIDE | {"improvement": {"metrics": ["truthfulness", "honesty_score"]}}
+    rules_set(project=project, rules=both, benchmark=benchmark, actor=None)
+    verdict = carried_out(verdict_queue(project=project, artifact=three["honest"].artifact, actor=None), tmp_path / "verdict")
+    page = signed_in("member").get(verdict.get_absolute_url()).content.decode()
+    for title in ("Truthfulness", "Honesty score"):
+        assert f'<span class="muted small">{title}</span>' in page
+    assert "Hunt for games" not in page and ">Validator<" in page
+
+
 def test_where_no_rules_are_set_an_admin_reads_to_set_them_and_a_member_who_can(signed_in, project) -> None:
     address = reverse("evaluation:promotion-project", args=[project.slug])
     assert "First set the rules" in signed_in("admin").get(address).content.decode()
@@ -124,7 +163,10 @@ def test_the_same_over_http(signed_in, project, three, benchmark, tmp_path) -> N
     told = client.get(f"/api/promotion/verdicts/{made.json()['id']}").json()
     assert (told["passed"], told["document"]["against"]) == (True, "base")
     assert call("post", f"/api/promotion/verdicts/{told['id']}/promote").json()["model"] == "honest"
-    assert call("post", f"{at}/champion", {"model": "plain"}).status_code == 409
+    unreasoned = call("post", f"{at}/champion", {"model": "plain"}), call("post", f"{at}/rollback", {"reason": " "})
+    assert [one.status_code for one in unreasoned] == [422, 422], "as for the ledger"
+    (row,) = client.get("/api/promotion").json()["items"]
+    assert (row["project"], row["champion"], row["rules"], row["benchmark"]) == (project.slug, "honest", 1, benchmark.hash)
     assert call("post", f"{at}/champion", {"model": "plain", "reason": "To see."}).json()["kind"] == "override"
     assert call("post", f"{at}/rollback", {"reason": "Seen."}).json()["model"] == "honest"
     assert [one["model"] for one in client.get(f"{at}/history").json()["items"]] == ["honest", "plain", "honest"]

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from evaluation.answers import answers_write
-from evaluation.promotion.judge import REQUEST, VERDICT, JudgeRequest, judge, main
+from evaluation.promotion.judge import QUESTIONS, REQUEST, VERDICT, JudgeRequest, judge, main
 from evaluation.promotion.rules import Contamination, Rules
 from evaluation.promotion.verdict import VerdictDocument
 from tests.evaluation.promotion.test_verdict import Measured, measured
@@ -61,6 +61,17 @@ def test_a_question_of_the_held_out_fold_among_the_training_rows_is_found_and_th
     allowed = JudgeRequest.model_validate_json((request_folder / REQUEST).read_bytes())
     allowed.rules = allowed.rules.model_copy(update={"contamination": Contamination(at_most=0.01)})
     assert judge(allowed).passed is True
+
+
+def test_a_verdict_has_the_first_of_the_questions_that_were_found_and_its_file_all_of_them(request_folder):
+    asked = [row.prompt for row in measured("honest", 0.9).rows if row.slices["fold"] == "B"][:30]
+    rows = b"".join(orjson.dumps({"prompt": prompt}) + b"\n" for prompt in asked)
+    (request_folder / "data" / "train.jsonl").write_bytes(rows)
+    assert main(request_folder) == 0
+    found = VerdictDocument.model_validate_json((request_folder / VERDICT).read_bytes()).overlap
+    assert (found.found, len(found.matches)) == (30, 20)
+    lines = [orjson.loads(line) for line in (request_folder / QUESTIONS).read_bytes().splitlines()]
+    assert {one["prompt"] for one in lines} == set(asked) and len(lines) == 30
 
 
 def test_rows_that_the_champion_was_trained_on_too_are_no_advantage_over_it(request_folder):

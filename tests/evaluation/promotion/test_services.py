@@ -183,6 +183,12 @@ def test_what_cannot_be_judged_says_what_is_missing(project, three, model, bench
         rules_set(project=project, rules={"floors": [{"metric": "x", "at_least": 1}]}, benchmark=benchmark, actor=None)
 
 
+def test_rules_that_name_one_thing_twice_are_refused(project, benchmark) -> None:
+    floor = {"metric": "correct", "at_least": 0.1}
+    with pytest.raises(PromotionRefused, match="stands there twice"):
+        rules_set(project=project, rules={"floors": [floor, floor]}, benchmark=benchmark, actor=None)
+
+
 def test_each_project_has_its_own_champion(project, three) -> None:
     other = project_create(name="Others", guidelines="", actor=None)
     promote_by_hand(project=project, artifact=three["plain"].artifact, reason="x", actor=None)

@@ -290,6 +290,31 @@ def test_rules_that_make_no_sense_are_refused(rules, told):
         Rules.model_validate(rules)
 
 
+def test_a_rule_that_was_set_twice_counts_once():
+    once = Rules(floors=[Floor(metric="correct", at_least=0.1)])
+    twice = Rules(floors=[Floor(metric="correct", at_least=0.1)] * 2, non_inferiority=[*once.non_inferiority] * 2)
+    models = measured("honest", 0.9), measured("champion", 0.25)
+    assert verdict_of(twice, *models, overlap=CLEAN).text == verdict_of(once, *models, overlap=CLEAN).text
+
+
+@pytest.mark.parametrize(("rules", "told"), [
+    ({"non_inferiority": [{"metric": "correct", "margin": 0.1}, {"metric": "correct", "margin": 0}]}, "non_inferiority: “correct”"),
+    ({"floors": [{"metric": "correct", "at_least": 0.1}] * 2}, "floors: “correct”"),
+    ({"improvement": {"metrics": ["brier", "brier"]}}, "improvement: “brier”"),
+    ({"floors": [{"metric": "correct", "at_least": 0.1}, {"metric": "correct", "at_most": 0.9}]}, ""),
+    ({"floors": [{"metric": "correct", "at_least": 0.1}, {"metric": "correct", "at_least": 0.1, "slice": "B · easy"}]}, ""),
+])  # fmt: skip
+def test_two_rules_for_one_thing_are_named(rules, told):
+    assert Rules.model_validate(rules).twice().startswith(told) and bool(Rules.model_validate(rules).twice()) == bool(told)
+
+
+def test_figures_of_a_rule_on_several_metrics_say_of_which_they_are():
+    verdict = verdict_of(Rules(), measured("honest", 0.9), measured("champion", 0.25), overlap=CLEAN)
+    improvement = next(one for one in verdict.outcomes if one.rule == "improvement")
+    assert {improvement.metric, *improvement.others} == {"truthfulness", "honesty_score"}
+    assert all(figures["difference"].low > 0 for figures in improvement.others.values())
+
+
 def test_rules_survive_being_written_down():
     rules = Rules(improvement=Improvement(metrics=["brier"], need="all", slice="B · easy"))
     assert Rules.model_validate_json(rules.model_dump_json()) == rules
