@@ -30,7 +30,9 @@ class Benchmark(models.Model):
         ordering = ("-id",)
 
     def __str__(self) -> str:
-        return f"{self.name} {self.version} ({self.hash[:8]})"
+        # The title tells apart what has one name and version: two worlds of Atlas, say.
+        about = f" · {self.title}" if self.title and self.title.casefold() != self.name.casefold() else ""
+        return f"{self.name} {self.version}{about} ({self.hash[:8]})"
 
     def get_absolute_url(self) -> str:
         return reverse("evaluation:benchmark-detail", args=[self.pk])

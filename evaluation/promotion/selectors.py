@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from annotations.models import Project, Revocation
 from evaluation.ledger.standing import revoked_under
-from evaluation.models import Evaluation, Promotion, PromotionRules, PromotionVerdict
+from evaluation.models import Benchmark, Evaluation, Promotion, PromotionRules, PromotionVerdict
 from evaluation.promotion.contamination import Match
 from evaluation.promotion.judge import QUESTIONS
 from evaluation.promotion.rules import Rules
@@ -83,6 +83,17 @@ def court_of(project: Project) -> Court:
         verdicts=list(verdicts_of(project).order_by("-pk")[:SHOWN]),
         watched=verdicts_of(project).filter(champion=champion, watch=True).order_by("-pk").first() if champion else None,
     )
+
+
+def benchmark_of(project: Project) -> Benchmark | None:
+    """What a project's models were measured on last, and its champion before all others; else one that was made of its items."""
+    own = Q(artifact__run__dataset__project=project)
+    measured = Evaluation.objects.done().filter(own | Q(artifact__promotions__project=project))
+    newest = measured.order_by("-pk").values_list("benchmark", flat=True)
+    champions = newest.filter(artifact__promotions__project=project, artifact__promotions__ended_at=None)
+    found = champions.first() or newest.first()
+    made = Benchmark.objects.filter(project=project)
+    return Benchmark.objects.get(pk=found) if found else made.first()
 
 
 def revoked_under_champion(promotion: Promotion | None) -> Sequence[Revocation]:

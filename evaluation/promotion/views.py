@@ -42,8 +42,8 @@ def promotion_rules(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     now = services.rules_of(project)
     initial: dict[str, Any] = {"rules": rules_text(Rules.model_validate(now.rules) if now else Rules())}
-    if now is not None:
-        initial["benchmark"] = now.benchmark_id
+    if benchmark := now.benchmark if now else selectors.benchmark_of(project):
+        initial["benchmark"] = benchmark.pk
     form = RulesForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:

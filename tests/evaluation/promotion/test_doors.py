@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from evaluation.models import Evaluation
-from evaluation.promotion.selectors import verdict_get
+from annotations.models import DatasetVersion
+from evaluation.models import Benchmark, Evaluation
+from evaluation.promotion.selectors import benchmark_of, verdict_get
 from evaluation.promotion.services import (
     champion_of,
     evaluation_watched,
@@ -20,6 +22,7 @@ from evaluation.promotion.services import (
     rules_set,
     verdict_queue,
 )
+from evaluation.services import benchmark_register
 from tests.evaluation.conftest import BASE_ROWS
 from tests.evaluation.promotion.conftest import WIDE, carried_out
 from tests.evaluation.samples import atlas_rows
@@ -120,6 +123,29 @@ def test_a_rule_on_several_metrics_shows_the_figures_of_each_by_name(signed_in, 
     for title in ("Truthfulness", "Honesty score"):
         assert f'<span class="muted small">{title}</span>' in page
     assert "Hunt for games" not in page and ">Validator<" in page
+
+
+def test_rules_begin_with_what_the_projects_models_were_measured_on_and_two_worlds_of_one_name_are_told_apart(
+    signed_in, project, three, benchmark, benchmark_folder, tmp_path
+) -> None:
+    Benchmark.objects.filter(pk=benchmark.pk).update(title="Atlas, closed world 0")
+    other = tmp_path / "another"
+    shutil.copytree(benchmark_folder, other)
+    lines = (other / "benchmark.jsonl").read_text().splitlines(keepends=True)
+    (other / "benchmark.jsonl").write_text("".join(lines[1:]))
+    (other / "manifest.json").write_text(json.dumps({"name": "atlas", "version": "1", "title": "Atlas, closed world 1"}))
+    newer = benchmark_register(folder=other, actor=None)
+    assert benchmark_of(project) is None, "no model of it was measured"
+    data = three["honest"].artifact.run.dataset
+    DatasetVersion.objects.filter(pk=data.pk).update(project=project)
+    client, address = signed_in("admin"), reverse("evaluation:promotion-rules", args=[project.slug])
+    page = client.get(address).content.decode()
+    assert f'<option value="{benchmark.pk}" selected>atlas 1 · Atlas, closed world 0 ({benchmark.hash[:8]})</option>' in page
+    assert f'<option value="{newer.pk}">atlas 1 · Atlas, closed world 1 ({newer.hash[:8]})</option>' in page
+    assert "Atlas, closed world 1" in client.get(reverse("evaluation:scorecard-queue")).content.decode()
+    Evaluation.objects.filter(pk=three["plain"].pk).update(benchmark=newer)
+    promote_by_hand(project=project, artifact=three["plain"].artifact, reason="Now.", actor=None)
+    assert benchmark_of(project) == newer, "what its champion was measured on"
 
 
 def test_where_no_rules_are_set_an_admin_reads_to_set_them_and_a_member_who_can(signed_in, project) -> None:

@@ -298,7 +298,7 @@ def test_a_rule_that_was_set_twice_counts_once():
 
 
 @pytest.mark.parametrize(("rules", "told"), [
-    ({"non_inferiority": [{"metric": "correct", "margin": 0.1}, {"metric": "correct", "margin": 0}]}, "non_inferiority: “correct”"),
+    ({"non_inferiority": [{"metric": "brier", "margin": 0.1}, {"metric": "brier", "margin": 0}]}, "non_inferiority: “brier”"),
     ({"floors": [{"metric": "correct", "at_least": 0.1}] * 2}, "floors: “correct”"),
     ({"improvement": {"metrics": ["brier", "brier"]}}, "improvement: “brier”"),
     ({"floors": [{"metric": "correct", "at_least": 0.1}, {"metric": "correct", "at_most": 0.9}]}, ""),
