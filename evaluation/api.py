@@ -12,6 +12,7 @@ from ninja.pagination import paginate
 
 from accounts.api_auth import ApiAuth
 from accounts.models import Endpoint
+from annotations.models import Import, Project
 from evaluation import selectors
 from evaluation.answers import headline_slices
 from evaluation.atlas_judge import JudgeSettings, judge_error_kept, judge_teach, judges
@@ -20,6 +21,7 @@ from evaluation.comparing import service as comparing
 from evaluation.comparing.differing import Way
 from evaluation.loop import DemoLoopSettings, loop_start
 from evaluation.models import Benchmark, Evaluation
+from evaluation.scorecards.to_items import AnswersGone, Which, answers_import
 from evaluation.services import EvaluationRefused, evaluation_queue
 from jobs.addresses import numbers_in
 from jobs.models import Pipeline
@@ -144,6 +146,29 @@ def evaluation_scorecard(request: HttpRequest, pk: int) -> dict[str, Any]:
     evaluation = get_object_or_404(Evaluation.objects.done(), pk=pk)
     assert evaluation.scorecard is not None
     return evaluation.scorecard
+
+
+class AnswersToScoreIn(Schema):
+    project: str = Field(description="The project's slug.")
+    which: Which = "all"
+
+
+class AnswersToScoreOut(Schema):
+    id: int = Field(description="The import's number.")
+    file_name: str
+    job: int | None = Field(alias="job_id")
+
+
+@router.post("/evaluations/{pk}/items", response={201: AnswersToScoreOut}, auth=ApiAuth("admin"))
+def evaluation_items(request: HttpRequest, pk: int, wanted: AnswersToScoreIn) -> Status[Import]:
+    """Queue an import of its answers into a project, to be scored; 409 where there is none."""
+    evaluation = get_object_or_404(Evaluation.objects.select_related("job", "benchmark", "artifact", "endpoint").done(), pk=pk)
+    project = get_object_or_404(Project, slug=wanted.project)
+    try:
+        made = answers_import(evaluation=evaluation, project=project, actor=request.auth, which=wanted.which)  # type: ignore[attr-defined]
+    except AnswersGone as gone:
+        raise HttpError(409, str(gone)) from gone
+    return Status(201, made)
 
 
 class LoopOut(Schema):

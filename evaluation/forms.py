@@ -9,9 +9,11 @@ from pydantic.fields import FieldInfo
 from accounts.models import Endpoint
 from accounts.selectors import endpoint_list
 from accounts.setting_kinds import kind_of
+from annotations.models import Project
 from evaluation.atlas_judge import JudgeSettings
 from evaluation.loop import DemoLoopSettings
 from evaluation.models import Benchmark
+from evaluation.scorecards.to_items import WHICH
 from evaluation.specs import CHOICES, EvaluateSettings
 from jobs.hardware import COMPUTE_TAGS
 from training.models import Artifact
@@ -162,3 +164,17 @@ class JudgeForm(forms.Form):
     def wanted(self) -> JudgeSettings:
         given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
         return JudgeSettings.model_validate(given)
+
+
+class AnswersForm(forms.Form):
+    """Which of a scorecard's answers are to be scored, and where."""
+
+    project = forms.ModelChoiceField(Project.objects.none(), to_field_name="slug", empty_label=None)
+    which = forms.ChoiceField(choices=list(WHICH.items()), initial="all")
+    project.widget.attrs["class"] = which.widget.attrs["class"] = "select--inline"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["project"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = Project.objects.exclude(mode=Project.Mode.COMPARE)

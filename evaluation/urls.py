@@ -53,5 +53,6 @@ urlpatterns = [
     path("evaluate/<int:pk>/scorecard.csv", views.scorecard_csv, name="scorecard-csv"),
     path("evaluate/<int:pk>/report.<slug:format>", reports.scorecard_report, name="scorecard-report"),
     path("evaluate/models/<slug:name>/report.<slug:format>", reports.model_report, name="model-report"),
+    path("evaluate/<int:pk>/items/", views.scorecard_items, name="scorecard-items"),
     path("evaluate/<int:pk>/answers.jsonl", views.scorecard_answers, name="scorecard-answers"),
 ]

@@ -6,14 +6,15 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.roles import role_required, signed_in_user
 from evaluation import loop, selectors
-from evaluation.forms import EvaluationForm, LoopForm
+from evaluation.forms import AnswersForm, EvaluationForm, LoopForm
 from evaluation.models import Evaluation
 from evaluation.scorecards.page import card_context
 from evaluation.scorecards.scorecard import Scorecard
+from evaluation.scorecards.to_items import AnswersGone, answers_import
 from evaluation.services import EvaluationRefused, evaluation_queue
 from jobs.downloads import send_chart, send_file
 from training.services import RunRefused
@@ -76,6 +77,7 @@ def scorecard_detail(request: HttpRequest, pk: int) -> HttpResponse:
         if file := send_chart(request, context["charts"].values()):
             return file
         context["has_answers"] = selectors.answers_path(evaluation) is not None
+        context["answers_form"] = AnswersForm()
     return render(request, "evaluation/scorecard_detail.html", context)
 
 
@@ -102,6 +104,23 @@ def scorecard_answers(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     if path is None:
         raise Http404("The answers are not on disk.")
     return send_file(request, path.open("rb"), f"{evaluation.model_name}-answers.jsonl")
+
+
+@require_POST
+@role_required("admin")
+def scorecard_items(request: HttpRequest, pk: int) -> HttpResponse:
+    """Its answers become items of a project."""
+    evaluation, form = _evaluation(pk), AnswersForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose a project that there is.")
+        return redirect(evaluation)
+    try:
+        made = answers_import(evaluation=evaluation, actor=signed_in_user(request), **form.cleaned_data)
+    except AnswersGone as gone:
+        messages.error(request, str(gone))
+        return redirect(evaluation)
+    messages.success(request, f"The answers are on their way into {made.project.name}; an import can be undone.")
+    return redirect(made)
 
 
 def _download(content: str, name: str, content_type: str) -> HttpResponse:
