@@ -69,6 +69,7 @@ class TeacherRunOut(Schema):
     project: str = Field(alias="project.slug")
     job: int = Field(alias="job_id")
     state: str = Field(alias="job.state")
+    most: int | None = Field(description="As it was asked for; 0: nothing was asked, it was held against people anew.")
     scored: int
     cannot_tell: int
     malformed: int
@@ -187,16 +188,17 @@ def teacher_calls(request: HttpRequest, name: str) -> QuerySet[TeacherCall]:
 
 
 @router.get("/teachers/{name}/quality/{project}", response=TeacherQualityOut, auth=ApiAuth("member"))
-def teacher_quality(request: HttpRequest, name: str, project: str) -> TeacherQualityOut:
-    """The newest version held against the project's people."""
-    version = _teacher(name).versions.select_related("teacher", "rater").first()
-    if version is None:
-        raise HttpError(404, "This teacher has no version.")
-    found = selectors.measured(version).get(project_of(project))
+def teacher_quality(request: HttpRequest, name: str, project: str, version: int | None = None) -> TeacherQualityOut:
+    """A version held against the project's people: the newest, or the one of that number."""
+    versions = _teacher(name).versions.select_related("teacher", "rater")
+    asked = versions.first() if version is None else versions.filter(number=version).first()
+    if asked is None:
+        raise HttpError(404, "This teacher has no version." if version is None else f"This teacher has no version {version}.")
+    found = selectors.measured(asked).get(project_of(project))
     if found is None:
         raise HttpError(404, "It was not held against people there yet: queue a run.")
     assert found.quality is not None  # those without are left out
-    return TeacherQualityOut(teacher=str(version), project=project, **found.quality)
+    return TeacherQualityOut(teacher=str(asked), project=project, **found.quality)
 
 
 def _teacher(name: str) -> Teacher:

@@ -67,6 +67,11 @@ class TeacherVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.teacher}@{self.number}"
 
+    @property
+    def compares(self) -> bool:
+        """Whether it orders the answers to a prompt, and gives no scores."""
+        return self.prompt.get("kind") == "pairwise"
+
 
 class TeacherRun(models.Model):
     """One version of a teacher over a project's items. Its state is its job's."""
@@ -104,6 +109,11 @@ class TeacherRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} in {self.project}"
+
+    @property
+    def only_measures(self) -> bool:
+        """Whether nobody is asked anything in it: what the version has judged before is held against people anew."""
+        return self.most == 0
 
     @property
     def evidence_counts(self) -> list[tuple[str, int]]:

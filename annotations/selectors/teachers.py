@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Aggregate, Count, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from annotations.models import (
     Item,
@@ -67,6 +67,12 @@ def runs_of(teacher: Teacher) -> QuerySet[TeacherRun]:
     """The newest first."""
     found = TeacherRun.objects.filter(version__teacher=teacher)
     return found.select_related("version__teacher", "project", "job", "requested_by")
+
+
+def versions_measured(teacher: Teacher) -> list[TeacherVersion]:
+    """Those that were held against people somewhere, the newest first."""
+    found = TeacherRun.objects.filter(version=OuterRef("pk"), quality__isnull=False)
+    return list(teacher.versions.filter(Exists(found)).select_related("teacher"))
 
 
 def calls_of(teacher: Teacher) -> QuerySet[TeacherCall]:

@@ -76,6 +76,7 @@ def teacher_save(
     asked = prompt_of(prompt)
     _check(endpoint=endpoint, fallback=fallback, weight=weight, max_tokens=max_tokens, temperature=temperature)
     search_url = _search(search_url, search_model, asked)
+    _check_prices(name, max_cost, (endpoint, fallback, search_model))
     slot = {"weight": weight, "max_calls": max_calls, "max_cost": max_cost, "note": note[:200], "is_active": True}
     teacher, _ = Teacher.objects.select_for_update().update_or_create(
         name=_name(name), defaults=slot, create_defaults=slot | {"created_by": actor}
@@ -185,14 +186,16 @@ def teacher_run_queue(*, teacher: Teacher, project: Project, actor: User | None,
         raise TeacherRefused("teacher", f"“{teacher}” is resting: switch it on first.")
     if Revocation.objects.in_force().filter(rater=version.rater_id).exists():
         raise TeacherRefused("teacher", f"The scores of {version} are revoked: change how it judges, or lift the revocation.")
-    _check_prices(version)
+    if most != 0:  # else nobody is asked anything
+        _check_prices(teacher.name, teacher.max_cost, (version.endpoint, version.fallback, version.search_model))
     if most is not None and most < 0:
         raise TeacherRefused("most", "Not fewer items than none.")
-    if TeacherPrompt.model_validate(version.prompt).kind == "pairwise" and project.mode != Project.Mode.COMPARE:
+    if version.compares and project.mode != Project.Mode.COMPARE:
         raise TeacherRefused("project", f"“{teacher}” compares answers, and “{project}” does not ask for comparisons.")
+    does = "beside people in" if most == 0 else "orders the answers of" if version.compares else "scores"
     job = job_queue(
         kind=KIND,
-        title=f"{version} {'scores' if most != 0 else 'beside people in'} {project.name}",
+        title=f"{version} {does} {project.name}",
         payload={"teacher": teacher.name, "project": project.slug},
         hardware_tag="site",
         actor=actor,
@@ -202,15 +205,15 @@ def teacher_run_queue(*, teacher: Teacher, project: Project, actor: User | None,
     return run
 
 
-def _check_prices(version: TeacherVersion) -> None:
+def _check_prices(name: str, max_cost: Decimal | None, asked: Sequence[Endpoint | None]) -> None:
     """A limit in money binds only where it is known what an answer costs."""
-    if version.teacher.max_cost is None:
+    if max_cost is None:
         return
-    for one in (version.endpoint, version.fallback, version.search_model):
+    for one in asked:
         if one is not None and one.price_in is None and one.price_out is None:
             raise TeacherRefused(
                 "max_cost",
-                f"“{version.teacher}” may cost {version.teacher.max_cost:g} a run, and the endpoint “{one}” has no prices:"
+                f"“{name}” may cost {max_cost:g} a run, and the endpoint “{one}” has no prices:"
                 " give it some (0 where it costs nothing), or limit the calls instead.",
             )
 

@@ -54,6 +54,12 @@ def signed(value: float | None) -> str:
     return f"+{text}" if value > 0 else f"−{text}" if value < 0 else "0"
 
 
+@register.filter
+def minus(text: str) -> str:
+    """A figure with a minus sign for its hyphen."""
+    return str(text).replace("-", "−")
+
+
 @register.simple_tag
 def chip(value: float | None, label: str = "") -> SafeString:
     """A score in its colour; "not scored" is hatched and never 0."""

@@ -37,7 +37,8 @@ def wanted(home, endpoint):
     """How a run is asked for whose reward is the newest single-score version of “judge”, its second of three."""
     teacher_save(name="judge", endpoint=endpoint, actor=None, prompt="honesty-single-1")
     teacher_save(name="judge", endpoint=endpoint, actor=None, prompt="score-0-5-1", max_calls=50, temperature=0.5)
-    teacher_save(name="judge", endpoint=endpoint, actor=None, prompt="honesty-pairwise-1", max_calls=50, max_cost=Decimal(2))
+    teacher_save(name="judge", endpoint=endpoint, actor=None, prompt="honesty-pairwise-1", max_calls=50)
+    Teacher.objects.update(max_cost=Decimal(2))  # the endpoint has lost its prices since
     rows = {"train": [{"prompt": f"{n} + 1 =", "gold_answer": str(n + 1)} for n in range(64)]}
     prompts = dataset_from_rows(name="asked", kind="prompts", rows=rows, source="test", actor=None)
     base = artifact_register(name="tiny", folder=model_folder_at(home / "tiny"), actor=None)

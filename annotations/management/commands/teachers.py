@@ -34,8 +34,9 @@ class Command(BaseCommand):
         rest, wake = (
             actions.add_parser(name, help=about) for name, about in (("rest", "have it rest"), ("wake", "have it work again"))
         )
-        for one in (save, run, quality, rest, wake):
+        for one in (save, run, rest, wake):
             one.add_argument("name")
+        quality.add_argument("name", help="NAME, or NAME@NUMBER for an earlier version")
         for one in (run, quality):
             one.add_argument("project", help="name or address part of the project")
         for one in (save, run, rest, wake):
@@ -74,7 +75,9 @@ class Command(BaseCommand):
         for one in found:
             newest = one.newest
             told = f"{newest}  {newest.endpoint.name} ({newest.model})" if newest else one.teacher.name
-            self.stdout.write(f"{told}  {one.scores} scores{'' if one.teacher.is_active else ', rests'}")
+            counts = [f"{one.scores} scores"] if one.scores or not one.rankings else []
+            counts += [f"{one.rankings} comparisons"] if one.rankings else []
+            self.stdout.write(f"{told}  {', '.join(counts)}{'' if one.teacher.is_active else ', rests'}")
 
     def _prompts(self, options: dict[str, Any]) -> None:
         for name in prompt_names():
@@ -106,9 +109,11 @@ class Command(BaseCommand):
         succeeded(ended)
 
     def _quality(self, options: dict[str, Any]) -> None:
-        version = _teacher(options["name"]).versions.select_related("teacher", "rater").first()
+        name, at, number = options["name"].partition("@")
+        versions = _teacher(name).versions.select_related("teacher", "rater")
+        version = versions.filter(number=int(number) if number.isdecimal() else 0).first() if at else versions.first()
         if version is None:
-            raise CommandError("This teacher has no version.")
+            raise CommandError(f"There is no version “{options['name']}”.")
         told = {"teacher": str(version)} | quality_of(version, project_known(options["project"]))
         self.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
 

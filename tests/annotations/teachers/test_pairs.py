@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import time
 from itertools import combinations
 
 import orjson
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
@@ -308,10 +311,19 @@ def test_pages_and_api_tell_pairs(signed_in, project, endpoint):
         "name": "fair", "endpoint": endpoint.pk, "prompt": "honesty-pairwise-1", "weight": 1, "max_tokens": 400, "temperature": 0,
     }  # fmt: skip
     page = client.post(reverse("annotations:teacher-create"), sent).url
+    assert "It has compared nothing yet" in client.get(page).content.decode()
     assert client.post(f"{page}run/", {"project": project.pk}).status_code == 302
-    carry_out(TeacherRun.objects.get())
+    run = TeacherRun.objects.get()
+    run.quality = json.loads(orjson.dumps(quality_of(run.version, project), option=orjson.OPT_SERIALIZE_NUMPY))
+    run.save(update_fields=["quality"])
+    before = client.get(page).content.decode()
+    assert "ordered no answers" in before and "scored" not in before.partition('id="quality"')[2].partition("</section>")[0]
+    carry_out(run)
     shown = client.get(page).content.decode()
-    assert "is better" in shown
+    assert "is better" in shown and re.search(r'3 <span class="muted small">orders<', shown)
+    listed = io.StringIO()
+    call_command("teachers", "list", stdout=listed)
+    assert "3 comparisons" in listed.getvalue() and "scores" not in listed.getvalue()
     assert "3 comparisons" in client.get(reverse("annotations:teacher-list")).content.decode()
     told = client.get("/api/teachers/fair/calls").json()["items"][0]
     assert told["better"] in ("first", "second") and told["consistent"] is True and told["other"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -26,10 +27,12 @@ from accounts.models import AllowedHost, AuditEntry, Endpoint, User
 from annotations.models import Item, Project, Rater, Score, TeacherCall, TeacherRun, TeacherVersion
 from annotations.selectors.teachers import runs_of, teacher_list
 from annotations.services import project_create, revoke
+from annotations.services.raters import person_rater
 from annotations.services.teachers import TeacherRefused, teacher_run_queue, teacher_save, teacher_switch
 from annotations.teacher_quality import quality_of
 from annotations.teacher_voices import budget_of
 from annotations.teaching import TeacherGone, TeacherUnreadable, TeachingStopped, carry_out
+from jobs.models import Job, State
 from tests.annotations.scored import items
 from tests.annotations.teachers.test_judge import answer_in
 from tests.chat_server import ChatServer, serving
@@ -261,8 +264,14 @@ def test_a_limit_in_money_needs_prices_of_everybody_who_may_be_asked(project, en
     priced = endpoint_save(name="priced", base_url=endpoint.base_url, model="m", actor=None, is_new=True, **prices)
     with pytest.raises(TeacherRefused, match="“local” has no prices"):
         run_of("frugal", project, priced, fallback=endpoint, max_cost=Decimal(1))
+    assert not TeacherVersion.objects.exists(), "it is told where the limit is set"
     free = endpoint_save(name="local", base_url=endpoint.base_url, model="m", actor=None, price_in=Decimal(0))
     assert run_of("frugal", project, priced, fallback=free, max_cost=Decimal(1)).pk
+    Endpoint.objects.update(price_in=None, price_out=None)
+    teacher = TeacherVersion.objects.get().teacher
+    with pytest.raises(TeacherRefused, match="“priced” has no prices"):
+        teacher_run_queue(teacher=teacher, project=project, actor=None)
+    assert teacher_run_queue(teacher=teacher, project=project, actor=None, most=0).only_measures, "which asks nobody"
 
 
 def test_where_the_endpoint_is_gone_another_one_is_asked_and_then_the_words_and_each_score_says_so(
@@ -393,13 +402,89 @@ def test_the_pages_lead_from_no_teacher_to_its_scores(signed_in, project, endpoi
     assert "2 of 2" in client.get(page).content.decode()
     client.post(f"{page}switch/", {"active": "0"})
     assert "rests" in client.get(reverse("annotations:teacher-list")).content.decode()
-    assert client.post(f"{page}run/", {"project": project.pk}).status_code == 302
+    refused = client.post(f"{page}run/", {"project": project.pk})
+    assert refused.status_code == 422 and "is resting" in refused.content.decode()
     assert TeacherRun.objects.count() == 1
     member = signed_in("member")
     assert member.get(page).status_code == 200
     assert member.post(f"{page}run/", {"project": project.pk}).status_code == 403
     assert member.get(create).status_code == 403
     assert AuditEntry.objects.filter(action__startswith="annotations.teacher").count() == 4
+
+
+def test_a_refused_run_keeps_what_was_chosen(signed_in, project, endpoint):
+    first, last = project_create(name="A first one", actor=None), project
+    version = teacher_save(name="strict", endpoint=endpoint, actor=None)
+    revoke(target=version.rater, reason="Too kind.", actor=None)
+    refused = signed_in("admin").post(reverse("annotations:teacher-run", args=["strict"]), {"project": last.pk, "most": 7})
+    page = refused.content.decode()
+    assert refused.status_code == 422 and not TeacherRun.objects.exists()
+    assert "strict@1 are revoked" in page and 'name="most" value="7"' in page
+    assert f'<option value="{last.pk}" selected>' in page and f'<option value="{first.pk}">' in page
+
+
+def test_a_limit_in_money_without_prices_is_told_where_it_is_set(signed_in, endpoint):
+    sent = {
+        "name": "frugal",
+        "endpoint": endpoint.pk,
+        "prompt": "honesty-single-1",
+        "weight": 1,
+        "max_tokens": 9,
+        "temperature": 0,
+    }
+    refused = signed_in("admin").post(reverse("annotations:teacher-create"), sent | {"max_cost": 1})
+    assert refused.status_code == 422 and "has no prices" in refused.content.decode()
+    assert not TeacherVersion.objects.exists()
+
+
+def test_the_page_looks_again_while_a_run_goes_and_shows_new_figures_once(signed_in, project, endpoint):
+    run, client = run_of("strict", project, endpoint, most=2), signed_in("member")
+    url = run.version.teacher.get_absolute_url()
+    page = client.get(url).content.decode()
+    poll = html.unescape(re.search(r'id="runs" hx-get="([^"]+)" hx-trigger="every 2s"', page)[1])
+    live = client.get(poll, headers={"HX-Request": "true"}).content.decode()
+    assert 'id="runs"' in live and 'id="calls" hx-swap-oob="true"' in live and "<html" not in live
+    assert 'id="quality"' not in live, "what is the same is left alone: somebody may be reading it"
+    call_command("teachers", "carry-out", str(run.pk), "--folder", _folder(), stdout=io.StringIO())
+    Job.objects.update(state=State.SUCCEEDED)
+    ended = client.get(poll, headers={"HX-Request": "true"}).content.decode()
+    assert 'id="quality" hx-swap-oob="true"' in ended and "hx-trigger" not in ended
+    assert f"measured={run.pk}" not in ended
+    teacher_run_queue(teacher=run.version.teacher, project=project, actor=None)
+    again = html.unescape(re.search(r'hx-get="([^"]+)"', client.get(url).content.decode())[1])
+    assert f"measured={run.pk}" in again
+    assert 'id="quality"' not in client.get(again, headers={"HX-Request": "true"}).content.decode()
+
+
+def test_figures_say_of_which_version_they_are_and_earlier_ones_can_still_be_seen(signed_in, project, endpoint, person):
+    rater = person_rater(user=person("ada"))
+    for item in Item.objects.all():
+        about = {"rubric_version_id": project.rubric_version_id, "given_at": item.created_at}
+        Score.objects.create(item=item, rater=rater, overall=2, **about)
+
+    def carried(**how) -> TeacherRun:
+        run = run_of("strict", project, endpoint, **how)
+        call_command("teachers", "carry-out", str(run.pk), "--folder", _folder(), stdout=io.StringIO())
+        return run
+
+    first, second = carried(), carried(temperature=1)
+    measuring = carried(temperature=1, most=0)
+    client, url = signed_in("member"), second.version.teacher.get_absolute_url()
+    page = client.get(url).content.decode()
+    assert "Figures of version 2, the newest" in page and f"run {measuring.pk}</a> ended" in page
+    assert "nothing asked" in page, "measuring again is no run that scored nothing"
+    assert page.count("no price") == 2 and "−2.000" in page and "-2.000" not in page and ">+2<" in page
+    assert f"{url}?version=1&amp;project={project.slug}#quality" in page
+    earlier = client.get(f"{url}?version=1").content.decode()
+    assert "Figures of version 1<" in earlier and f"run {first.pk}</a> ended" in earlier
+    told = [client.get(f"/api/teachers/strict/quality/{project.slug}?version={n}") for n in (1, 3)]
+    assert told[0].json()["teacher"] == "strict@1" and told[1].status_code == 404
+    assert [one["most"] for one in client.get("/api/teachers/strict/runs").json()["items"]] == [0, None, None]
+    output = io.StringIO()
+    call_command("teachers", "quality", "strict@1", project.slug, stdout=output)
+    assert json.loads(output.getvalue())["teacher"] == "strict@1"
+    with pytest.raises(CommandError, match="no version “strict@7”"):
+        call_command("teachers", "quality", "strict@7", project.slug)
 
 
 def _folder() -> str:
