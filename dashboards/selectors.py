@@ -11,7 +11,7 @@ from dashboards.recent import shared
 from dashboards.standing import LoopRun, Standing
 from dashboards.telemetry import Usage, usage_of
 from evaluation.loop import PIPELINE_KIND
-from evaluation.models import Evaluation
+from evaluation.models import Evaluation, Promotion
 from jobs.models import ENDED, Job, Pipeline, State
 from jobs.selectors import pipeline_jobs, pipeline_state
 from training.models import Artifact, Run
@@ -19,6 +19,7 @@ from training.models import Artifact, Run
 # As Project.task_count has it: an answer to compare is no task of its own, and nobody waits for a gold item's scores.
 TASKS = Case(When(mode=Project.Mode.COMPARE, then=F("comparison_count")), default=F("item_count") - F("gold_count"))
 RUNS_SHOWN = 6
+CHAMPIONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def _standing(loop: LoopRun | None) -> Standing:
     dataset = DatasetVersion.objects.ready().only("name").first()
     model = Artifact.objects.ready().only("name").first()
     unmeasured = Artifact.objects.ready().policies().filter(evaluations=None).only("name").first()
+    champions = Promotion.objects.filter(ended_at=None).order_by("-pk").values_list("artifact__name", flat=True)[:CHAMPIONS_SHOWN]
     return Standing(
         projects=projects["count"],
         items=projects["items"],
@@ -63,6 +65,7 @@ def _standing(loop: LoopRun | None) -> Standing:
         models=Artifact.objects.ready().count(),
         newest_dataset=dataset.name if dataset else "",
         newest_model=model.name if model else "",
+        champions=tuple(dict.fromkeys(champions)),
         unmeasured_model=unmeasured.name if unmeasured else "",
         newest_scorecard=Evaluation.objects.done().values_list("pk", flat=True).first(),
         loop=loop,

@@ -41,6 +41,8 @@ class Standing:
     models: int = 0
     newest_dataset: str = ""
     newest_model: str = ""
+    # The newest first.
+    champions: tuple[str, ...] = ()
     unmeasured_model: str = ""
     newest_scorecard: int | None = None
     loop: LoopRun | None = None
@@ -56,6 +58,8 @@ class Step:
     unit: str
     note: str
     progress: Progress
+    # Whether the note names what only those may know of who may open the page.
+    names: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def steps(at: Standing) -> list[Step]:
             ngettext("dataset version", "dataset versions", at.datasets),
             _live(building, at.live_datasets) or at.newest_dataset,
             busy=bool(at.live_datasets),
+            names=not at.live_datasets,
         ),
         _step(
             _("Train"),
@@ -102,13 +107,21 @@ def steps(at: Standing) -> list[Step]:
             _live(under_way, at.live_evaluations),
             busy=bool(at.live_evaluations),
         ),
-        _step(_("Models"), "training:artifact-list", at.models, ngettext("model", "models", at.models), at.newest_model),
+        _step(_("Models"), "training:artifact-list", at.models, ngettext("model", "models", at.models), _models(at), names=True),
     ]
 
 
-def _step(label: str, page: str, count: int, unit: str, note: str, *, busy: bool = False) -> Step:
+def _step(label: str, page: str, count: int, unit: str, note: str, *, busy: bool = False, names: bool = False) -> Step:
     progress: Progress = "busy" if busy else "done" if count else "todo"
-    return Step(label, page, count, unit, note, progress)
+    return Step(label, page, count, unit, note, progress, names)
+
+
+def _models(at: Standing) -> str:
+    """The loop goes on with the champion; where there is none yet, the newest is all that can be named."""
+    if at.champions:
+        told = ngettext("champion: %(models)s", "champions: %(models)s", len(at.champions))
+        return told % {"models": ", ".join(at.champions)}
+    return _("newest: %(model)s") % {"model": at.newest_model} if at.newest_model else ""
 
 
 def _live(doing: str, count: int) -> str:

@@ -1,6 +1,6 @@
 """The home page: the loop, where the project stands in it, and the next thing to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -45,7 +45,8 @@ def home(request: HttpRequest) -> HttpResponse:
     live = at.loop is not None and at.loop.is_live
     if request.headers.get("HX-Request") and not live:
         return HttpResponseClientRefresh()
-    context = _now(user, at) | {"loop": at.loop, "loop_live": live, "loop_jobs": now.loop_jobs}
+    jobs = now.loop_jobs if page_for(user, "jobs:job-list") else []  # their titles name models
+    context = _now(user, at) | {"loop": at.loop, "loop_live": live, "loop_jobs": jobs}
     if request.headers.get("HX-Request"):
         return render(request, "dashboards/_now.html", context)
     if user.has_role("member"):
@@ -59,11 +60,18 @@ def _now(user: User, at: Standing) -> dict[str, Any]:
     doable = [button for action in next_actions(at) if (button := _button(user, action))]
     first = doable[0] if doable else None
     stations = [
-        Station(step, page_for(user, step.page), first is not None and first.action.step == step.label) for step in steps(at)
+        Station(_told(step, url), url, first is not None and first.action.step == step.label)
+        for step in steps(at)
+        for url in (page_for(user, step.page),)
     ]
     demo = _button(user, run_the_loop())
     offered = demo if demo and first and first.action != run_the_loop() and not (at.loop and at.loop.is_live) else None
     return {"stations": stations, "first": first, "others": doable[1:3], "demo": offered}
+
+
+def _told(step: Step, url: str | None) -> Step:
+    """Without the name of what this person may not open."""
+    return replace(step, note="") if step.names and url is None else step
 
 
 def _button(user: User, action: Action) -> Button | None:

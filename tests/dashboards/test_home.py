@@ -8,11 +8,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from annotations.models import Project
+from annotations.models import DatasetVersion, Project
 from evaluation.models import Evaluation
+from evaluation.promotion.services import promote_by_hand
 from jobs.models import Pipeline
 from tests.dashboards import seed
 from tests.dashboards.test_overview import figures_of
+from training.models import Artifact
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +41,17 @@ def test_annotators_see_the_loop_but_neither_models_nor_runs(as_role, tmp_path):
     body = as_role("annotator").get("/").content.decode()
     assert "100,000" in body
     assert "Last runs" not in body and "support-grpo-2" not in body
+
+
+def test_the_models_card_names_the_champion_and_only_to_those_who_may_open_models(as_role, tmp_path):
+    seed.whole_loop(tmp_path)
+    names = list(Artifact.objects.ready().values_list("name", flat=True))
+    assert f"newest: {names[0]}" in as_role("member").get("/").content.decode()
+    promote_by_hand(project=Project.objects.first(), artifact=Artifact.objects.get(name=names[-1]), reason="x", actor=None)
+    assert f"champion: {names[-1]}" in as_role("admin").get("/").content.decode()
+    body = as_role("annotator").get("/").content.decode()
+    hidden = [*names, *DatasetVersion.objects.values_list("name", flat=True)]
+    assert hidden and not [name for name in hidden if name in body]
 
 
 def test_a_full_site_shows_trend_numbers_and_telemetry(as_role, tmp_path):

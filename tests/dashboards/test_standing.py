@@ -48,3 +48,13 @@ def test_the_steps_follow_the_loop_and_say_what_is_there():
     assert named["Data"].unit == "dataset version" and named["Data"].progress == "done"
     assert named["Train"].progress == "busy" and named["Train"].note == "1 under way"
     assert named["Models"].progress == "todo"
+
+
+def test_the_loop_goes_on_with_the_champion_and_the_newest_model_is_called_so():
+    def note(at: Standing) -> str:
+        return {step.label: step for step in steps(at)}["Models"].note
+
+    assert note(Standing(models=7, newest_model="m7")) == "newest: m7"
+    assert note(Standing(models=7, newest_model="m7", champions=("m3",))) == "champion: m3"
+    assert note(Standing(models=7, newest_model="m7", champions=("m3", "m1"))) == "champions: m3, m1"
+    assert note(Standing()) == ""
