@@ -8,11 +8,13 @@ from typing import Any
 from django.db.models import Prefetch, QuerySet
 
 from annotations.models import DatasetVersion
+from evaluation.chatting.jobs import KIND as SERVING_KIND
 from evaluation.models import Benchmark, Evaluation
 from evaluation.self_rewarding.services import DONE, EARLY, PIPELINE_KIND
+from evaluation.self_rewarding.few import few_rows
 from evaluation.self_rewarding.settings import STAGES, LoopSettings, Stage
 from jobs.models import ENDED, Job, Pipeline, State
-from jobs.selectors import pipeline_state
+from jobs.selectors import jobs_at_work, pipeline_state
 from training.models import Artifact, Run
 
 
@@ -86,6 +88,21 @@ class LoopDetail:
         if self.ended:
             return str(State.SUCCEEDED if self.ended == DONE else State.STOPPED)
         return self.state if self.state in (State.FAILED, State.STOPPED) else str(State.QUEUED)
+
+    @property
+    def waiting(self) -> Job | None:
+        """The job that is next, where the loop stands still until a worker takes it."""
+        states = {job.state for job in self.jobs}
+        if states & {State.STARTING, State.RUNNING, State.STOPPING}:
+            return None
+        return next((job for job in self.jobs if job.state == State.QUEUED), None)
+
+    @property
+    def held_by(self) -> list[Job]:
+        """Models that are served for chat where it waits: they keep their worker until nobody has asked them for a while."""
+        if self.waiting is None:
+            return []
+        return [job for job in jobs_at_work(self.waiting.hardware_tag) if job.kind == SERVING_KIND]
 
     @property
     def can_go_on(self) -> bool:
@@ -197,6 +214,7 @@ def loop_document(loop: LoopDetail) -> dict[str, Any]:
                 "honesty": honesty(one.evaluation, metric),
                 "decision": one.decision,
                 "figures": one.figures,
+                "few": few_rows(one.figures, loop.settings.method),
             }
             for one in loop.rounds
         ],

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import orjson
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.services import token_create
+from annotations.models import Rater, Teacher, TeacherVersion
 from annotations.services import dataset_from_rows
+from annotations.services.revocations import revocation_lift, revoke
+from evaluation.chatting.jobs import KIND as SERVING_KIND
 from evaluation.models import Evaluation
 from evaluation.self_rewarding.services import round_decided
 from evaluation.self_rewarding.settings import STAGES
-from jobs.models import Pipeline
+from jobs.models import Job, Pipeline, Worker
+from jobs.services import job_queue
 from tests.evaluation.samples import atlas_rows
 from tests.evaluation.self_rewarding.conftest import cleaned, evaluated, job_of, judged
 
@@ -102,6 +109,57 @@ def test_a_loop_is_shown_with_its_figures_and_goes_on_where_an_admin_says_so(sig
     signed_in("admin").post(reverse("evaluation:self-rewarding-resume", args=[shown.pk]), {"regardless": "yes"})
     shown.refresh_from_db()
     assert len(shown.payload["rounds"]) == 2
+
+
+def test_a_loop_that_waits_says_what_for_and_an_admin_may_stop_the_model_that_is_served_there(signed_in, loop):
+    now, first = timezone.now(), loop.jobs.order_by("pk")[0]
+    address = reverse("evaluation:self-rewarding-detail", args=[loop.pk])
+    page = signed_in("member").get(address).content.decode()
+    assert f'Next is <a href="{first.get_absolute_url()}">' in page and "No worker takes" in page
+    worker = Worker.objects.create(name="w", host="h", pid=1, tags=["cpu"], started_at=now, seen_at=now)
+    held = job_queue(kind=SERVING_KIND, title="Serve tiny for chat", payload={"idle_s": 300.0}, hardware_tag="cpu", actor=None)
+    about = {"worker": worker, "lease_token": "0" * 32, "lease_until": now, "started_at": now}
+    Job.objects.filter(pk=held.pk).update(state="running", **about)
+    page, stop = signed_in("member").get(address).content.decode(), reverse("jobs:job-stop", args=[held.pk])
+    assert "At work now" in page and "until nobody has asked it for 5 minutes" in page and stop not in page
+    assert stop in signed_in("admin").get(address).content.decode()
+    Job.objects.filter(pk=held.pk).update(kind="probe")
+    page = signed_in("admin").get(address).content.decode()
+    assert "At work now" in page and stop not in page, "other work is not to be stopped for it"
+    Job.objects.filter(pk=first.pk).update(state="running", **about | {"lease_token": "1" * 32})
+    assert "Next is" not in signed_in("member").get(address).content.decode()
+
+
+def test_a_round_that_trained_on_few_rows_says_so_and_why(signed_in, shown):
+    told = "6 pairs came of 6 prompts. So few teach next to nothing"
+    assert told in signed_in("member").get(reverse("evaluation:self-rewarding-detail", args=[shown.pk])).content.decode()
+    assert told in signed_in("member").get(f"/api/self-rewarding/{shown.pk}").json()["rounds"][0]["few"]
+    report = signed_in("member").get(reverse("evaluation:self-rewarding-report", args=[shown.pk, "html"])).content.decode()
+    assert told in report
+    output = io.StringIO()
+    call_command("pipeline", "show", str(shown.pk), stdout=output)
+    assert told in output.getvalue()
+
+
+def test_only_teachers_that_may_judge_are_offered(signed_in, wanted, prompts_version, teacher):
+    wanted()
+    address = reverse("evaluation:self-rewarding-create")
+
+    def offered() -> bool:
+        return "teacher:strict" in signed_in("admin").get(address).content.decode()
+
+    assert offered()
+    versions = TeacherVersion.objects.filter(teacher__name="strict")
+    scores = versions.get().prompt
+    versions.update(prompt=scores | {"kind": "pairwise"})
+    assert not offered(), "it compares"
+    versions.update(prompt=scores)
+    made = revoke(target=Rater.objects.get(name="strict@1"), reason="Too kind.", actor=None)
+    assert not offered(), "its scores are revoked"
+    revocation_lift(revocation=made, reason="Not so.", actor=None)
+    assert offered()
+    Teacher.objects.update(is_active=False)
+    assert not offered(), "it rests"
 
 
 def test_nothing_goes_on_after_the_last_round(signed_in, shown):
