@@ -27,7 +27,9 @@ MARKS = {"broken": "✗", "unknown": "?", "kept": "✓", "left out": "–"}
 
 
 class Command(BaseCommand):
-    help = "Which model answers next: rlwhf promotion [show|rules|judge|questions|promote|rollback|certificate|verify|key]"
+    help = (
+        "Which model answers next: rlwhf promotion [show|rules|judge|verdicts|questions|promote|rollback|certificate|verify|key]"
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action")
@@ -40,12 +42,14 @@ class Command(BaseCommand):
         )
         rules.add_argument("--benchmark", default="", help="name, or the start of the hash, of the benchmark that decides")
         judge = actions.add_parser("judge", help="hold a model against the champion, and wait for the verdict")
+        verdicts = actions.add_parser("verdicts", help="what was said of each model that was judged, the newest first")
+        verdicts.add_argument("--most", type=int, default=20, help="so many of them (default: 20)")
         asked = actions.add_parser("questions", help="the questions that stand in a judged model's training rows, one a line")
         promote = actions.add_parser("promote", help="make a model champion: by its newest verdict, or --anyway with a reason")
         promote.add_argument("--anyway", action="store_true", help="whatever the rules say; asks for --reason")
         back = actions.add_parser("rollback", help="back to the champion before")
         certificate = actions.add_parser("certificate", help="print the champion's certificate")
-        for one in (show, rules, judge, asked, promote, back, certificate):
+        for one in (show, rules, judge, verdicts, asked, promote, back, certificate):
             one.add_argument("project", help="name or address part of the project")
         for one in (judge, asked, promote):
             one.add_argument("model", help="name of the model")
@@ -116,6 +120,14 @@ class Command(BaseCommand):
         for row in selectors.rule_rows(document):
             one = row["outcome"]
             self.stdout.write(f"  {MARKS[one.state]} {one.title}: {one.text}")
+
+    def _verdicts(self, options: dict[str, Any]) -> None:
+        found = selectors.verdicts_of(project_known(options["project"])).order_by("-pk")
+        for one in found[: max(0, options["most"])]:
+            against = f", against {one.against.model_name}" if one.against else ""
+            watch = ", measured again" if one.watch else ""
+            told = f"{_state(one):11} rules {one.rules.number}{against}{watch}"
+            self.stdout.write(f"{one.pk:>6} {one.created_at:%Y-%m-%d %H:%M} {one.evaluation.model_name:36} {told}")
 
     def _questions(self, options: dict[str, Any]) -> None:
         project, artifact = project_known(options["project"]), _model(options["model"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -209,7 +210,12 @@ def test_the_same_at_the_shell(project, three, benchmark, tmp_path: Path) -> Non
     assert json.loads(said("rules", project.slug))["floors"][0]["at_most"] == 0.5
     with pytest.raises(CommandError, match="not judged yet"):
         said("promote", project.slug, "honest")
-    carried_out(verdict_queue(project=project, artifact=three["honest"].artifact, actor=None), tmp_path / "verdict")
+    assert said("verdicts", project.slug) == ""
+    verdict = verdict_queue(project=project, artifact=three["honest"].artifact, actor=None)
+    assert re.search(rf"^ *{verdict.pk} .* honest +queued +rules 1", said("verdicts", project.slug))
+    carried_out(verdict, tmp_path / "verdict")
+    assert re.search(r" honest +passed +rules 1", said("verdicts", project.slug))
+    assert said("verdicts", project.slug, "--most", "0") == ""
     assert "honest is champion" in said("promote", project.slug, "honest")
     with pytest.raises(CommandError, match="Say why"):
         said("promote", project.slug, "silent", "--anyway")
