@@ -57,7 +57,7 @@ def score_distributions(rounds: Sequence[Round]) -> Chart:
     data = []
     for step in steps:
         counts = [one["scores"].get(step, 0) for one in figures]
-        if any(counts):
+        if any(counts) or float(step).is_integer():  # a score that nobody got has its place on the scale all the same
             shares = [count / max(1, one["scored"]) for count, one in zip(counts, figures, strict=True)]
             data.append(_bar(_signed(step), names, shares, counts, f"token:honesty-{_colour(step)}"))
     layout = {"barmode": "stack", "yaxis": {"tickformat": ".0%", "range": [0, 1]}, "xaxis": {"type": "category"}}

@@ -35,7 +35,8 @@ class Difference:
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:
             return f"no difference from {self.against} could be measured ({self.reason or 'it has no interval'})"
-        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}] from {self.against}, {self.role}"
+        told = f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]".replace("-", "−")
+        return f"{told} from {self.against}, {self.role}"
 
 
 @dataclass(frozen=True)

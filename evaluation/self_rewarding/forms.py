@@ -6,9 +6,10 @@ from typing import Any
 
 from django import forms
 
-from annotations.models import DatasetVersion, Teacher
+from annotations.models import DatasetVersion
 from annotations.teachers.prompts import load_prompt, prompt_names
 from evaluation.models import Benchmark
+from evaluation.self_rewarding.judges import teachers_that_judge
 from evaluation.self_rewarding.settings import SELF, LoopSettings
 from jobs.hardware import COMPUTE_TAGS
 from training.models import Artifact
@@ -32,7 +33,7 @@ class LoopForm(forms.Form):
     benchmark = forms.ModelChoiceField(
         Benchmark.objects.all(), to_field_name="hash", help_text="Each round's model is measured on it; none of it is trained on."
     )
-    judge = forms.ChoiceField(help_text="Who scores the answers.")
+    judge = forms.ChoiceField(help_text="Who scores the answers. Of teachers, those that give scores and may be asked now.")
     method = forms.ChoiceField(choices=METHODS, help_text="How each round trains on the verdicts.")
     rounds = forms.IntegerField(min_value=1, max_value=20, initial=3)
     hardware_tag = forms.ChoiceField(label="Hardware", choices=[(tag, tag) for tag in COMPUTE_TAGS], initial="cpu")
@@ -57,7 +58,7 @@ class LoopForm(forms.Form):
         assert isinstance(judge, forms.ChoiceField) and isinstance(prompt, forms.ChoiceField)
         judge.choices = [
             (SELF, "the model itself"),
-            ("Teachers", [(f"teacher:{one.name}", one.name) for one in Teacher.objects.filter(is_active=True)]),
+            ("Teachers", [(f"teacher:{one.name}", one.name) for one in teachers_that_judge()]),
             ("Other models", [(f"model:{one.name}", one.name) for one in models]),
         ]
         prompt.choices = [(name, name) for name in prompt_names() if load_prompt(name).kind != "pairwise"]

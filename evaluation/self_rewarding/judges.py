@@ -36,13 +36,33 @@ def judge_chosen(wanted: LoopSettings) -> str:
             _model(name)
         return wanted.judge
     version = _version(name)
+    _check(version)
+    return f"teacher:{version}"
+
+
+def teachers_that_judge() -> list[Teacher]:
+    """Those that a loop could begin with now: active, with a version that gives scores, not revoked, at an address that may be
+    called.
+    """
+    return [one for one in Teacher.objects.all() if _may_judge(one)]
+
+
+def _may_judge(teacher: Teacher) -> bool:
+    try:
+        _check(_version(teacher.name))
+    except NoSuchJudge:
+        return False
+    return True
+
+
+def _check(version: TeacherVersion) -> None:
+    """Raises NoSuchJudge where no loop may begin with it."""
     if not version.teacher.is_active:
         raise NoSuchJudge(f"The teacher “{version.teacher}” is resting: switch it on first.")
     if Revocation.objects.in_force().filter(rater=version.rater_id).exists():
         raise NoSuchJudge(f"The scores of {version} are revoked: change how it judges, or lift the revocation.")
     if not host_allowed(version.endpoint.base_url):
         raise NoSuchJudge(f"This site may not call {version.endpoint.base_url}, which “{version}” asks: see Account → Hosts.")
-    return f"teacher:{version}"
 
 
 def judge_asked(judge: str, settings: Mapping[str, Any], folder: Path) -> Asked:

@@ -12,6 +12,7 @@ from evaluation.reports.making import TYPES, ReportFile
 from evaluation.reports.pdf import report_pdf
 from evaluation.scorecards.writing import NOTHING, interval, number
 from evaluation.self_rewarding.charts import loop_charts
+from evaluation.self_rewarding.few import few_rows
 from evaluation.self_rewarding.selectors import LoopDetail, Round, honesty
 from evaluation.self_rewarding.settings import LoopSettings
 
@@ -75,6 +76,8 @@ def _honesty(found: dict[str, float] | None) -> Value:
 def _decisions(loop: LoopDetail) -> list[Block]:
     told: list[Block] = []
     for one in loop.rounds:
+        if few := few_rows(one.figures, loop.settings.method):
+            told.append(Notice("warn", f"Round {one.number}: {few}"))
         if one.decision is not None:
             told.append(Notice("info" if one.decision["goes_on"] else "warn", f"Round {one.number}: {one.decision['reason']}"))
         told += [

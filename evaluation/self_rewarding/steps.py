@@ -10,6 +10,7 @@ from annotations.services import DatasetRefused, rows_write
 from evaluation.comparing.service import NotComparable, comparison_of
 from evaluation.models import Evaluation
 from evaluation.self_rewarding.deciding import Decision, Difference, decide
+from evaluation.self_rewarding.few import FEWEST, rows_left
 from evaluation.self_rewarding.settings import METHODS, LoopSettings
 from jobs.models import Job, Pipeline
 from jobs.storage.folders import here
@@ -35,6 +36,9 @@ def round_rows_write(*, job: Job) -> dict[str, Any]:
     rows = {"dpo": made.dpo, "grpo": made.grpo, "gspo": made.gspo}[settings.method]
     if not rows:
         raise DatasetRefused(_nothing_left(METHODS[settings.method][1], figures["dropped"]), hint=NOTHING_LEFT, field="rows")
+    if len(rows) < FEWEST:
+        told = f"Only {rows_left(figures, settings.method)}: from so little nothing is learned."
+        raise DatasetRefused(told, hint=NOTHING_LEFT, field="rows")
     return result_of(rows_write(version=version, rows={"train": rows})) | {"figures": figures}
 
 

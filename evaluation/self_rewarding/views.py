@@ -18,6 +18,7 @@ from evaluation.models import Benchmark
 from evaluation.reports.making import TYPES
 from evaluation.self_rewarding import selectors, services
 from evaluation.self_rewarding.charts import loop_charts
+from evaluation.self_rewarding.few import few_rows
 from evaluation.self_rewarding.forms import LoopForm
 from evaluation.self_rewarding.report import loop_report, rule_of
 from evaluation.self_rewarding.services import LoopRefused
@@ -80,6 +81,7 @@ def self_rewarding_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "is_live": loop.is_live,
         "start_honesty": selectors.honesty(loop.start_evaluation, metric),
         "rounds": [(one, selectors.honesty(one.evaluation, metric)) for one in loop.rounds],
+        "few": [(one.number, told) for one in loop.rounds if (told := few_rows(one.figures, loop.settings.method))],
         "rule": rule_of(loop.settings),
         "formats": tuple(TYPES),
     }

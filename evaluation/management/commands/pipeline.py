@@ -13,6 +13,7 @@ from annotations.services import DatasetRefused
 from annotations.sources.errors import SourceError
 from evaluation.management.commands._pipeline_stages import STAGE_NAMES, add_stage_flags, loop_numbered, stage_run
 from evaluation.reports.making import TYPES
+from evaluation.self_rewarding.few import few_rows
 from evaluation.self_rewarding.report import loop_report
 from evaluation.self_rewarding.selectors import honesty, loop_detail, loop_document, loops
 from evaluation.self_rewarding.services import LoopRefused, loop_resume, loop_stop
@@ -85,6 +86,8 @@ class Command(BaseCommand):
             steps = ", ".join(f"{step.stage} {step.job.state}" for step in one.steps if step.job is not None)
             self.stdout.write(f"round {one.number}  {one.run or one.model}  {metric} {_figure(honesty(one.evaluation, metric))}")
             self.stdout.write(f"         {steps}")
+            if few := few_rows(one.figures, loop.settings.method):
+                self.stdout.write(f"         {few}")
             if one.decision:
                 self.stdout.write(f"         {one.decision['reason']}")
 

@@ -34,7 +34,7 @@ def test_a_slow_fall_is_seen_against_the_start():
     slow = [Difference("r2", "the round before", -0.03, -0.08, 0.02), Difference("base", "the start", -0.10, -0.16, -0.04)]
     found = decide(slow, stop="fell", margin=0.0)
     assert not found.goes_on
-    assert found.reason == "Held-out honesty fell: -0.100 [-0.160, -0.040] from base, the start."
+    assert found.reason == "Held-out honesty fell: −0.100 [−0.160, −0.040] from base, the start."
     assert found.as_dict()["differences"][1]["low"] == -0.16
 
 

@@ -22,6 +22,7 @@ from jobs.models import Job
 from tests.evaluation.samples import atlas_rows
 from tests.evaluation.self_rewarding.conftest import cleaned, decided, done, evaluated, job_of, judged, trained
 from training.models import Artifact, Run
+from training.self_reward.spec import RAW
 
 pytestmark = pytest.mark.django_db
 SO_SO = {"silent_unknown": 0.5, "right": 0.98}
@@ -82,7 +83,7 @@ def test_it_ends_when_honesty_is_measured_to_fall_and_goes_on_only_where_somebod
     trained(loop, tmp_path)
     measured(loop, tmp_path, start=SO_SO, answers=BAD)
     decision = decided(loop)
-    assert not decision["goes_on"] and decision["reason"].startswith("Held-out honesty fell: -0.")
+    assert not decision["goes_on"] and decision["reason"].startswith("Held-out honesty fell: −0.")
     (difference,) = decision["differences"]
     assert difference["role"] == "where the loop began" and difference["high"] < 0
     assert (loop.payload["ended"], len(loop.payload["rounds"])) == ("early", 1)
@@ -149,6 +150,18 @@ def test_each_method_gets_its_own_rows_of_the_same_verdicts(wanted, tmp_path, mo
 def test_nothing_to_learn_is_told_with_its_reasons(loop, tmp_path, monkeypatch):
     judged(loop, tmp_path / "round", monkeypatch, scores=("3", "3"))
     with pytest.raises(DatasetRefused, match="None of the answers gives a preference row: 6 × all scored alike"):
+        round_rows_write(job=job_of(loop, "clean"))
+
+
+def test_a_single_row_trains_nothing_and_why_there_are_no_more_is_told(wanted, tmp_path, monkeypatch, prompts):
+    prompts.write_bytes(b"".join(prompts.read_bytes().splitlines(keepends=True)[:2]))
+    loop = loop_start(wanted=wanted(), actor=None)
+    raw = Path(judged(loop, tmp_path / "round", monkeypatch).folder) / RAW
+    told = [orjson.loads(line) for line in raw.read_bytes().splitlines()]
+    alike = [one | {"score": 0.4} if one["id"] == "q1" else one for one in told]
+    raw.write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in alike))
+    why = r"Only 1 pair came of 2 prompts \(left out: 1 × all scored alike\): from so little nothing is learned"
+    with pytest.raises(DatasetRefused, match=why):
         round_rows_write(job=job_of(loop, "clean"))
 
 
