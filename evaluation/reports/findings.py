@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from evaluation.guard.verdict import GuardReport, TypeReport
 from evaluation.reports.document import Block, Notice, Section, Table, Value
+from evaluation.scorecards.findings_text import GUARD_WORDS, VALIDATOR_WORDS
 from evaluation.scorecards.scorecard import MetricValue, Scorecard
 from evaluation.scorecards.writing import NOTHING, interval, number, signed
 from evaluation.validator.report import Finding, ValidatorReport
-
-GUARD_WORDS = {
-    "kept": "kept",
-    "lost": "lost",
-    "unclear": "cannot tell",
-    "unable": "base cannot do it",
-    "alone": NOTHING,
-    "unasked": "cannot tell",
-}
-VALIDATOR_WORDS = {"found": "found", "inherited": "as the base model", "clear": "not found", "unknown": "cannot tell"}
 
 
 def findings_sections(card: Scorecard) -> list[Section]:
@@ -45,7 +36,7 @@ def _guard(report: GuardReport) -> list[Block]:
 
 
 def _type(one: TypeReport) -> list[Value]:
-    mark = Value(GUARD_WORDS[one.state], mark="worse" if one.state == "lost" else "")
+    mark = Value(GUARD_WORDS[one.state] or NOTHING, mark="worse" if one.state == "lost" else "")
     return [Value(one.title), mark, _share(one.model), _share(one.base), _change(one.difference), Value(f"{one.n:,}")]
 
 

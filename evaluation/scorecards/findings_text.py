@@ -8,6 +8,17 @@ from evaluation.guard.verdict import GuardReport, TypeReport
 from evaluation.scorecards.document import MetricValue
 from evaluation.validator.report import ValidatorReport
 
+GUARD_WORDS = {
+    "kept": "kept",
+    "lost": "lost",
+    "unclear": "cannot tell",
+    "unable": "base cannot do it",
+    "alone": "",
+    "unasked": "cannot tell",
+}
+VALIDATOR_WORDS = {"found": "found", "inherited": "as the base model", "clear": "not found", "unknown": "cannot tell"}
+"""What each state is called, on pages and in reports too."""
+
 
 def guard_lines(report: GuardReport) -> Iterator[str]:
     yield f"Capability guard {report.version} ({report.n} tasks): {report.text}"
@@ -15,16 +26,19 @@ def guard_lines(report: GuardReport) -> Iterator[str]:
     width = 2 + max((len(one.title) for one in rows), default=0)
     yield f"  {'':<{width}}{'right':<24}{'base':<24}{'change':<28}{'may lose':<10}"
     for one in rows:
-        state = one.state + (f", {one.cut_off:.0%} cut off" if one.cut_off else "")
+        cut_off = f"{one.cut_off:.0%} cut off" if one.cut_off else ""
+        state = ", ".join(filter(None, (GUARD_WORDS[one.state], cut_off)))
         yield f"  {one.title:<{width}}{_value(one.model):<24}{_value(one.base):<24}{_change(one):<28}{one.margin:<10}{state}"
 
 
 def validator_lines(report: ValidatorReport) -> Iterator[str]:
     yield f"Validator ({report.n} answers): {report.text}"
-    for name, one in report.findings.items():
+    width = 2 + max((len(one.title) for one in report.findings.values()), default=0)
+    for one in report.findings.values():
         earns = "" if one.earns is None else f"  earns {one.earns:+.2f}"
         others = "" if one.others_earn is None or one.earns is None else f", others {one.others_earn:+.2f}"
-        yield f"  {name:<14}{one.state:<11}found above {one.threshold:<6}{_value(one.share)}{earns}{others}"
+        state = f"{VALIDATOR_WORDS[one.state]:<20}found above {one.threshold:<6}"
+        yield f"  {one.title:<{width}}{state}{_value(one.share)}{earns}{others}"
 
 
 def _change(one: TypeReport) -> str:

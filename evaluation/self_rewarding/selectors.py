@@ -10,8 +10,8 @@ from django.db.models import Prefetch, QuerySet
 from annotations.models import DatasetVersion
 from evaluation.chatting.jobs import KIND as SERVING_KIND
 from evaluation.models import Benchmark, Evaluation
-from evaluation.self_rewarding.services import DONE, EARLY, PIPELINE_KIND
 from evaluation.self_rewarding.few import few_rows
+from evaluation.self_rewarding.services import DONE, EARLY, PIPELINE_KIND
 from evaluation.self_rewarding.settings import STAGES, LoopSettings, Stage
 from jobs.models import ENDED, Job, Pipeline, State
 from jobs.selectors import jobs_at_work, pipeline_state

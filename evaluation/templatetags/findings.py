@@ -5,26 +5,16 @@ from typing import Any
 from django import template
 
 from evaluation.guard.verdict import GuardReport
+from evaluation.scorecards.findings_text import GUARD_WORDS, VALIDATOR_WORDS
 from evaluation.scorecards.scorecard import Scorecard
 from evaluation.validator.report import ValidatorReport
 
 register = template.Library()
 
-GUARD_STATES = {
-    "kept": ("kept", "succeeded"),
-    "lost": ("lost", "failed"),
-    "unclear": ("cannot tell", "stopped"),
-    "unable": ("base cannot do it", "stopped"),
-    "alone": ("", ""),
-    "unasked": ("cannot tell", "stopped"),
-}
-VALIDATOR_STATES = {
-    "found": ("found", "failed"),
-    "inherited": ("as the base model", "stopped"),
-    "clear": ("not found", "succeeded"),
-    "unknown": ("cannot tell", "stopped"),
-}
-"""The words for each state, and the colour of their badge."""
+GUARD_COLOURS = {"kept": "succeeded", "lost": "failed", "alone": ""}
+VALIDATOR_COLOURS = {"found": "failed", "clear": "succeeded"}
+"""Of the badge of a state; of any other it is that of what cannot be told."""
+OTHER_COLOUR = "stopped"
 
 
 @register.inclusion_tag("evaluation/_guard.html")
@@ -34,7 +24,7 @@ def guard_section(card: Scorecard) -> dict[str, Any]:
         return {"report": None}
     types = [*report.types.values(), *report.tasks.values()]
     kinds = [*report.types.values(), report.overall, *report.tasks.values()]
-    rows = [(one, *GUARD_STATES[one.state]) for one in kinds if one is not None]
+    rows = [(one, GUARD_WORDS[one.state], GUARD_COLOURS.get(one.state, OTHER_COLOUR)) for one in kinds if one is not None]
     return {
         "report": report,
         "rows": rows,
@@ -48,5 +38,5 @@ def validator_section(card: Scorecard) -> dict[str, Any]:
     report = ValidatorReport.model_validate(card.validator) if card.validator else None
     if report is None:
         return {"report": None}
-    rows = [(one, *VALIDATOR_STATES[one.state]) for one in report.findings.values()]
+    rows = [(one, VALIDATOR_WORDS[one.state], VALIDATOR_COLOURS.get(one.state, OTHER_COLOUR)) for one in report.findings.values()]
     return {"report": report, "rows": rows, "base": any(one.base for one in report.findings.values())}

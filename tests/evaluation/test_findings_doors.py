@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import orjson
 import pytest
@@ -18,14 +20,15 @@ from evaluation.answers import AnswerRow
 from evaluation.forms import EvaluationForm
 from evaluation.guard.items import guard_set
 from evaluation.guard.trials import Given
-from evaluation.guard.verdict import guard_report
+from evaluation.guard.verdict import GuardReport, TypeReport, guard_report
 from evaluation.models import Evaluation
+from evaluation.scorecards.findings_text import GUARD_WORDS, VALIDATOR_WORDS, guard_lines, validator_lines
 from evaluation.scorecards.scorecard import ArtifactRef, BenchmarkRef, Sampling, Scorecard, scorecard_make
 from evaluation.scorecards.table import scorecard_text
 from evaluation.selectors import scorecard_of
 from evaluation.services import headline_of
 from evaluation.validator.answers import said_of
-from evaluation.validator.report import validator_report
+from evaluation.validator.report import Finding, ValidatorReport, validator_report
 from tests.evaluation.conftest import BASE_ROWS
 from tests.evaluation.validator.sets import GAMING, terse, told
 from training.models import Artifact
@@ -66,7 +69,15 @@ def test_the_scorecard_shows_both(evaluated: Evaluation, signed_in: Callable[[st
     card = scorecard_of(evaluated)
     assert isinstance(card, Scorecard)
     text = scorecard_text(card)
-    assert "It got useless" in text and "refusals      found" in text
+    assert "It got useless" in text and re.search(r"Blanket refusals +found +found above", text)
+    lines = [
+        *guard_lines(GuardReport.model_validate(card.guard)),
+        *validator_lines(ValidatorReport.model_validate(card.validator)),
+    ]
+    words = {word for line in lines for word in line.split()}
+    assert not words & {"unable", "unclear", "unasked", "alone", "inherited", "clear", "refusals:"}, "words of the code"
+    titles = [one["title"] for one in card.validator["findings"].values()]
+    assert len(titles) == 10 and all(any(line.strip().startswith(title) for line in lines) for title in titles)
 
 
 @pytest.mark.django_db
@@ -233,3 +244,15 @@ def test_models_are_named_alike_for_the_guard_and_for_serving(model: Callable[..
 def test_the_page_that_queues_names_both(signed_in: Callable[[str], Client], benchmark: object) -> None:
     page = signed_in("admin").get(reverse("evaluation:scorecard-queue")).content.decode()
     assert "Check that abilities were kept" in page and "Look for answers that game a reward" in page
+
+
+def test_a_file_that_is_not_there_is_told_in_words(tmp_path) -> None:
+    gone = tmp_path / "gone.jsonl"
+    with pytest.raises(CommandError, match="gone.jsonl cannot be read: No such file or directory"):
+        call_command("validate_answers", str(gone))
+
+
+def test_each_state_has_a_word() -> None:
+    kept = TypeReport.model_fields["state"].annotation
+    found = Finding.model_fields["state"].annotation
+    assert (set(get_args(kept)), set(get_args(found))) == (set(GUARD_WORDS), set(VALIDATOR_WORDS))

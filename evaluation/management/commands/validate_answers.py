@@ -27,7 +27,9 @@ class Command(BaseCommand):
         """Ends with status 1 where a game was found, 2 where the answers cannot be read, and 3 where it cannot be told."""
         try:
             report = validator_report(_answers(options["file"], options["base"]))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise CommandError(f"{error.filename} cannot be read: {error.strerror}.", returncode=FAILED) from error
+        except ValueError as error:
             raise CommandError(str(error), returncode=FAILED) from error
         self.stdout.write(report.model_dump_json(indent=1) if options["json"] else "\n".join(validator_lines(report)))
         if not report.passed:
