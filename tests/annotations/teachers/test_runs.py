@@ -397,7 +397,12 @@ def test_the_pages_lead_from_no_teacher_to_its_scores(signed_in, project, endpoi
     run = TeacherRun.objects.get()
     call_command("teachers", "carry-out", str(run.pk), "--folder", _folder(), stdout=io.StringIO())
     shown = client.get(page).content.decode()
-    assert "Beside people of Numbers" in shown and "fewer than 2 people" in shown and "Measure again" in shown
+    assert (
+        "Beside people of Numbers" in shown
+        and "Figures of version 1<" in shown
+        and "fewer than 2 people" in shown
+        and "Measure again" in shown
+    )
     assert client.post(reverse("annotations:teacher-edit", args=["strict"]), sent | {"temperature": 1}).url == page
     assert "2 of 2" in client.get(page).content.decode()
     client.post(f"{page}switch/", {"active": "0"})
