@@ -1,7 +1,9 @@
 """What the dashboard's pages show, over HTTP."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
@@ -12,14 +14,28 @@ from accounts.api_auth import ApiAuth
 from annotations.models import Project
 from dashboards import course_charts, courses, data, drift, overview, people
 from evaluation.models import Benchmark
-from jobs.figures import Chart
+from jobs.figures import Chart, rounded
 
 router = Router(tags=["dashboard"])
 Json = dict[str, Any]
 EVALUATIONS_AT_MOST = 1000
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _rounded(read: Callable[P, T]) -> Callable[P, T]:
+    """With as many digits as the pages' files have, whatever the answer holds."""
+
+    @wraps(read)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        found: T = rounded(read(*args, **kwargs))
+        return found
+
+    return answer
 
 
 @router.get("/dashboard/overview", response=Json, auth=ApiAuth("member"))
+@_rounded
 def dashboard_overview(request: HttpRequest, benchmark: str = "", last: int = overview.LAST_SHOWN) -> Json:
     """The headline metrics of the last models on a benchmark (its hash; none: that of the newest scorecard), oldest first."""
     chosen = Benchmark.objects.filter(hash=benchmark).values_list("pk", flat=True).first() if benchmark else None
@@ -44,6 +60,7 @@ def dashboard_overview(request: HttpRequest, benchmark: str = "", last: int = ov
 
 
 @router.get("/dashboard/models/{name}", response=Json, auth=ApiAuth("member"))
+@_rounded
 def dashboard_model(request: HttpRequest, name: str) -> Json:
     """The last thousand evaluations of a model, newest first, with their headlines; `/api/evaluations/{id}/scorecard` has the
     rest of each.
@@ -69,6 +86,7 @@ def dashboard_model(request: HttpRequest, name: str) -> Json:
 
 
 @router.get("/dashboard/people", response=list[Json], auth=ApiAuth("member"))
+@_rounded
 def dashboard_people(request: HttpRequest) -> list[Json]:
     """Each project that people score in: agreement by its newest report. `/api/projects/{slug}/quality` has the whole report."""
     return [
@@ -90,6 +108,7 @@ def dashboard_people(request: HttpRequest) -> list[Json]:
 
 
 @router.get("/dashboard/people/{slug}", response=Json, auth=ApiAuth("member"))
+@_rounded
 def dashboard_people_of(request: HttpRequest, slug: str) -> Json:
     """Everybody who scores in a project: their figures in the newest report, their scores now, and by week."""
     project = get_object_or_404(Project.objects.only("slug"), slug=slug)
@@ -114,6 +133,7 @@ def dashboard_people_of(request: HttpRequest, slug: str) -> Json:
 
 
 @router.get("/dashboard/data", response=Json, auth=ApiAuth("member"))
+@_rounded
 def dashboard_data(request: HttpRequest, project: str = "") -> Json:
     """Live scores by kind of rater and week, and by model and kind of rater; what came in by files. Of one project or of all.
     `/api/datasets` has the dataset versions with their reports.
@@ -132,6 +152,7 @@ def dashboard_data(request: HttpRequest, project: str = "") -> Json:
 
 
 @router.get("/dashboard/drift", response=Json, auth=ApiAuth("member"))
+@_rounded
 def dashboard_drift(request: HttpRequest, project: str = "", model: str | None = None, benchmark: str = "") -> Json:
     """Mean scores by week, of all answers or of a model's, and the models trained on a reward: what paid them over their runs,
     what is said of them and of the model each was trained from. Scorecards are those on `benchmark` (its hash; none: that which
@@ -165,6 +186,7 @@ def dashboard_drift(request: HttpRequest, project: str = "", model: str | None =
 
 
 @router.get("/dashboard/training", response=Json, auth=ApiAuth("member"))
+@_rounded
 def dashboard_training(
     request: HttpRequest,
     runs: Query[list[str] | None] = None,

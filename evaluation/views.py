@@ -74,7 +74,7 @@ def scorecard_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"evaluation": evaluation, "job": evaluation.job, "card": card}
     if card is not None:
         context |= card_context(card, request.GET.dict())
-        if file := send_chart(request, context["charts"].values()):
+        if file := send_chart(request, context["charts"].values(), of=evaluation.model_name):
             return file
         context["has_answers"] = selectors.answers_path(evaluation) is not None
         context["answers_form"] = AnswersForm()

@@ -31,8 +31,9 @@ def send_file(request: HttpRequest, file: BinaryIO, name: str) -> StreamingHttpR
     return response
 
 
-def send_chart(request: HttpRequest, charts: Iterable[Chart]) -> HttpResponse | None:
-    """The numbers of the chart that `?csv=ID` names, as filtered as the page is; None where the page itself is asked for.
+def send_chart(request: HttpRequest, charts: Iterable[Chart], *, of: str = "") -> HttpResponse | None:
+    """The numbers of the chart that `?csv=ID` names, as filtered as the page is; None where the page itself is asked for. `of`
+    is what the page is about, for the file's name.
 
     Raises Http404 for a chart that the page does not have.
     """
@@ -42,7 +43,8 @@ def send_chart(request: HttpRequest, charts: Iterable[Chart]) -> HttpResponse | 
     chart = next((one for one in charts if one.id == wanted), None)
     if chart is None:
         raise Http404("This page has no such chart.")
-    headers = {"Content-Disposition": content_disposition_header(True, f"{chart.id}.csv") or "attachment"}
+    name = "-".join(filter(None, (of, chart.id)))
+    headers = {"Content-Disposition": content_disposition_header(True, f"{name}.csv") or "attachment"}
     return HttpResponse(chart_csv(chart), content_type="text/csv; charset=utf-8", headers=headers)
 
 

@@ -8,10 +8,12 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from math import floor, isfinite, log10
 from typing import Any, TypeAlias
 
 Figure: TypeAlias = dict[str, Any]
+PLACES = 6
 
 # A spreadsheet takes a cell that starts like a formula for one; a signed number is none.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -83,10 +85,23 @@ def _written(cell: Cell, *, is_wide: bool) -> tuple[Any, ...]:
     return (shown, None, None) if is_wide else (shown,)
 
 
+def rounded(value: Any) -> Any:
+    """Without digits that no measurement has, in whatever holds the numbers: six places, and of a small number six digits."""
+    if isinstance(value, float):
+        if not isfinite(value) or value == 0:
+            return value
+        return round(value, max(PLACES, PLACES - 1 - floor(log10(abs(value)))))
+    if isinstance(value, dict):
+        return {name: rounded(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(one) for one in value]
+    return rounded(asdict(value)) if isinstance(value, Measured | Link) else value
+
+
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as a CSV file in which no cell is a formula."""
+    """Rows as a CSV file in which no cell is a formula, and no number has digits that nobody measured."""
     out = io.StringIO()
-    csv.writer(out).writerows([harmless(cell) for cell in row] for row in rows)
+    csv.writer(out).writerows([harmless(rounded(cell)) for cell in row] for row in rows)
     return out.getvalue()
 
 

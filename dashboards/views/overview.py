@@ -67,7 +67,7 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
         card = scorecard_of(evaluation)
         assert card is not None  # whoever has a headline has a scorecard
         context |= card_context(card, request.GET.dict())
-        if file := send_chart(request, context["charts"].values()):
+        if file := send_chart(request, context["charts"].values(), of=name):
             return file
         parent = overview.parent_scorecard(chosen)
         context |= {"evaluation": evaluation, "job": evaluation.job, "card": card, "parent": parent}

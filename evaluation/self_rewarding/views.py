@@ -68,7 +68,7 @@ def self_rewarding_create(request: HttpRequest) -> HttpResponse:
 def self_rewarding_detail(request: HttpRequest, pk: int) -> HttpResponse:
     loop = _loop(pk)
     charts = loop_charts(loop)
-    if file := send_chart(request, charts.values()):
+    if file := send_chart(request, charts.values(), of=f"{loop.settings.model}-self-rewarding-{pk}"):
         return file
     metric = loop.settings.metric
     context: dict[str, Any] = {

@@ -92,7 +92,11 @@ def test_a_model_stands_once_with_its_newest_scorecard_and_filters_are_in_the_ad
     assert line["x"] == ["model-1", "model-2", "model-0"] and line["y"][-1] == 0.7
     answer = member.get("/dashboard/?metric=truthful_rate&csv=over-truthful_rate")
     rows = list(csv.reader(io.StringIO(answer.content.decode())))
-    assert rows[1] == ["model-0", "0.7", "0.6699999999999999", "0.73"]
+    assert rows[1] == ["model-0", "0.7", "0.67", "0.73"]
+    one = Evaluation.objects.done().first()
+    one.headline["metrics"]["truthful_rate"]["low"] = 0.2376063207048754
+    one.save(update_fields=["headline"])
+    assert b"0.2376063" not in member.get("/api/dashboard/overview").content, "no digits that nobody measured"
     told = member.get("/api/dashboard/overview?last=2").json()
     assert [one["model"] for one in told["models"]] == ["model-2", "model-0"]
 

@@ -248,7 +248,7 @@ def test_the_page_that_queues_names_both(signed_in: Callable[[str], Client], ben
 
 def test_a_file_that_is_not_there_is_told_in_words(tmp_path) -> None:
     gone = tmp_path / "gone.jsonl"
-    with pytest.raises(CommandError, match="gone.jsonl cannot be read: No such file or directory"):
+    with pytest.raises(CommandError, match=r"gone\.jsonl cannot be read: No such file or directory"):
         call_command("validate_answers", str(gone))
 
 

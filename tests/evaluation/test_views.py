@@ -144,6 +144,8 @@ def test_downloads(signed_in: SignIn, scored: Scored) -> None:
     assert "'=HYPERLINK(1)" in named and "=HYPERLINK(1)" not in named, "a slice is named by whoever wrote the benchmark"
     compared = list(csv.DictReader(io.StringIO(page(client, "scorecard-compare-csv", query=f"?ids={base.pk},{honest.pk}"))))
     assert {row["model"] for row in compared} == {"base", "honest"}
+    chart = client.get(f"{honest.get_absolute_url()}?csv=verdicts")
+    assert chart["Content-Disposition"] == 'attachment; filename="honest-verdicts.csv"'
     answers = client.get(reverse("evaluation:scorecard-answers", args=[honest.pk]))
     assert len(b"".join(answers.streaming_content).splitlines()) == len(HONEST)
     assert "attachment" in answers["Content-Disposition"]

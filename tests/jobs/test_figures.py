@@ -12,7 +12,7 @@ from django.urls import include, path
 
 from accounts.roles import public
 from jobs.downloads import send_chart
-from jobs.figures import Chart, Link, Measured, chart_csv, error_bars, harmless
+from jobs.figures import Chart, Link, Measured, chart_csv, error_bars, harmless, rounded
 
 CHART = Chart(
     "shares",
@@ -59,6 +59,17 @@ def test_the_file_has_every_row_where_the_page_shows_some():
     assert rows_of(chart_csv(chart)) == [["step"], ["1"], ["2"], ["3"]]
 
 
+def test_numbers_have_six_places_and_small_ones_six_digits():
+    long = [0.2376063207048754, -0.27380952380952384, 1.23456789e-7, 1234567.1234567, 12, 0.0, None, "x", float("inf")]
+    short = [0.237606, -0.27381, 1.23457e-7, 1234567.123457, 12, 0.0, None, "x", float("inf")]
+    assert rounded(long) == short
+    assert rounded({"a": ({"b": Measured(1 / 3)},)}) == {
+        "a": [{"b": {"value": 0.333333, "low": None, "high": None, "is_share": False}}]
+    }
+    told = rows_of(chart_csv(Chart("x", "", {}, ["a", "b"], [[1 / 3, Measured(2 / 3, 1 / 7, None)]])))
+    assert told[1] == ["0.333333", "0.666667", "0.142857", ""]
+
+
 def test_error_bars_are_distances_and_none_where_there_is_no_interval():
     bars = error_bars([Measured(0.5, 0.25, 0.75), Measured(0.5), Measured(None)], "token:series-1")
     assert bars["array"] == [0.25, 0, 0] and bars["arrayminus"] == [0.25, 0, 0]
@@ -69,6 +80,8 @@ def test_a_page_gives_the_numbers_of_the_chart_that_is_asked_for():
     assert send_chart(ask("/", {"slice": "B"}), [CHART]) is None
     answer = send_chart(ask("/", {"csv": "shares"}), [CHART])
     assert answer is not None and answer["Content-Disposition"] == 'attachment; filename="shares.csv"'
+    named = send_chart(ask("/", {"csv": "shares"}), [CHART], of="atlas-0-dpo")
+    assert named is not None and named["Content-Disposition"] == 'attachment; filename="atlas-0-dpo-shares.csv"'
     with pytest.raises(Http404):
         send_chart(ask("/", {"csv": "other"}), [CHART])
 
