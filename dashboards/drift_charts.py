@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from annotations.selectors.rollups import Counted
 from dashboards.data_charts import KINDS
 from dashboards.drift import BENCHMARK, Drift, Rewarded, mean_of
 from dashboards.paid import Payment
-from dashboards.people_charts import by_week
+from dashboards.people_charts import by_week, middle_of
 from jobs.figures import Cell, Chart, Figure, Measured, error_bars
 
 # By who says it: its title, colour and mark. A scorecard is judged by gold answers too, so it has their colour.
@@ -26,8 +26,6 @@ KIND_MARKS = {
 }
 POLICY, REWARD_MODEL = ("policy reward", "token:series-6", "circle"), ("reward model", "token:series-5", "square")
 SCALE = {"range": [-2.1, 2.1], "zeroline": True, "title": {"text": "mean score"}}
-# A week's scores stand in its middle, so that they come after a run of its first days.
-MIDWEEK = timedelta(days=3, hours=12)
 MARGIN = timedelta(hours=12)
 
 
@@ -104,13 +102,9 @@ def _weekly(rows: Sequence[Counted]) -> list[_Line]:
     for kind, title in KINDS.items():
         line = _Line({"person": "people"}.get(kind, title.lower()), KIND_MARKS[kind])
         for week, spread in by_week([one for one in rows if one.by == kind]):
-            line.add(_middle(week), mean_of(spread), f"the week from {week}", spread.scores)
+            line.add(middle_of(week), mean_of(spread), f"the week from {week}", spread.scores)
         lines.append(line)
     return lines
-
-
-def _middle(week: date) -> datetime:
-    return datetime.combine(week, time()) + MIDWEEK
 
 
 def _scorecards(found: Drift) -> _Line:

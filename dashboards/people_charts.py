@@ -1,7 +1,7 @@
 """The people page's charts: agreement with intervals, who scores higher or lower than others, and how that drifts."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from annotations.selectors.rollups import Counted, Spread
@@ -123,12 +123,20 @@ def mean_over_weeks(people: Sequence[Person], weekly: Sequence[Counted]) -> Char
     table: list[list[Cell]] = []
     for place, one in enumerate(people):
         weeks = by_week([row for row in weekly if row.by == one.rater])
-        lines.append(_line(one.name, place, [str(week) for week, _ in weeks], [spread.mean for _, spread in weeks]))
+        middles = [middle_of(week).isoformat(" ") for week, _ in weeks]
+        line = _line(one.name, place, middles, [spread.mean for _, spread in weeks])
+        hover = "the week from %{text}: %{y:+.2f}<extra>" + one.name + "</extra>"
+        lines.append(line | {"text": [str(week) for week, _ in weeks], "hovertemplate": hover})
         table += [[one.name, str(week), spread.mean, spread.scores, spread.unverified] for week, spread in weeks]
-    drawn = [week for line in lines for week in line["x"]]
+    drawn = [week for line in lines for week in line["text"]]
     layout = {"xaxis": weeks_axis(drawn), "yaxis": {"range": [-2.1, 2.1], "zeroline": True}, "showlegend": True}
     columns = ["annotator", "week from", "mean score", "scores", "could not verify"]
     return Chart("mean-weeks", "Mean score by week", {"data": lines, "layout": layout}, columns, table)
+
+
+def middle_of(week: date) -> datetime:
+    """Where a week's scores stand over time, in every chart: after a run of its first days, which they may be about."""
+    return datetime.combine(week, time()) + timedelta(days=3, hours=12)
 
 
 def by_week(rows: Sequence[Counted]) -> list[tuple[date, Spread]]:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import orjson
@@ -27,6 +27,7 @@ from dashboards import data_charts, selectors
 from dashboards.drift import BENCHMARK, WHO, Drift, Rewarded, mean_of
 from dashboards.drift_charts import drift_over_time
 from dashboards.paid import Paid, Reward, paid_by
+from dashboards.people_charts import middle_of
 from evaluation.models import Benchmark, Evaluation
 from jobs.figures import Measured
 from jobs.models import Job
@@ -77,6 +78,7 @@ def test_people_before_and_after_agreement_is_computed(member, scored):
     assert "has not been computed" in before and reverse("annotations:project-quality-compute", args=["capitals"]) in before
     means = figures_of(before)["mean-weeks"]["data"]
     assert {one["name"]: one["y"] for one in means} == {"ann": [pytest.approx(0.3)], "bob": [pytest.approx(1.1)]}
+    assert {one["x"][0] for one in means} == {middle_of(date.fromisoformat(means[0]["text"][0])).isoformat(" ")}
     report = quality_run(project=scored, actor=None).data
     after = page_of(member, PEOPLE)
     alpha = report["agreement"][0]["alpha"]
