@@ -1,7 +1,7 @@
 """What runs take, beside what was estimated: `python -m tests.benchmarks.memory [NAME…]`.
 
 Each configuration is a real run of two or three steps in a process of its own, on models made on the spot; measured is that
-process's peak resident memory, as the system tells it (`ru_maxrss`). One thread, float32 unless said.
+process's peak resident memory, as it tells itself at its end. One thread, float32 unless said.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs.child import RESULT
 from training.hardware.lengths import lengths_of
 from training.hardware.memory import Estimate, Models, estimate
 from training.hardware.sizes import size_of_folder
@@ -156,15 +157,16 @@ def measure(name: str, folder: Path, models: Path) -> Measured:
 
 
 def peak_of(command: Sequence[str], folder: Path) -> int:
-    """Carry out a command; the most resident memory that its process held at once, in bytes."""
+    """Carry out a run; the most resident memory that its process held at once, in bytes, as its result tells. What wait4(2) tells
+    would be no less than what the process held that started it.
+    """
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with (folder / "log.txt").open("wb") as log:
         child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
+        child.wait()
     if child.returncode:
         raise RuntimeError((folder / "log.txt").read_text(encoding="utf-8")[-2000:])
-    return used.ru_maxrss * 1024
+    return int(json.loads((folder / RESULT).read_text(encoding="utf-8"))["peak_memory_bytes"])
 
 
 def main(names: list[str]) -> None:

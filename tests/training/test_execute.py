@@ -269,3 +269,10 @@ def test_with_lora_an_adapter_is_written_that_can_answer(tmp_path: Path, base: P
     assert result["kind"] == "adapter"
     assert not (tmp_path / "lora" / "model").exists()
     assert len(ask(tmp_path / "a", tmp_path / "lora", atlas.benchmark)) == len(read_rows(atlas.benchmark))
+
+
+def test_the_peak_of_memory_is_the_process_own_and_not_that_of_whoever_started_it():
+    inner = "from training.execute import _peak_memory; print(_peak_memory())"
+    outer = f"import subprocess, sys; held = b'1' * 600 * 2**20; subprocess.run([sys.executable, '-c', {inner!r}], check=True)"
+    told = subprocess.run([sys.executable, "-c", outer], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert 10 * 2**20 < int(told) < 500 * 2**20
