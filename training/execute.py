@@ -254,9 +254,9 @@ def _peak_memory() -> int:
     """The most memory that this process has held at once, in bytes."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
-    if sys.platform == "linux":
-        # getrusage(2) would tell of whoever started this process too: what it held when it did is kept over exec.
-        told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
+    if (status := Path("/proc/self/status")).is_file():
+        # Linux: getrusage(2) would tell of whoever started this process too: what it held when it did is kept over exec.
+        told = dict(line.split(":", 1) for line in status.read_text(encoding="ascii").splitlines())
         return int(told["VmHWM"].split()[0]) * 1024
     import resource  # noqa: PLC0415 (does not exist on Windows)
 

@@ -128,6 +128,11 @@ def test_strangers_are_not_told_that_the_key_file_is_another_one(link, client, s
     assert b"secrets_key" not in told.content
 
 
+def dataset_of(message):
+    about = message["data"]
+    return (about.get("record") or about).get("dataset", {}).get("id")
+
+
 class Inbox:
     """Receives the server's real messages, and hands them to the site as they came."""
 
@@ -154,10 +159,12 @@ class Inbox:
         self.thread.start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
-    def wait(self, wanted, within=60.0):
+    def wait(self, wanted, *, dataset, within=60.0):
+        """Until such a message about the dataset is there: the server tells of those of other tests too."""
         end = time.monotonic() + within
         while time.monotonic() < end:
-            if any(wanted(json.loads(body)) for _, _, body in list(self.messages)):
+            come = [json.loads(body) for _, _, body in list(self.messages)]
+            if any(wanted(one) and dataset_of(one) == dataset for one in come):
                 return
             time.sleep(0.1)
         raise AssertionError(f"no such message among {[json.loads(body)['type'] for _, _, body in self.messages]}")
@@ -194,13 +201,13 @@ def test_answers_arrive_by_the_servers_own_messages(place, items, client, inbox)
     place.link.refresh_from_db()
     try:
         place.answer("zoe", items[0], overall="1", critique="By message.")
-        inbox.wait(lambda one: one["type"] == "response.created")
+        inbox.wait(lambda one: one["type"] == "response.created", dataset=str(place.link.dataset_id))
         inbox.hand_over(client)
         assert place.pull("events")["responses_taken"] == 1
         assert Score.objects.get(item=items[0]).critique == "By message."
         [response] = place.records()[0]["responses"]
         place.annotator("zoe").delete(f"/responses/{response['id']}")
-        inbox.wait(lambda one: one["type"] == "response.deleted")
+        inbox.wait(lambda one: one["type"] == "response.deleted", dataset=str(place.link.dataset_id))
         inbox.hand_over(client)
         assert place.pull("events")["responses_deleted"] == 1
         assert not Score.objects.filter(withdrawn_at=None).exists()
@@ -220,7 +227,7 @@ def test_a_change_of_the_distribution_tells_of_every_answer_again_and_changes_no
     place.link.refresh_from_db()
     try:
         place.argilla.patch(place.dataset, distribution={"strategy": "overlap", "min_submitted": 1})
-        inbox.wait(lambda one: one["type"].startswith(("record.", "response.")))
+        inbox.wait(lambda one: one["type"].startswith(("record.", "response.")), dataset=str(place.link.dataset_id))
         inbox.hand_over(client)
         before = list(Score.objects.values_list("pk", "withdrawn_at"))
         counts = place.pull("events")
@@ -354,7 +361,7 @@ def test_an_answer_there_becomes_a_score_here_without_anybody_pulling(processes,
     [item, _] = Item.objects.order_by("pk")
     processes.start("worker", "--tags", "site")
     place.answer("zoe", item, overall="-1", critique="Nobody pulled.")
-    inbox.wait(lambda one: one["type"] == "response.created")
+    inbox.wait(lambda one: one["type"] == "response.created", dataset=str(place.link.dataset_id))
     inbox.hand_over(client)
     until(lambda: Score.objects.filter(critique="Nobody pulled.").exists(), within=60, log=processes.log)
     until(lambda: ArgillaSync.objects.exclude(finished_at=None).filter(mode="events").exists(), log=processes.log)
