@@ -36,9 +36,11 @@ def drift_and_overview() -> list[Chart]:
     told = {**nothing, "people": Measured(1.0, 0.5, 1.5), BENCHMARK: Measured(0.4, 0.2, 0.6)}
     models = [Rewarded(about, paid, told, nothing)]  # type: ignore[arg-type]
     weeks = [Counted("person", date(2026, 5, 4), 1, 12, 12.0), Counted("gold", date(2026, 5, 11), 0, 9, 0.0)]
-    drift = drift_charts.drift_over_time(weeks, Drift(models, None, [], {"a": (at, Measured(0.4, 0.2, 0.6))}))
+    drift = drift_charts.drift_over_time(weeks, Drift(models, None, [], {"a": (at, Measured(0.4, 0.2, 0.6))}, []))
     first, second = (
-        SimpleNamespace(label=name, readings={"brier": Measured(0.2, 0.1, 0.3)}, titles=titles, champion_of=["p"] * is_now)
+        SimpleNamespace(
+            label=name, reading=lambda _: Measured(0.2, 0.1, 0.3), is_broken=not is_now, titles=titles, champion_of=["p"] * is_now
+        )
         for name, titles, is_now in (("a", "was champion of p", 0), ("b", "champion of p", 1))
     )
     overview = overview_charts.metric_over_models("brier", [first, second], ["/a/", "/b/"])  # type: ignore[list-item]
