@@ -114,7 +114,8 @@ def test_a_model_of_this_machine_answers_and_ends_with_the_session(taught: Path,
         Terminal(talkers, wording=Wording(), actor=None, read=read, write=shown.write).run()
         children = [one for one in psutil.Process().children() if "evaluation.serving.job" in " ".join(one.cmdline())]
         assert len(children) == 1 and talkers[0].key not in " ".join(children[0].cmdline())
-    assert "In London." in shown.getvalue() and told == ["loading tiny", *told[1:]]
+    # One that is loaded between two looks has nothing told of its loading.
+    assert "In London." in shown.getvalue() and told[:1] in ([], ["loading tiny"])
     assert not children[0].is_running()
     empty = tmp_path / "empty"
     empty.mkdir()
