@@ -9,7 +9,7 @@ from accounts.models import Endpoint
 from accounts.secrets import SecretLost
 
 QUESTION = "What is the capital of France? Answer with one word."
-TOKENS = 16
+TOKENS = 64
 # Whoever waits for it looks at a page; a job waits as long as the endpoint's own time-out says.
 PATIENCE_S = 20.0
 
@@ -22,7 +22,8 @@ class Answered:
     tells_probabilities: bool
 
     def told(self, name: str) -> str:
-        return f"{name} answers “{self.text}”, and tells {'' if self.tells_probabilities else 'no '}probabilities."
+        answers = f"answers “{self.text}”" if self.text else f"answers, with nothing in its first {TOKENS} tokens"
+        return f"{name} {answers}, and tells {'' if self.tells_probabilities else 'no '}probabilities."
 
 
 def endpoint_check(endpoint: Endpoint) -> Answered:
@@ -39,4 +40,7 @@ def endpoint_check(endpoint: Endpoint) -> Answered:
         ChatClient(service, key=key, tries=1).ask([question], each=lambda _, answer: answers.append(answer))
     except (HostRefused, SecretLost, ServiceFailed) as failed:
         raise EndpointRefused("base_url", str(failed)) from failed
-    return Answered(answers[0].text, answers[0].logprob is not None)
+    [answer] = answers
+    if answer.ending in ("rejected", "filtered"):
+        raise EndpointRefused("base_url", answer.reason or "It answered with nothing.")
+    return Answered(answer.text.strip(), answer.logprob is not None)

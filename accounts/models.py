@@ -122,7 +122,7 @@ class Endpoint(models.Model):
     @property
     def has_prices(self) -> bool:
         """Whether what it is asked costs money, as far as the site was told."""
-        return self.price_in is not None or self.price_out is not None
+        return bool(self.price_in or self.price_out)
 
     @property
     def has_key(self) -> bool:

@@ -1,6 +1,6 @@
 """Calls to other servers: to allowed hosts alone, to the very address that was checked, and along no redirect to elsewhere.
 
-For child processes and commands; the web process calls nobody.
+For child processes and commands. The web process calls nobody but endpoints, for whoever chats with one or checks it.
 """
 
 import httpx
@@ -36,7 +36,8 @@ class AllowedOnly(httpx.BaseTransport):
     def _addresses(self, url: httpx.URL) -> tuple[str, ...]:
         known = self._checked
         port = url.port or (443 if url.scheme == "https" else 80)
-        if known is not None and (url.host, port) == (known.host, known.port):
+        # Encoded, as the place has it: of an international name `url.host` is another writing.
+        if known is not None and (url.raw_host.decode("ascii"), port) == (known.host, known.port):
             return known.addresses
         return place_allowed(str(url)).addresses
 

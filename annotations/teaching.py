@@ -103,7 +103,10 @@ def _check_readable(run: TeacherRun, least: int) -> None:
     run.refresh_from_db(fields=["scored", "cannot_tell", "malformed"])
     if run.malformed < least or run.scored or run.cannot_tell:
         return
-    heard = run.calls.exclude(reason="").exclude(source=TeacherCall.Source.RULES)
+    asked = run.calls.exclude(source=TeacherCall.Source.RULES)
+    if asked.filter(reason="").exists():
+        return  # of those that compare, a prompt is malformed where one of its pairs is
+    heard = asked.exclude(reason="")
     last = heard.order_by("-pk").first()
     told = f": {last.reason.rstrip('.')}. For example, it said “{last.reply[:SAID_SHOWN]}”" if last is not None else ""
     count = heard.count()

@@ -143,9 +143,10 @@ def jobs_ahead(job: Job) -> int:
     return rivals.filter(Q(priority__gt=job.priority) | Q(priority=job.priority, pk__lt=job.pk)).count()
 
 
-def jobs_at_work(tag: str) -> list[Job]:
-    """What workers of a hardware tag do now, longest at it first: some, where they are many."""
+def jobs_at_work(tag: str, *, kind: str | None = None) -> list[Job]:
+    """What workers of a hardware tag do now, of one kind or of all, longest at it first: some, where they are many."""
     busy = Job.objects.filter(hardware_tag=tag, state__in=(State.STARTING, State.RUNNING, State.STOPPING))
+    busy = busy if kind is None else busy.filter(kind=kind)
     return list(busy.order_by("started_at", "pk")[:AT_WORK_SHOWN])
 
 

@@ -256,8 +256,9 @@ def _peak_memory() -> int:
         return int(psutil.Process().memory_info().peak_wset)
     if (status := Path("/proc/self/status")).is_file():
         # Linux: getrusage(2) would tell of whoever started this process too: what it held when it did is kept over exec.
-        told = dict(line.split(":", 1) for line in status.read_text(encoding="ascii").splitlines())
-        return int(told["VmHWM"].split()[0]) * 1024
+        lines = status.read_text(encoding="utf-8", errors="replace").splitlines()
+        if held := next((line for line in lines if line.startswith("VmHWM:")), ""):
+            return int(held.split()[1]) * 1024
     import resource  # noqa: PLC0415 (does not exist on Windows)
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -195,11 +195,13 @@ def overlap(
 
 
 def _before(match: Match, before: Match | None) -> Match:
-    """Whether it gives away no more than the other model has seen: a question with its answer is more than the question. What is
-    only near may be about something else, and so is its answer.
+    """Whether it gives away no more than the other model has seen: the question itself is more than one that is only near, which
+    may be about something else, and so may its answer; a question with its answer is more than the question.
     """
-    more = match.kind == "exact" and match.answered and before is not None and not (before.kind == "exact" and before.answered)
-    return match.model_copy(update={"before": before is not None and not more})
+    if before is None:
+        return match.model_copy(update={"before": False})
+    more = match.kind == "exact" and (before.kind != "exact" or (match.answered and not before.answered))
+    return match.model_copy(update={"before": not more})
 
 
 def _question(number: int, asked: Asked) -> _Question:

@@ -19,13 +19,15 @@ WHICH: dict[Which, str] = {"all": "all answers", "dishonest": "the dishonest one
 
 
 class AnswersGone(ValueError):  # noqa: N818 - reads as what happened
-    """There is nothing to put into a project."""
+    """There is nothing to put into a project, or the project does not take it."""
 
 
 def answers_import(*, evaluation: Evaluation, project: Project, actor: User | None, which: Which = "all") -> Import:
     """Queue an import of what was answered; the items carry the model, the question, the gold answer and the confidence. What is
     an item already stays the one it is, and an import can be undone. Raises AnswersGone.
     """
+    if project.mode == Project.Mode.COMPARE:
+        raise AnswersGone(f"{project.name} compares answers: choose a project that scores them.")
     path = answers_path(evaluation)
     if path is None:
         raise AnswersGone("The answers of this scorecard are not on disk.")

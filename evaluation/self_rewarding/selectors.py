@@ -102,7 +102,7 @@ class LoopDetail:
         """Models that are served for chat where it waits: they keep their worker until nobody has asked them for a while."""
         if self.waiting is None:
             return []
-        return [job for job in jobs_at_work(self.waiting.hardware_tag) if job.kind == SERVING_KIND]
+        return jobs_at_work(self.waiting.hardware_tag, kind=SERVING_KIND)
 
     @property
     def can_go_on(self) -> bool:

@@ -146,9 +146,10 @@ def _carry_out(run: int, folder: Path) -> None:
         raise SystemExit(1) from unreadable
     if ended.malformed:
         heard = ended.malformed + ended.scored + ended.cannot_tell
+        what = "prompts had a reply that" if ended.version.compares else "replies"
+        gave = "no order" if ended.version.compares else "no score"
         child.report_notice(
-            f"{ended.malformed} of {heard} replies could not be read: they gave no score, and the next run asks anew.",
-            folder=folder,
+            f"{ended.malformed} of {heard} {what} could not be read: they gave {gave}, and the next run asks anew.", folder=folder
         )
     ended.quality = orjson.loads(orjson.dumps(quality_of(ended.version, ended.project), option=orjson.OPT_SERIALIZE_NUMPY))
     ended.save(update_fields=["quality"])

@@ -121,3 +121,12 @@ def test_a_service_that_refuses_costs_nothing_and_is_written_down(signed_in: Sig
         assert post(signed_in("admin"), "messages", model="down", text="Hello", stream=False).status_code == 502
     told = log()[0].detail
     assert (told["ended"], told["tokens_in"], told["cost"]) == ("failed", 0, 0.0) and KEY not in json.dumps(told)
+
+
+def test_an_endpoint_that_costs_nothing_is_everybodys(signed_in: SignedIn) -> None:
+    with endpoint("free", ChatServer(echo)) as made:
+        free = endpoint_save(
+            name=made.name, base_url=made.base_url, model=made.model, actor=None, price_in=Decimal(0), price_out=Decimal(0)
+        )
+        assert not free.has_prices
+        assert post(signed_in("member"), "messages", model="free", text="Hello", stream=False).status_code == 200

@@ -120,3 +120,5 @@ def test_the_answer_of_what_is_only_near_adds_nothing():
     assert (found.near, found.answered, found.before) == (1, 1, 1)
     whole = overlap([BORN], [("train 1", {"prompt": BORN.prompt, "response": "1881"})], near=0.7, before=before)
     assert (whole.exact, whole.before) == (1, 0)
+    asked = overlap([BORN], [("train 1", {"prompt": BORN.prompt, "response": "No idea"})], near=0.7, before=before)
+    assert (asked.exact, asked.answered, asked.before) == (1, 0, 0), "one that is near excuses nobody for the question itself"

@@ -112,7 +112,7 @@ def test_a_verdict_says_how_many_questions_it_shows_and_members_may_have_all_of_
     assert signed_in("annotator").get(address).status_code == 403
     (tmp_path / "verdict" / "questions.jsonl").unlink()
     client = signed_in("member")
-    assert "no longer on disk" in client.get(verdict.get_absolute_url()).content.decode()
+    assert "not on disk" in client.get(verdict.get_absolute_url()).content.decode()
     assert client.get(address).status_code == 404
 
 

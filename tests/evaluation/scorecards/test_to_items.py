@@ -53,6 +53,9 @@ def test_what_is_not_there_is_said(scored, project):
     done.job.folder = ""
     with pytest.raises(AnswersGone, match="not on disk"):
         answers_import(evaluation=done, project=project, actor=None)
+    pairs = project_create(name="Pairs", actor=None, mode="compare")
+    with pytest.raises(AnswersGone, match="compares answers"):
+        answers_import(evaluation=scored("other", BASE_ROWS), project=pairs, actor=None)
     assert not Import.objects.exists()
 
 
