@@ -165,6 +165,22 @@ def test_filters_change_the_list_without_a_reload_and_can_each_be_removed(page: 
     page.locator(".filterchip", has_text="Flagged").click()
     expect(page.locator("#items-count")).to_contain_text("30 items")
     assert page.url.endswith("?source=atlas-0-grpo")
+    page.locator("#tag").fill("rivers")
+    page.locator("#tag").press("Tab")
+    expect(page.locator(".filterchip")).to_have_count(2)
+
+
+def test_a_row_ticked_straight_after_a_search_stays_ticked(page: Page, sign_in, full):
+    sign_in("member")
+    page.goto(LIST)
+    page.locator("#q").press_sequentially("harbour")
+    expect(page.locator("#items-count")).to_contain_text("15 items")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator('input[name="items"]').nth(2).click()
+    page.wait_for_timeout(500)  # what leaving the search field would have asked for comes within 50 ms
+    expect(page.locator("#ticked")).to_have_text("1 ticked")
+    assert not asked
 
 
 def test_a_view_is_kept_as_the_page_is_now(page: Page, sign_in, full):
