@@ -42,5 +42,6 @@ def endpoint_check(endpoint: Endpoint) -> Answered:
         raise EndpointRefused("base_url", str(failed)) from failed
     [answer] = answers
     if answer.ending in ("rejected", "filtered"):
-        raise EndpointRefused("base_url", answer.reason or "It answered with nothing.")
+        why = "the service's filter kept its answer back" if answer.ending == "filtered" else "it took no question"
+        raise EndpointRefused("base_url", answer.reason or f"It was asked “{QUESTION}”, and {why}.")
     return Answered(answer.text.strip(), answer.logprob is not None)

@@ -11,7 +11,7 @@ from annotations.models.argilla import (
 )
 from annotations.models.bulk import BulkAction, BulkBatch, SavedView
 from annotations.models.chains import Chain, ChainResult, ChainRun, ChainStep, ChainVersion
-from annotations.models.datasets import DatasetContributor, DatasetUse, DatasetVersion, DatasetVersionQuerySet
+from annotations.models.datasets import DatasetContributor, DatasetShare, DatasetUse, DatasetVersion, DatasetVersionQuerySet
 from annotations.models.imports import Import
 from annotations.models.items import Item, ItemManager
 from annotations.models.projects import Membership, Project, Rater
@@ -39,6 +39,7 @@ __all__ = [
     "ChainStep",
     "ChainVersion",
     "DatasetContributor",
+    "DatasetShare",
     "DatasetUse",
     "DatasetVersion",
     "DatasetVersionQuerySet",

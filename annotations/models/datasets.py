@@ -101,3 +101,30 @@ class DatasetContributor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rater_id} in {self.version_id}: {self.rows} rows"
+
+
+class DatasetShare(models.Model):
+    """How many of a dataset version's rows hold anything of one rater, or under one rubric version: each row once, which the
+    contributions' rows are not when they are added up. Counted when it is built.
+    """
+
+    version = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="shares")
+    rater = models.ForeignKey("annotations.Rater", on_delete=models.PROTECT, related_name="shares", null=True, blank=True)
+    rubric_version = models.ForeignKey(
+        "annotations.RubricVersion", on_delete=models.PROTECT, related_name="shares", null=True, blank=True
+    )
+    rows = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ("version", "-rows")
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(rater=None, rubric_version__isnull=False) | models.Q(rater__isnull=False, rubric_version=None),
+                name="share_of_one_thing",
+            ),
+            models.UniqueConstraint(fields=("version", "rater", "rubric_version"), name="share_once", nulls_distinct=False),
+        )
+
+    def __str__(self) -> str:
+        of = f"rater {self.rater_id}" if self.rater_id else f"rubric version {self.rubric_version_id}"
+        return f"{of} in {self.version_id}: {self.rows} rows"

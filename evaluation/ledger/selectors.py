@@ -1,15 +1,12 @@
 """From a rater or a rubric version to all that was made of its scores, whether it is revoked or not."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.db.models import Prefetch, Q, QuerySet, Sum
 
-from annotations.models import DatasetContributor, DatasetVersion, Rater, Revocation, RubricVersion
+from annotations.models import DatasetContributor, DatasetShare, DatasetVersion, Rater, Revocation, RubricVersion
 from evaluation.ledger.verdicts import NOTHING, judged_by, rewarded_by, versions_of
 from evaluation.models import Evaluation, Promotion
 from jobs.models import Job, Pipeline
@@ -19,28 +16,6 @@ Target = Rater | RubricVersion
 REBUILD = "evaluation.rebuild"
 ITS_VERDICTS = "its verdicts"
 SHOWN = 100
-# Where nobody else's scores, or none under another rubric version, stand in a version: no score need be looked at.
-ALL_ROWS = """
-SELECT version_id, count(*) FROM (
-  SELECT DISTINCT version_id, split, row FROM annotations_datasetuse
-  WHERE version_id = ANY(%(versions)s) AND (scores <> '{}' OR rankings <> '{}')
-) AS scored GROUP BY version_id
-"""
-# By process: of so many versions and targets, rows that were counted.
-ROWS_KEPT = 10_000
-_ROWS_TOLD: dict[tuple[int, datetime | None, str, int], int] = {}
-# Each row once, however many of its scores and rankings are the target's.
-ROWS = """
-SELECT version_id, count(*) FROM (
-  SELECT used.version_id, used.split, used.row FROM annotations_datasetuse AS used CROSS JOIN unnest(used.scores) AS number
-  JOIN annotations_score AS one ON one.id = number
-  WHERE used.version_id = ANY(%(versions)s) AND one.{column} = %(target)s
-  UNION
-  SELECT used.version_id, used.split, used.row FROM annotations_datasetuse AS used CROSS JOIN unnest(used.rankings) AS number
-  JOIN annotations_ranking AS one ON one.id = number
-  WHERE used.version_id = ANY(%(versions)s) AND one.{column} = %(target)s
-) AS touched GROUP BY version_id
-"""
 
 
 @dataclass(frozen=True)
@@ -130,7 +105,8 @@ def consequences_of(target: Target) -> Consequences:
 def _datasets(target: Target) -> list[TouchedDataset]:
     told = DatasetContributor.objects.filter(**{column_of(target): target}).exclude(version__ready_at=None).order_by()
     given = {one["version"]: one for one in told.values("version").annotate(all_scores=Sum("scores"), orders=Sum("rankings"))}
-    rows = _rows(target, list(given))
+    shares = DatasetShare.objects.filter(version__in=given, **{column_of(target): target})
+    rows = dict(shares.order_by().values_list("version", "rows"))
     versions = DatasetVersion.objects.select_related("project").defer("report").in_bulk(list(given))
     found = {
         pk: TouchedDataset(versions[pk], one["all_scores"], one["orders"], rows.get(pk, 0))
@@ -152,49 +128,6 @@ def _judged(target: Target, known: Collection[int]) -> dict[int, TouchedDataset]
     loops = {pk: loop for pk, loop in judged_by(version).items() if pk not in known} if version else {}
     versions = DatasetVersion.objects.select_related("project").defer("report").in_bulk(list(loops))
     return {pk: TouchedDataset(versions[pk], judged_in=loop) for pk, loop in loops.items()}
-
-
-def _rows(target: Target, versions: list[int]) -> dict[int, int]:
-    """How many rows of each version hold any of the target's scores or rankings: as it was told before, for neither changes."""
-    built = DatasetVersion.objects.filter(pk__in=versions).values_list("pk", "ready_at")
-    keys = {pk: (pk, ready_at, column_of(target), target.pk) for pk, ready_at in built}
-    unknown = [pk for pk, key in keys.items() if key not in _ROWS_TOLD]
-    if len(_ROWS_TOLD) > ROWS_KEPT:
-        _ROWS_TOLD.clear()
-    counted = _rows_counted(target, unknown) if unknown else {}
-    return {pk: _ROWS_TOLD.setdefault(key, counted.get(pk, 0)) for pk, key in keys.items()}
-
-
-def _rows_counted(target: Target, versions: list[int]) -> dict[int, int]:
-    """As it was counted when the version was built, where one contribution is all that is the target's; the others are now."""
-    found: dict[int, int] = {}
-    everything: list[int] = []
-    mixed: list[int] = []
-    for version, own, others in _contributions(target, versions):
-        if len(own) == 1:
-            found[version] = own[0]
-        else:
-            (mixed if others else everything).append(version)
-    with connection.cursor() as cursor:
-        for statement, some in ((ALL_ROWS, everything), (ROWS.format(column=f"{column_of(target)}_id"), mixed)):
-            if some:
-                cursor.execute(statement, {"versions": some, "target": target.pk})
-                found |= dict(cursor.fetchall())
-    return found
-
-
-def _contributions(target: Target, versions: list[int]) -> list[tuple[int, list[int], int]]:
-    """Of each version the rows of each contribution of the target's, and how many contributions are not."""
-    own: dict[int, list[int]] = {}
-    others: Counter[int] = Counter()
-    column = f"{column_of(target)}_id"
-    told = DatasetContributor.objects.filter(version__in=versions).order_by()
-    for version, of, rows in told.values_list("version", column, "rows"):
-        if of == target.pk:
-            own.setdefault(version, []).append(rows)
-        else:
-            others[version] += 1
-    return [(version, own.get(version, []), others[version]) for version in versions]
 
 
 def _trained(datasets: dict[int, TouchedDataset], rewarded: Q) -> tuple[list[TouchedRun], list[TouchedModel]]:

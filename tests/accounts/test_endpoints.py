@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.chat.service import KEY_VARIABLE
+from accounts.endpoint_check import endpoint_check
 from accounts.endpoints import EndpointRefused, endpoint_environment, endpoint_forget, endpoint_save, endpoint_service
 from accounts.hosts import HostRefused, host_allow, host_forget
 from accounts.models import AllowedHost, AuditEntry, Endpoint, User
@@ -167,6 +168,16 @@ def test_a_check_asks_one_question_by_page_and_over_http_and_says_why_where_none
     assert gone.status_code == 422 and url in gone.json()["detail"] and KEY not in gone.content.decode()
     assert "did not answer" in client.post("/account/endpoints/one/check/", follow=True).content.decode()
     assert len(server.headers) == 2, "one question each"
+
+
+def test_a_check_tells_of_an_answer_without_words_and_fails_where_the_answer_is_kept_back(allowed):
+    server = ChatServer(lambda messages: " ")
+    with serving(server) as url:
+        endpoint = endpoint_save(name="one", base_url=url, model="big", actor=None)
+        assert endpoint_check(endpoint).told("one").startswith("one answers, with nothing in its first 64 tokens")
+        server.say = lambda messages: {"finish_reason": "content_filter", "message": {"role": "assistant", "content": ""}}
+        with pytest.raises(EndpointRefused, match="filter"):
+            endpoint_check(endpoint)
 
 
 def test_only_admins_see_them(client):

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from django.core.management import call_command
 
-from accounts.hosts import HostRefused, host_allow, host_allowed, host_forget, place_allowed, private_caution
+from accounts.hosts import HostRefused, Place, host_allow, host_allowed, host_forget, place_allowed, private_caution
 from accounts.models import AllowedHost, AuditEntry
 from accounts.outgoing import outgoing_client
 from accounts.services import user_create
@@ -30,6 +30,23 @@ def test_a_host_is_allowed_by_name_on_one_port_or_all():
     assert host_allowed("https://argilla.example.org/api")
     assert not host_allowed("https://argilla.example.org.evil.example/")
     assert AuditEntry.objects.filter(action="accounts.host_allowed").count() == 2
+
+
+def test_a_checked_place_with_an_international_name_is_called_without_a_second_look(django_db_blocker):
+    """Threads that call it have no database, and here there is none."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(204)
+            self.end_headers()
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    port = server.server_port
+    place = Place("xn--bcher-kva.example", port, ("127.0.0.1",))
+    with django_db_blocker.block(), outgoing_client(base_url=f"http://bücher.example:{port}", headers={}, checked=place) as client:
+        assert client.get("/").status_code == 204
+    server.server_close()
 
 
 def test_allowing_twice_changes_the_entry_and_forgetting_ends_it():

@@ -69,7 +69,8 @@ def fill(items: int) -> dict[str, Any]:
                 name=f"bench-{number}", kind="tuples", ready_at=timezone.now(), project=project, counts={"train": items}
             )
             cursor.execute(USES, about | {"version": version.pk})
-            cursor.execute(CONTRIBUTORS, {"version": version.pk})
+            counting = took(partial(cursor.execute, CONTRIBUTORS, {"version": version.pk}))
+        print(f"who contributed to a version of {items:,} rows: {counting:.0f} ms when it is built")
         cursor.execute("ANALYZE")
     rater = Rater.objects.get(pk=people[20].pk)
     return {"a person": rater, "a teacher": teacher, "a rubric version of all": project.rubric_version, "another": other}

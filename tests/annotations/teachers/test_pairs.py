@@ -25,7 +25,7 @@ from annotations.services.raters import person_rater
 from annotations.services.revocations import revoke
 from annotations.services.teachers import TeacherRefused, ranks_by_wins, teacher_run_queue, teacher_save
 from annotations.teacher_quality import quality_of
-from annotations.teaching import TeacherGone, carry_out
+from annotations.teaching import TeacherGone, TeacherUnreadable, carry_out
 from tests.annotations.conftest import tuple_of
 from tests.annotations.teachers.test_judge import answer_in
 from tests.chat_server import ChatServer, serving
@@ -102,6 +102,20 @@ def test_every_pair_is_asked_in_both_orders_and_each_prompt_gets_one_order(proje
     # Nobody's work is done by it: people are still asked for all of theirs.
     assert set(Item.objects.values_list("people_scores", flat=True)) == {0}
     assert Item.objects.filter(is_open=True).count() == 3
+
+
+def test_a_run_of_which_some_pairs_of_every_prompt_can_be_read_does_not_fail_as_unreadable(project, endpoint, server):
+    """No prompt gets an order, and yet the teacher says what can be read: no other prompt text is called for."""
+
+    def half(messages) -> str:
+        return "Hm." if any(WORDS[2] in one["content"] for one in messages) else by_length(messages)
+
+    server.say = half
+    run = carry_out(run_of(project, endpoint))
+    assert (run.scored, run.malformed, Ranking.objects.count()) == (0, 3, 0)
+    server.say = lambda messages: "Hm."
+    with pytest.raises(TeacherUnreadable, match="None of 9 replies could be read"):
+        carry_out(teacher_run_queue(teacher=run.version.teacher, project=project, actor=None))
 
 
 def test_its_orders_are_held_against_peoples_on_its_page_and_over_http(project, endpoint, server, person, signed_in):

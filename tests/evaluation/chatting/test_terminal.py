@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -14,9 +16,11 @@ from annotations.models import Item
 from annotations.services import project_create
 from evaluation.chatting.asking import talker_of
 from evaluation.chatting.conversation import ChatRefused, Wording
-from evaluation.chatting.here import served_here
+from evaluation.chatting.here import _ready, served_here
 from evaluation.chatting.terminal import Terminal
 from evaluation.model_hash import model_hash
+from evaluation.serving.places import ADDRESS
+from jobs.child import PROGRESS
 from tests.chat_server import ChatServer
 from tests.evaluation.chatting.test_chat import echo, endpoint
 from training.models import Artifact
@@ -105,6 +109,26 @@ def test_the_command_says_what_it_cannot_do(big: None, tiny: Artifact) -> None:
         call_command("serving", "start", "tiny")
 
 
+def test_what_a_child_says_of_its_loading_is_told_once_each_until_it_can_be_asked(tmp_path: Path) -> None:
+    steps = """
+import json, os, sys, time
+def put(name, value):
+    with open(name + ".part", "w") as file:
+        json.dump(value, file)
+    os.replace(name + ".part", name)
+for note in ("", "loading one", "loading one", "loading two"):
+    put(sys.argv[1], {"note": note})
+    time.sleep(0.4)
+put(sys.argv[2], {"address": "http://127.0.0.1:1/v1"})
+sys.stdin.read()
+"""
+    told: list[str] = []
+    command = [sys.executable, "-c", steps, PROGRESS, ADDRESS]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as child:
+        assert _ready(child, tmp_path, told.append) == {"address": "http://127.0.0.1:1/v1"}
+        assert told == ["loading one", "loading two"]
+
+
 @pytest.mark.full
 def test_a_model_of_this_machine_answers_and_ends_with_the_session(taught: Path, tmp_path: Path) -> None:
     shown, told = StringIO(), []
@@ -114,8 +138,8 @@ def test_a_model_of_this_machine_answers_and_ends_with_the_session(taught: Path,
         Terminal(talkers, wording=Wording(), actor=None, read=read, write=shown.write).run()
         children = [one for one in psutil.Process().children() if "evaluation.serving.job" in " ".join(one.cmdline())]
         assert len(children) == 1 and talkers[0].key not in " ".join(children[0].cmdline())
-    # One that is loaded between two looks has nothing told of its loading.
-    assert "In London." in shown.getvalue() and told[:1] in ([], ["loading tiny"])
+    assert "In London." in shown.getvalue()
+    assert told[:1] in ([], ["loading tiny"])  # nothing, where it was loaded between two looks
     assert not children[0].is_running()
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -150,25 +152,39 @@ def test_consequences_as_plain_values(project, history) -> None:
     assert told["scorecards"][0]["model"] == "second"
 
 
-def test_rows_are_counted_when_nothing_told_them_and_once(project) -> None:
-    """Of a rater under one rubric version the build told them; where all scores are under one, no score need be looked at."""
-    version = built(project, "towns-1")
+def test_rows_are_told_by_the_build_and_each_is_counted_once(project) -> None:
+    """Of a rater under two rubric versions, and of a rubric version of several raters: contributions added up would be too many."""
     rubric = RubricVersion.objects.create(
         name="other", version=1, title="Other", content_hash="x" * 64, data=project.rubric_version.data
     )
+    Score.objects.filter(rater=rater("kind@1")).update(rubric_version=rubric)
+    half = Score.objects.filter(rater=rater("ann")).order_by("pk")[:6]
+    Score.objects.filter(pk__in=[one.pk for one in half]).update(rubric_version=rubric)
+    version = built(project, "towns-1")
 
-    def asked(target) -> tuple[int | None, list[str]]:
+    def asked(target) -> int | None:
         with CaptureQueriesContext(connection) as queries:
             (found,) = consequences_of(target).datasets
-        return found.rows, [one["sql"] for one in queries if "unnest" in one["sql"] or "DISTINCT version_id" in one["sql"]]
+        assert not any("datasetuse" in one["sql"] for one in queries), "no score is looked at"
+        return found.rows
 
-    assert asked(rater("ann")) == (12, [])
-    rows, counted = asked(project.rubric_version)
-    assert rows == 12 and len(counted) == 1 and "unnest" not in counted[0]
-    assert asked(project.rubric_version) == (12, [])
-    Score.objects.filter(rater=rater("kind@1")).update(rubric_version=rubric)
-    mixed = built(project, "towns-2")
-    DatasetVersion.objects.filter(pk=version.pk).delete()
-    assert asked(rubric) == (4, []), "one contribution"
-    rows, counted = asked(project.rubric_version)
-    assert rows == 12 == mixed.counts["train"] and len(counted) == 1 and "unnest" in counted[0]
+    expected = {"ann": 12, "kind@1": 4}
+    for name, rows in expected.items():
+        assert asked(rater(name)) == rows == _rows_by_hand(version, rater=rater(name))
+    for one in (rubric, project.rubric_version):
+        assert asked(one) == _rows_by_hand(version, rubric_version=one)
+        assert asked(one) < sum(each.rows for each in version.contributors.filter(rubric_version=one))
+
+
+def test_shares_of_versions_from_before_are_counted_by_the_migration(project) -> None:
+    version = built(project, "towns-1")
+    told = sorted(version.shares.values_list("rater", "rubric_version", "rows"), key=str)
+    version.shares.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("annotations.migrations.0024_dataset_shares").SHARES)
+    assert sorted(version.shares.values_list("rater", "rubric_version", "rows"), key=str) == told and len(told) > 3
+
+
+def _rows_by_hand(version: DatasetVersion, **about: object) -> int:
+    mine = set(Score.objects.filter(**about).values_list("pk", flat=True))
+    return len({(use.split, use.row) for use in version.uses.all() if mine & set(use.scores)})
