@@ -8,7 +8,7 @@ from annotations.models import DatasetVersion
 
 CHUNK = 1 << 20
 COPY = "COPY annotations_datasetuse (version_id, split, row, part, item_id, scores, rankings) FROM STDIN"
-# Each score and ranking once, however many rows it is in; and each row once, however many of a rater's or a rubric version's it holds.
+# Each score and ranking once, however many rows it is in; and each row once, whatever it holds of somebody's.
 CONTRIBUTORS = """
 WITH given AS MATERIALIZED (
   SELECT used.split, used.row, score.rater_id, score.rubric_version_id, score.item_id, score.id AS score, NULL::bigint AS ranking

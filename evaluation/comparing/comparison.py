@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -71,8 +71,15 @@ class Comparison:
     """In what they were not asked, labelled or judged alike."""
 
 
-def compare(contenders: Sequence[Contender], *, wanted: str | None = None, sampling: Sampling | None = None) -> Comparison:
-    """Compare the models on the questions that all of them answered. Raises ValueError when there are none.
+def compare(
+    contenders: Sequence[Contender],
+    *,
+    wanted: str | None = None,
+    sampling: Sampling | None = None,
+    tell: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Compare the models on the questions that all of them answered. Raises ValueError when there are none. `tell` hears how many
+    of the models are reckoned.
 
     What is known is what the first model's answers are labelled as: over-conservativeness on what each knows by its own account
     would be of different questions.
@@ -87,18 +94,25 @@ def compare(contenders: Sequence[Contender], *, wanted: str | None = None, sampl
     slices = headline_slices(table)
     chosen = wanted if wanted in slices else slices[0]
     inside = [slice_of(rows, table[chosen]) for rows in answered]
-    reports = [slice_report(rows, {}, drawn) for rows in inside]
-    differences = [_against_first(inside[0], rows, drawn) for rows in inside]
+    reports: list[SliceReport] = []
+    differences: list[dict[str, MetricValue] | None] = []
+    for number, rows in enumerate(inside):
+        if tell is not None:
+            tell(number, len(inside))
+        reports.append(slice_report(rows, {}, drawn))
+        differences.append(_against_first(inside[0], rows, drawn))
     for one, found in zip(contenders, differences, strict=True):
         if found and one.settings.get("confidence") != contenders[0].settings.get("confidence"):
             found.update({name: untested(found[name]) for name in CALIBRATION})
     adjust_tables(found for found in differences if found)
     names = [one.name for one in contenders]
-    rows = [
+    table_rows = [
         Row(name, METRICS[name], [_cell(name, *column) for column in zip(names, reports, differences, strict=True)])
         for name in METRICS
     ]
-    return Comparison(chosen, slices, len(inside[0]), rows, dict(zip(names, reports, strict=True)), _otherwise(contenders, known))
+    return Comparison(
+        chosen, slices, len(inside[0]), table_rows, dict(zip(names, reports, strict=True)), _otherwise(contenders, known)
+    )
 
 
 def _against_first(first: Sequence[Answered], other: Sequence[Answered], sampling: Sampling) -> dict[str, MetricValue] | None:

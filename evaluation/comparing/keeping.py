@@ -42,8 +42,21 @@ def _code() -> str:
 
 def kept(kind: type[M], about: Sequence[str], make: Callable[[], M]) -> M:
     """What is kept under `about`, or else what `make` returns, which then is kept."""
-    path = Path(settings.RLWHF_HOME, "cache", "comparisons", f"{_name([kind.__name__, *about])}.json")
+    path = _path(kind, about)
     return _at_hand(str(path), lambda: _on_disk(kind, path, make))
+
+
+def found_kept(kind: type[M], about: Sequence[str]) -> M | None:
+    """What is kept under `about`, without a wait for whoever makes it now."""
+    path = _path(kind, about)
+    known: M | None = _at_once(str(path))
+    if known is None and (known := _read(kind, path)) is not None:
+        _hold(str(path), known)
+    return known
+
+
+def _path(kind: type[BaseModel], about: Sequence[str]) -> Path:
+    return Path(settings.RLWHF_HOME, "cache", "comparisons", f"{_name([kind.__name__, *about])}.json")
 
 
 def remembered(about: Sequence[str], make: Callable[[], T]) -> T:
@@ -69,26 +82,42 @@ def _at_hand(name: str, make: Callable[[], T]) -> T:
 
 
 def _looked_up(name: str, make: Callable[[], T]) -> T:
+    known: T | None = _at_once(name)
+    if known is not None:
+        return known
+    made = make()
+    _hold(name, made)
+    return made
+
+
+def _at_once(name: str) -> Any:
     with _lock:
         if name in _recent:
             _recent.move_to_end(name)
-            known: T = _recent[name]
-            return known
-    made = make()
+        return _recent.get(name)
+
+
+def _hold(name: str, made: Any) -> None:
     with _lock:
         _recent[name] = made
         while len(_recent) > AT_HAND_AT_MOST:
             _recent.popitem(last=False)
-    return made
 
 
-def _on_disk(kind: type[M], path: Path, make: Callable[[], M]) -> M:
+def _read(kind: type[M], path: Path) -> M | None:
     try:
         found = kind.model_validate_json(path.read_bytes())
         path.touch()
-        return found
     except (OSError, ValidationError):
-        made = make()
+        return None
+    return found
+
+
+def _on_disk(kind: type[M], path: Path, make: Callable[[], M]) -> M:
+    found = _read(kind, path)
+    if found is not None:
+        return found
+    made = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, made.model_dump_json().encode())
     _forget_oldest(path.parent)

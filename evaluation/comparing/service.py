@@ -1,21 +1,25 @@
 """Models side by side, as pages, API and commands show them. What was reckoned once is kept: neither answers nor draws change."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Final, Self
 
 from pydantic import BaseModel
 
-from evaluation.answers import AnswerRow, answers_read, headline_slices, slice_order, slice_table
+from evaluation.answers import answers_read, headline_slices, slice_order, slice_table
+from evaluation.comparing.aside import Tell, TooManyAsked, Underway, aside
 from evaluation.comparing.comparison import Cell, Comparison, Contender, Row, compare, verdict_of
 from evaluation.comparing.differing import Differing, differing
-from evaluation.comparing.keeping import kept, remembered
+from evaluation.comparing.keeping import found_kept, kept, remembered
 from evaluation.metrics import METRICS
 from evaluation.models import Evaluation
 from evaluation.scorecards.scorecard import SCORECARD_VERSION, MetricValue, SliceReport
 from evaluation.selectors import answers_path, labels_of
 
 COMPARED_AT_MOST = 6
+SOON_S: Final = 2.0
+"""How long a page waits for a comparison before it says that it is being reckoned."""
 
 
 class NotComparable(ValueError):  # noqa: N818 (a refusal is no accident)
@@ -43,14 +47,61 @@ def comparison_of(evaluations: Sequence[Evaluation], *, wanted: str | None = Non
     """Put evaluations of one benchmark side by side, on the slice that is wanted, if it is one of the headline's, or else on the
     first. Raises NotComparable.
     """
-    paths = _checked(evaluations)
-    names, about = labels_of(evaluations), _stamps(evaluations, paths)
-    contenders = cache(lambda: _contenders(evaluations, paths))
-    # Kept by the slice's own name: what is no slice is none of its own, so that no made-up one is reckoned.
-    slices = kept(KeptSlices, about, lambda: KeptSlices(names=_headline_slices(contenders()))).names
-    chosen = wanted if wanted in slices else slices[0]
-    made = kept(KeptComparison, [*about, *names, chosen], lambda: _kept_form(compare(contenders(), wanted=chosen)))
-    return _table(made, names)
+    asked = _Asked(evaluations, wanted)
+    return asked.found() or asked.prepared().reckoned()
+
+
+def comparison_soon(
+    evaluations: Sequence[Evaluation], *, wanted: str | None = None, wait_s: float = SOON_S
+) -> Comparison | Underway:
+    """The same for a page: what is not there after `wait_s` seconds is reckoned on aside, and this says how far it is."""
+    asked = _Asked(evaluations, wanted)
+    if (found := asked.found()) is not None:
+        return found
+    try:
+        return aside(repr([asked.about, asked.names, wanted]), asked.prepared().reckoned, wait_s=wait_s)
+    except TooManyAsked as refused:
+        raise NotComparable("Many comparisons are being reckoned already. Look again in a minute.") from refused
+
+
+class _Asked:
+    """A comparison that was asked for. Raises NotComparable."""
+
+    def __init__(self, evaluations: Sequence[Evaluation], wanted: str | None) -> None:
+        self._evaluations, self._wanted = evaluations, wanted
+        self._paths = _checked(evaluations)
+        self.names, self.about = labels_of(evaluations), _stamps(evaluations, self._paths)
+        self._settings: list[dict[str, Any]] = []
+
+    def prepared(self) -> Self:
+        """Read what the database knows, which a thread does not have."""
+        self._settings = _settings_of(self._evaluations)
+        return self
+
+    @cached_property
+    def _contenders(self) -> list[Contender]:
+        return _contenders(self.names, self._paths, self._settings)
+
+    def found(self) -> Comparison | None:
+        """What is kept of it, if anything is."""
+        slices = found_kept(KeptSlices, self.about)
+        made = found_kept(KeptComparison, self._about(slices.names)) if slices else None
+        return _table(made, self.names) if made else None
+
+    def reckoned(self, tell: Tell | None = None) -> Comparison:
+        slices = kept(KeptSlices, self.about, lambda: KeptSlices(names=_headline_slices(self._contenders))).names
+
+        def make() -> KeptComparison:
+            return _kept_form(compare(self._contenders, wanted=self._chosen(slices), tell=tell))
+
+        return _table(kept(KeptComparison, self._about(slices), make), self.names)
+
+    def _about(self, slices: Sequence[str]) -> list[str]:
+        """Kept by the slice's own name: what is no slice is none of its own, so that no made-up one is reckoned."""
+        return [*self.about, *self.names, self._chosen(slices)]
+
+    def _chosen(self, slices: Sequence[str]) -> str:
+        return next((name for name in slices if name == self._wanted), slices[0])
 
 
 def _headline_slices(contenders: Sequence[Contender]) -> list[str]:
@@ -63,7 +114,11 @@ def _headline_slices(contenders: Sequence[Contender]) -> list[str]:
 def differing_of(evaluations: Sequence[Evaluation]) -> Differing:
     """The questions on which the models of one benchmark part ways. Raises NotComparable."""
     paths = _checked(evaluations)
-    return kept(Differing, _stamps(evaluations, paths), lambda: differing(_contenders(evaluations, paths)))
+
+    def make() -> Differing:
+        return differing(_contenders(labels_of(evaluations), paths, _settings_of(evaluations)))
+
+    return kept(Differing, _stamps(evaluations, paths), make)
 
 
 def slices_of(evaluations: Sequence[Evaluation], metric: str) -> dict[str, dict[str, MetricValue]]:
@@ -100,13 +155,14 @@ def _checked(evaluations: Sequence[Evaluation]) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def _contenders(evaluations: Sequence[Evaluation], paths: Sequence[Path]) -> list[Contender]:
-    rows: list[list[AnswerRow]] = [answers_read(path) for path in paths]
+def _contenders(names: Sequence[str], paths: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> list[Contender]:
+    return [Contender(name, answers_read(path), asked) for name, path, asked in zip(names, paths, settings, strict=True)]
+
+
+def _settings_of(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
     pks = [one.pk for one in evaluations]
     asked = dict(Evaluation.objects.filter(pk__in=pks).values_list("pk", "scorecard__settings"))
-    return [
-        Contender(label, found, asked.get(pk) or {}) for label, found, pk in zip(labels_of(evaluations), rows, pks, strict=True)
-    ]
+    return [asked.get(pk) or {} for pk in pks]
 
 
 def _stamps(evaluations: Sequence[Evaluation], paths: Sequence[Path]) -> list[str]:

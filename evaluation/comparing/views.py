@@ -6,10 +6,12 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
+from django_htmx.http import HttpResponseClientRefresh
 
 from accounts.roles import role_required
 from evaluation import selectors
 from evaluation.comparing import service as comparing
+from evaluation.comparing.aside import Underway
 from evaluation.comparing.comparison import Comparison
 from evaluation.comparing.differing import WAYS, Way
 from evaluation.metrics import METRICS
@@ -28,17 +30,32 @@ def scorecard_compare(request: HttpRequest) -> HttpResponse:
     """`ids=1,2,3`, each against the first, on a `slice`; one `metric` slice by slice; and a `page` of where they part."""
     evaluations = selectors.evaluations_of(_ids(request))
     context: dict[str, Any] = {"ids": ",".join(str(one.pk) for one in evaluations)}
+    looks_again = bool(request.headers.get("HX-Request"))
     try:
-        comparison = comparing.comparison_of(evaluations, wanted=request.GET.get("slice"))
+        comparison = _soon(request, evaluations, 0.0 if looks_again else comparing.SOON_S)
+        if isinstance(comparison, Underway):
+            page = "evaluation/_comparing.html" if looks_again else "evaluation/scorecard_compare.html"
+            return render(request, page, context | {"underway": comparison, "columns": _columns(evaluations)})
+        if looks_again:
+            return HttpResponseClientRefresh()
         drawn = _charts(request, evaluations, comparison)
         if file := send_chart(request, drawn.values()):
             return file
         context |= _differing(request, evaluations, comparison)
     except comparing.NotComparable as refused:
+        if looks_again:
+            return HttpResponseClientRefresh()  # the whole page says why
         return render(request, "evaluation/scorecard_compare.html", context | {"refused": str(refused)})
     context |= {"comparison": comparison, "charts": drawn, "columns": _columns(evaluations)}
     context |= {"metric": _metric(request), "metrics": METRICS, "verdict_titles": charts.VERDICT_TITLES}
     return render(request, "evaluation/scorecard_compare.html", context)
+
+
+def _soon(request: HttpRequest, evaluations: list[Evaluation], wait_s: float) -> Comparison | Underway:
+    wanted = request.GET.get("slice")
+    if "csv" in request.GET:  # a file is waited for
+        return comparing.comparison_of(evaluations, wanted=wanted)
+    return comparing.comparison_soon(evaluations, wanted=wanted, wait_s=wait_s)
 
 
 def _columns(evaluations: list[Evaluation]) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ ECE_BINS = 10
 """ECE uses this many equal-width bins over [0, 1], or one bin per distinct value when there are no more of those."""
 CURVE_POINTS = 100
 """A risk–coverage curve is thinned to about so many points."""
+FEW_VALUES = 128
+"""Of so many different confidences a sum for each costs less than a weight for each answer."""
 
 
 def brier(tally: Tally[Answers]) -> Array:
@@ -79,12 +81,25 @@ def _ranked(tally: Tally[Answers]) -> Iterator[_Ranked]:
     order = rows[np.argsort(-a.confidence[rows], kind="stable")]
     confidence, wrong = a.confidence[order], a.wrong[order]
     ends = np.flatnonzero(np.r_[confidence[1:] != confidence[:-1], True])
+    if ends.size <= FEW_VALUES:
+        yield _few_ranked(tally, order, ends)
+        return
     for weights in tally.blocks(order):
-        until = [np.cumsum(counted, axis=1) for counted in (weights, weights * wrong)]
+        counted = [weights, weights * wrong]
+        until = [np.cumsum(one, axis=1) for one in counted]
         if ends.size < order.size:
             until = [total[:, ends] for total in until]
-        size, of_wrong = (np.diff(total, axis=1, prepend=0.0) for total in until)
-        yield _Ranked(size, of_wrong, *until)
+            counted = [np.diff(total, axis=1, prepend=0.0) for total in until]
+        yield _Ranked(*counted, *until)
+
+
+def _few_ranked(tally: Tally[Answers], order: Codes, ends: Codes) -> _Ranked:
+    """The same where answers share few values: a sum for each value, and no weight for each answer."""
+    value = np.repeat(np.arange(ends.size), np.diff(ends, prepend=-1))
+    wrong = tally.columns.wrong[order]
+    size = tally.counts(order, value, ends.size)
+    of_wrong = tally.counts(order[wrong], value[wrong], ends.size)
+    return _Ranked(size, of_wrong, np.cumsum(size, axis=1), np.cumsum(of_wrong, axis=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,12 @@ class Tally(Generic[C]):
         c = self.columns
         return np.bincount(c.entity, weights=values.astype(np.float64), minlength=c.entities).astype(np.float64)
 
+    def counts(self, rows: Codes, codes: Codes, kinds: int) -> Array:
+        """Return how many of these rows, which have a code each in [0, kinds), are of each: shape (R, kinds)."""
+        c = self.columns
+        by_entity = np.bincount(c.entity[rows] * kinds + codes, minlength=c.entities * kinds).reshape(c.entities, kinds)
+        return self._summed(by_entity.astype(np.float64))
+
     def share(self, mask: Mask, among: Mask) -> Array:
         """Return the weighted share of `mask` among `among`."""
         return ratio(self.total(mask & among), self.total(among))
@@ -131,7 +137,7 @@ class SwappedTally(Tally[C]):
         first, second = np.split(by_entity, 2)
         own, other = (second, first) if self._side else (first, second)
         # A matrix product half as wide as the one with both sides' weights.
-        return np.asarray(own.sum() + self._weights @ (other - own), dtype=np.float64)
+        return np.asarray(own.sum(axis=0) + self._weights @ (other - own), dtype=np.float64)
 
 
 def stack(first: C, second: C) -> C:

@@ -44,7 +44,10 @@ def test_a_checked_place_with_an_international_name_is_called_without_a_second_l
     threading.Thread(target=server.handle_request, daemon=True).start()
     port = server.server_port
     place = Place("xn--bcher-kva.example", port, ("127.0.0.1",))
-    with django_db_blocker.block(), outgoing_client(base_url=f"http://bücher.example:{port}", headers={}, checked=place) as client:
+    with (
+        django_db_blocker.block(),
+        outgoing_client(base_url=f"http://bücher.example:{port}", headers={}, checked=place) as client,
+    ):
         assert client.get("/").status_code == 204
     server.server_close()
 

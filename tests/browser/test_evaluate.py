@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from evaluation.comparing import service as comparing
 from evaluation.models import Benchmark, Evaluation
 from evaluation.services import evaluation_queue
+from tests.browser.axe import serious_findings
 from tests.evaluation.conftest import BASE_ROWS, benchmark, benchmark_folder, model, scored  # noqa: F401 (fixtures)
 from tests.evaluation.samples import atlas_rows
 from training.models import Artifact
@@ -40,6 +44,32 @@ def test_lists_scorecards_and_puts_the_ticked_side_by_side(
     shot(page, "evaluate-compare")
     page.get_by_role("link", name="easy").click()
     expect(page.get_by_text("64 questions")).to_be_visible()
+
+
+def test_a_comparison_that_takes_long_says_how_far_it_is_and_shows_itself(
+    page: Page,
+    sign_in: Callable[..., object],
+    three: list[Evaluation],
+    shot: Callable[[Page, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, whole = Event(), comparing.compare
+
+    def held(*contenders: Any, tell: Any, **how: Any) -> Any:
+        tell(2, 3)
+        assert gate.wait(60)
+        return whole(*contenders, tell=tell, **how)
+
+    monkeypatch.setattr(comparing, "compare", held)
+    monkeypatch.setattr(comparing, "SOON_S", 0.1)
+    sign_in("member")
+    page.goto(f"/evaluate/compare/?ids={','.join(str(one.pk) for one in three)}")
+    expect(page.get_by_text("2 of 3 models")).to_be_visible()
+    shot(page, "evaluate-compare-underway")
+    assert not serious_findings(page)
+    gate.set()
+    expect(page.locator(".chart .main-svg").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("being reckoned")).to_have_count(0)
 
 
 @pytest.mark.full

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -21,13 +22,17 @@ from evaluation.metrics import (
     METRICS,
     RUBRIC_SCORES,
     Answered,
+    SwappedTally,
     Tally,
+    calibration,
     columns_of,
     compute,
     knowledge_grid,
     risk_coverage,
     rubric_histogram,
+    stack,
 )
+from evaluation.statistics import entity_weights
 from tests.evaluation.samples import random_answers
 
 RIGHT = {Verdict.CORRECT, Verdict.HEDGED_CORRECT}
@@ -167,6 +172,30 @@ def test_aurc_averages_over_all_orders_of_ties() -> None:
     ]
     expected = float(np.mean([area_of_one_order(order) for order in orders]))
     assert compute("aurc", columns_of(rated(ok, confidence))) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("values", [1, 2, 11, 128])
+def test_sums_for_each_of_few_confidences_are_those_of_the_answers(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are, resampled, and with sides swapped: to the last bit, but for the order in which they are added up."""
+    rng, n = np.random.default_rng(values), 600
+
+    def one(entity: int) -> Answered:
+        verdict = Verdict.CORRECT if rng.random() < 0.6 else Verdict.WRONG
+        return answer(verdict, confidence=float(rng.integers(values)) / values, entity=f"e{entity}")
+
+    rows, others = ([one(entity) for entity in rng.integers(200, size=n)] for _ in range(2))
+    first, second = columns_of(rows), columns_of([replace(b, entity=a.entity) for a, b in zip(rows, others, strict=True)])
+    swaps = rng.integers(0, 2, size=(300, first.entities)).astype(np.float64)
+
+    def figures() -> list[np.ndarray]:
+        tallies = [Tally(first), Tally(first, entity_weights(first.entities, resamples=300, seed=1))]
+        tallies += [SwappedTally(stack(first, second), swaps, side) for side in (0, 1)]
+        return [METRICS[name].value(tally) for name in ("auroc", "aurc") for tally in tallies]
+
+    quick = figures()
+    monkeypatch.setattr(calibration, "FEW_VALUES", 0)
+    for few, many in zip(quick, figures(), strict=True):
+        np.testing.assert_allclose(few, many, rtol=1e-12, atol=1e-12)
 
 
 def test_aurc_of_one_confidence_is_the_share_wrong() -> None:

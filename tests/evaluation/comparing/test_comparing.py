@@ -176,6 +176,38 @@ def test_the_page_shows_p_values_slices_and_what_was_said(two: list[Evaluation],
     assert {row[0] for row in rows} >= {"B", "B · easy", "untaught · B · hard"}
 
 
+def test_a_page_that_would_take_long_says_how_far_it_is_and_is_drawn_anew_when_it_is_there(
+    two: list[Evaluation], signed_in: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{reverse('evaluation:scorecard-compare')}?ids={ids(two)}"
+    client, begun, gate = signed_in("member"), Event(), Event()
+    whole = comparing.compare
+
+    def held(*contenders: Any, tell: Any, **how: Any) -> Any:
+        tell(1, 2)
+        begun.set()
+        assert gate.wait(20)
+        return whole(*contenders, tell=tell, **how)
+
+    monkeypatch.setattr(comparing, "compare", held)
+    monkeypatch.setattr(comparing, "SOON_S", 0.01)
+    again = {"HX-Request": "true"}
+    first = client.get(url).content.decode()
+    assert "being reckoned" in first and 'hx-trigger="every 1s"' in first and "base, honest: each metric" in first
+    assert begun.wait(20)
+    part = client.get(url, headers=again).content.decode()
+    assert "1 of 2 models" in part and "<main" not in part
+    gate.set()
+    monkeypatch.setattr(comparing, "SOON_S", 20.0)
+    assert ">better<" in client.get(url).content.decode()
+    assert client.get(url, headers=again).headers["HX-Refresh"] == "true"
+    (path,) = [answers_path(one) for one in two[1:]]
+    assert path is not None
+    path.unlink()
+    assert client.get(url, headers=again).headers["HX-Refresh"] == "true", "the whole page says why"
+    assert "no longer on disk" in client.get(url).content.decode()
+
+
 def test_a_model_that_stands_there_twice_and_six_at_most(scored: Scored, two: list[Evaluation]) -> None:
     with pytest.raises(comparing.NotComparable, match="At most 6"):
         comparing.comparison_of([two[0]] * 7)

@@ -153,7 +153,7 @@ def test_consequences_as_plain_values(project, history) -> None:
 
 
 def test_rows_are_told_by_the_build_and_each_is_counted_once(project) -> None:
-    """Of a rater under two rubric versions, and of a rubric version of several raters: contributions added up would be too many."""
+    """Of a rater under two rubric versions, and of a rubric version of several raters: contributions added up are too many."""
     rubric = RubricVersion.objects.create(
         name="other", version=1, title="Other", content_hash="x" * 64, data=project.rubric_version.data
     )
