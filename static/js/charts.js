@@ -152,12 +152,15 @@
     return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   }
 
+  /* What the page is about, as part of a file's name. */
+  const about = () => document.title.split(" · ")[0].toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
+
   async function save(id, format) {
     const drawn = await picture(placeOf(id));
     const blob = format === "png" ? await painted(drawn) : new Blob([drawn.svg], { type: "image/svg+xml" });
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
-    link.download = `${id}.${format}`;
+    link.download = `${[about(), id].filter(Boolean).join("-")}.${format}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }

@@ -23,7 +23,7 @@ def test_the_menu_saves_pictures_by_keyboard(page: Page, tmp_path: Path):
             page.keyboard.press("Tab")
         with page.expect_download() as saved:
             page.keyboard.press("Enter")
-        assert saved.value.suggested_filename == f"shares.{format}"
+        assert saved.value.suggested_filename == f"rlwhf-shares.{format}", "what the page is about, and the chart"
         found[format] = tmp_path / f"shares.{format}"
         saved.value.save_as(found[format])
         expect(summary).to_be_focused()

@@ -95,7 +95,7 @@ def test_models_are_compared_down_to_what_they_said(page: Page, sign_in, shot: S
     page.locator("#figure-slices summary", has_text="Save").click()
     with page.expect_download() as saved:
         page.locator("#figure-slices").get_by_role("button", name="Picture as PNG").click()
-    assert saved.value.suggested_filename == "slices.png"
+    assert saved.value.suggested_filename == "models-side-by-side-slices.png"
 
 
 @pytest.mark.full
