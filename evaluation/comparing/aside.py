@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -9,15 +10,12 @@ from threading import Lock, Thread
 from typing import Any, TypeVar
 
 AT_MOST = 8
-"""Under way or waiting for their turn, in a process."""
+"""One under way and others that wait for their turn, in a process; who asks for more is asked to come again."""
 
 T = TypeVar("T")
 Tell = Callable[[int, int], None]
 """Hears how many steps are done, of how many."""
-
-
-class TooManyAsked(Exception):  # noqa: N818 (a refusal is no accident)
-    """So many are being reckoned already that no other one is begun."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,17 +42,11 @@ _turn = Lock()
 
 def aside(name: str, make: Callable[[Tell], T], *, wait_s: float) -> T | Underway:
     """What `make` returns, or raises, if it is there after `wait_s` seconds; or else how far it is. Who asks again by the same
-    name asks for the same. `make` runs in a thread of its own, so it must not ask the database. Raises TooManyAsked.
+    name asks for the same. `make` runs in a thread of its own, so it must not ask the database.
     """
-    with _lock:
-        work = _works.get(name)
-        if work is None:
-            _make_room()
-            if len(_works) >= AT_MOST:
-                raise TooManyAsked
-            work = _works[name] = _Work()
-            # A daemon: the site does not wait for it when it stops.
-            Thread(target=_reckon, args=(work, make), name="aside", daemon=True).start()
+    work = _begun(name, make)
+    if work is None:
+        return Underway()
     try:
         work.future.exception(wait_s)
     except TimeoutError:
@@ -66,10 +58,21 @@ def aside(name: str, make: Callable[[Tell], T], *, wait_s: float) -> T | Underwa
     return found
 
 
-def _make_room() -> None:
-    """Forget what is done, and whoever asked for it has not come back."""
-    for name in [name for name, work in _works.items() if work.future.done()]:
-        del _works[name]
+def _begun(name: str, make: Callable[[Tell], Any]) -> _Work | None:
+    """The work of that name, which is begun if there is room."""
+    with _lock:
+        if name in _works:
+            return _works[name]
+        # What is done, and nobody has come back for, makes room.
+        for other in [other for other, work in _works.items() if work.future.done()]:
+            del _works[other]
+        if len(_works) >= AT_MOST:
+            return None
+        work = _Work()
+        # A daemon: the site does not wait for it when it stops.
+        Thread(target=_reckon, args=(work, make), name="aside", daemon=True).start()
+        _works[name] = work
+        return work
 
 
 def _reckon(work: _Work, make: Callable[[Tell], Any]) -> None:
@@ -77,4 +80,6 @@ def _reckon(work: _Work, make: Callable[[Tell], Any]) -> None:
         try:
             work.future.set_result(make(work.tell))
         except BaseException as failed:
-            work.future.set_exception(failed)
+            logger.exception("what was reckoned aside failed")
+            # Its frames hold all that was read, for as long as nobody comes back for it.
+            work.future.set_exception(failed.with_traceback(None))

@@ -1,6 +1,7 @@
 """What was reckoned once is kept, on disk for all processes and in memory for this one, while answers and code stay the same."""
 
 import hashlib
+import logging
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,7 @@ RECKONER_FOLDERS = (_HERE, _HERE.parent / "metrics")
 # A file half written is of a process that has died after that long, seconds.
 HALF_WRITTEN_FOR = 3600.0
 
+logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 _recent: OrderedDict[str, Any] = OrderedDict()
@@ -118,9 +120,12 @@ def _on_disk(kind: type[M], path: Path, make: Callable[[], M]) -> M:
     if found is not None:
         return found
     made = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, made.model_dump_json().encode())
-    _forget_oldest(path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, made.model_dump_json().encode())
+        _forget_oldest(path.parent)
+    except OSError:  # a full disk, say: what was reckoned is good all the same
+        logger.warning("a comparison could not be kept at %s", path, exc_info=True)
     return made
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel
 
 from evaluation.answers import answers_read, headline_slices, slice_order, slice_table
-from evaluation.comparing.aside import Tell, TooManyAsked, Underway, aside
+from evaluation.comparing.aside import Tell, Underway, aside
 from evaluation.comparing.comparison import Cell, Comparison, Contender, Row, compare, verdict_of
 from evaluation.comparing.differing import Differing, differing
 from evaluation.comparing.keeping import found_kept, kept, remembered
@@ -24,6 +24,10 @@ SOON_S: Final = 2.0
 
 class NotComparable(ValueError):  # noqa: N818 (a refusal is no accident)
     """These evaluations cannot be put side by side; the message says why."""
+
+
+class NotReckoned(Exception):  # noqa: N818 (what it came of is its cause)
+    """A comparison failed on the way, which the log tells of."""
 
 
 class KeptComparison(BaseModel):
@@ -54,14 +58,18 @@ def comparison_of(evaluations: Sequence[Evaluation], *, wanted: str | None = Non
 def comparison_soon(
     evaluations: Sequence[Evaluation], *, wanted: str | None = None, wait_s: float = SOON_S
 ) -> Comparison | Underway:
-    """The same for a page: what is not there after `wait_s` seconds is reckoned on aside, and this says how far it is."""
+    """The same for a page: what is not there after `wait_s` seconds is reckoned on aside, and this says how far it is. Raises
+    NotReckoned where that failed.
+    """
     asked = _Asked(evaluations, wanted)
     if (found := asked.found()) is not None:
         return found
     try:
-        return aside(repr([asked.about, asked.names, wanted]), asked.prepared().reckoned, wait_s=wait_s)
-    except TooManyAsked as refused:
-        raise NotComparable("Many comparisons are being reckoned already. Look again in a minute.") from refused
+        return aside(repr([asked.about, asked.names, wanted]), asked.prepared().for_a_page, wait_s=wait_s)
+    except NotComparable:
+        raise
+    except Exception as failed:
+        raise NotReckoned from failed
 
 
 class _Asked:
@@ -95,6 +103,12 @@ class _Asked:
             return _kept_form(compare(self._contenders, wanted=self._chosen(slices), tell=tell))
 
         return _table(kept(KeptComparison, self._about(slices), make), self.names)
+
+    def for_a_page(self, tell: Tell) -> Comparison:
+        """The same, and where they part ways, which the page shows too."""
+        found = self.reckoned(tell)
+        kept(Differing, self.about, lambda: differing(self._contenders))
+        return found
 
     def _about(self, slices: Sequence[str]) -> list[str]:
         """Kept by the slice's own name: what is no slice is none of its own, so that no made-up one is reckoned."""
@@ -156,7 +170,10 @@ def _checked(evaluations: Sequence[Evaluation]) -> list[Path]:
 
 
 def _contenders(names: Sequence[str], paths: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> list[Contender]:
-    return [Contender(name, answers_read(path), asked) for name, path, asked in zip(names, paths, settings, strict=True)]
+    try:
+        return [Contender(name, answers_read(path), asked) for name, path, asked in zip(names, paths, settings, strict=True)]
+    except FileNotFoundError as gone:
+        raise NotComparable(f"Answers went from the disk meanwhile: {gone.filename}.") from gone
 
 
 def _settings_of(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:

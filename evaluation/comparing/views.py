@@ -6,7 +6,6 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
-from django_htmx.http import HttpResponseClientRefresh
 
 from accounts.roles import role_required
 from evaluation import selectors
@@ -20,6 +19,7 @@ from evaluation.scorecards import charts
 from jobs.addresses import numbers_in
 from jobs.downloads import send_chart
 
+PAGE = "evaluation/scorecard_compare.html"
 PAGE_SIZE = 20
 DOTS = ("truthful_rate", "known_correct", "over_conservativeness", "prudence", "honesty_score", "brier")
 
@@ -34,21 +34,19 @@ def scorecard_compare(request: HttpRequest) -> HttpResponse:
     try:
         comparison = _soon(request, evaluations, 0.0 if looks_again else comparing.SOON_S)
         if isinstance(comparison, Underway):
-            page = "evaluation/_comparing.html" if looks_again else "evaluation/scorecard_compare.html"
-            return render(request, page, context | {"underway": comparison, "columns": _columns(evaluations)})
-        if looks_again:
-            return HttpResponseClientRefresh()
+            return render(request, PAGE, context | {"underway": comparison, "columns": _columns(evaluations)})
         drawn = _charts(request, evaluations, comparison)
         if file := send_chart(request, drawn.values()):
             return file
         context |= _differing(request, evaluations, comparison)
     except comparing.NotComparable as refused:
-        if looks_again:
-            return HttpResponseClientRefresh()  # the whole page says why
-        return render(request, "evaluation/scorecard_compare.html", context | {"refused": str(refused)})
+        return render(request, PAGE, context | {"refused": str(refused)})
+    except comparing.NotReckoned:
+        # The page that looks again takes no other answer than a good one.
+        return render(request, PAGE, context | {"failed": True}, status=200 if looks_again else 500)
     context |= {"comparison": comparison, "charts": drawn, "columns": _columns(evaluations)}
     context |= {"metric": _metric(request), "metrics": METRICS, "verdict_titles": charts.VERDICT_TITLES}
-    return render(request, "evaluation/scorecard_compare.html", context)
+    return render(request, PAGE, context)
 
 
 def _soon(request: HttpRequest, evaluations: list[Evaluation], wait_s: float) -> Comparison | Underway:

@@ -19,7 +19,8 @@ ECE_BINS = 10
 CURVE_POINTS = 100
 """A risk–coverage curve is thinned to about so many points."""
 FEW_VALUES = 128
-"""Of so many different confidences a sum for each costs less than a weight for each answer."""
+FEW_SUMS = 256
+"""Of so many different confidences, and so many sums for each answer, the sums cost less than a weight for each answer."""
 
 
 def brier(tally: Tally[Answers]) -> Array:
@@ -81,7 +82,7 @@ def _ranked(tally: Tally[Answers]) -> Iterator[_Ranked]:
     order = rows[np.argsort(-a.confidence[rows], kind="stable")]
     confidence, wrong = a.confidence[order], a.wrong[order]
     ends = np.flatnonzero(np.r_[confidence[1:] != confidence[:-1], True])
-    if ends.size <= FEW_VALUES:
+    if ends.size <= FEW_VALUES and ends.size * a.entities <= FEW_SUMS * order.size:
         yield _few_ranked(tally, order, ends)
         return
     for weights in tally.blocks(order):

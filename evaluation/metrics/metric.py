@@ -42,7 +42,7 @@ class Metric(Generic[C]):
     """Of a metric that is never negative and so too high in small samples: what it comes to by chance alone where in truth it
     is 0, drawn so many times (second) with a seed (third)."""
     ranks: bool = False
-    """It ranks answers, so a resample costs a weight for each answer and not only for each entity."""
+    """It ranks answers, so a resample costs a weight for each answer, or a sum for each value, beside one for each entity."""
     same_as: str | None = None
     """The metric of the same table that is the same figure by another name: one test, not two."""
 

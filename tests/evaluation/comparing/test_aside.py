@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import time
+import weakref
 from collections.abc import Iterator
-from threading import Event
+from contextlib import suppress
+from threading import Event, Thread
 
 import pytest
 
 from evaluation.comparing import aside as module
-from evaluation.comparing.aside import AT_MOST, Tell, TooManyAsked, Underway, aside
+from evaluation.comparing.aside import AT_MOST, Tell, Underway, aside
+from tests.jobs.conftest import until
 
 LONG_S = 20.0
 
@@ -44,21 +49,23 @@ def test_who_asks_again_asks_for_the_same_and_hears_how_far_it_is(gate: Event) -
 
 
 def test_one_thing_at_a_time_and_not_too_many_wait(gate: Event) -> None:
-    order = []
+    inside, most = [], []
 
     def make(name: str, tell: Tell) -> str:
+        inside.append(name)
+        most.append(len(inside))
         assert gate.wait(LONG_S)
-        order.append(name)
+        time.sleep(0.01)
+        inside.remove(name)
         return name
 
     names = [str(number) for number in range(AT_MOST)]
     for name in names:
         assert aside(name, lambda tell, name=name: make(name, tell), wait_s=0.01) == Underway()
-    with pytest.raises(TooManyAsked):
-        aside("one more", lambda tell: "never", wait_s=0)
+    assert aside("one more", lambda tell: "never", wait_s=0.01) == Underway() and "one more" not in module._works
     gate.set()
     assert [aside(name, lambda tell: "never", wait_s=LONG_S) for name in names] == names
-    assert sorted(order) == names and not module._works
+    assert most == [1] * AT_MOST and not module._works
     assert aside("one more", lambda tell: "now", wait_s=LONG_S) == "now"
 
 
@@ -69,7 +76,36 @@ def test_what_nobody_came_back_for_makes_room() -> None:
     assert len(module._works) <= AT_MOST
 
 
-def test_a_failure_is_told_to_whoever_asks_and_the_next_one_begins_anew(gate: Event) -> None:
+def test_where_no_thread_can_start_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(Thread, "start", full)
+        aside("unlucky", lambda tell: 1, wait_s=0)
+    assert aside("unlucky", lambda tell: 2, wait_s=LONG_S) == 2
+
+
+def test_a_failure_holds_nothing_of_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Rows:
+        pass
+
+    known: list[weakref.ref[Rows]] = []
+    monkeypatch.setattr(module.logger, "disabled", True)  # pytest keeps what is logged, with its frames
+
+    def fails(tell: Tell) -> str:
+        rows = Rows()
+        known.append(weakref.ref(rows))
+        raise ValueError("no question in common")
+
+    with suppress(ValueError):
+        aside("heavy", fails, wait_s=0)
+    until(lambda: gc.collect() >= 0 and known and known[0]() is None)
+
+
+def test_a_failure_is_told_to_whoever_asks_and_to_the_log_and_the_next_one_begins_anew(
+    gate: Event, caplog: pytest.LogCaptureFixture
+) -> None:
     def fails(tell: Tell) -> str:
         assert gate.wait(LONG_S)
         raise ValueError("no question in common")
@@ -78,6 +114,7 @@ def test_a_failure_is_told_to_whoever_asks_and_the_next_one_begins_anew(gate: Ev
     gate.set()
     with pytest.raises(ValueError, match="in common"):
         aside("bad", fails, wait_s=LONG_S)
+    assert "ValueError: no question in common" in caplog.text
     assert aside("bad", lambda tell: "mended", wait_s=LONG_S) == "mended"
 
 

@@ -177,7 +177,7 @@ def test_the_page_shows_p_values_slices_and_what_was_said(two: list[Evaluation],
 
 
 def test_a_page_that_would_take_long_says_how_far_it_is_and_is_drawn_anew_when_it_is_there(
-    two: list[Evaluation], signed_in: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+    two: list[Evaluation], signed_in: Callable[[str], Client], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"{reverse('evaluation:scorecard-compare')}?ids={ids(two)}"
     client, begun, gate = signed_in("member"), Event(), Event()
@@ -195,17 +195,57 @@ def test_a_page_that_would_take_long_says_how_far_it_is_and_is_drawn_anew_when_i
     first = client.get(url).content.decode()
     assert "being reckoned" in first and 'hx-trigger="every 1s"' in first and "base, honest: each metric" in first
     assert begun.wait(20)
-    part = client.get(url, headers=again).content.decode()
-    assert "1 of 2 models" in part and "<main" not in part
+    assert "1 of 2 models" in client.get(url, headers=again).content.decode()
     gate.set()
     monkeypatch.setattr(comparing, "SOON_S", 20.0)
+    whole_page = client.get(url).content.decode()
+    assert ">better<" in whole_page and "every 1s" not in whole_page
+    looked_again = client.get(url, headers=again).content.decode()
+    assert ">better<" in looked_again and "every 1s" not in looked_again
+    assert len(list((settings.RLWHF_HOME / "cache" / "comparisons").glob("*.json"))) == 3, "with where they part ways"
+
+
+def test_a_comparison_that_fails_says_so_and_is_not_begun_again_by_itself(
+    two: list[Evaluation], signed_in: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{reverse('evaluation:scorecard-compare')}?ids={ids(two)}"
+    client, again, whole = signed_in("member"), {"HX-Request": "true"}, comparing.compare
+    begun = []
+
+    def broken(*contenders: Any, **how: Any) -> Any:
+        begun.append("once")
+        raise MemoryError("for a test")
+
+    monkeypatch.setattr(comparing, "compare", broken)
+    for headers, status in (({}, 500), (again, 200)):
+        answer = client.get(url, headers=headers)
+        while "every 1s" in answer.content.decode():
+            answer = client.get(url, headers=headers)
+        assert answer.status_code == status and "could not be reckoned" in answer.content.decode()
+        assert "every 1s" not in answer.content.decode() and "for a test" not in answer.content.decode()
+    assert len(begun) == 2
+    monkeypatch.setattr(comparing, "compare", whole)
     assert ">better<" in client.get(url).content.decode()
-    assert client.get(url, headers=again).headers["HX-Refresh"] == "true"
-    (path,) = [answers_path(one) for one in two[1:]]
+
+
+def test_what_cannot_be_kept_is_told_all_the_same_and_what_goes_meanwhile_is_said(
+    two: list[Evaluation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Any, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keeping, "write_whole", full)
+        assert comparing.comparison_of(two).items
+    keeping._recent.clear()
+    asked = comparing._Asked(two, None).prepared()
+    path = answers_path(two[1])
     assert path is not None
     path.unlink()
-    assert client.get(url, headers=again).headers["HX-Refresh"] == "true", "the whole page says why"
-    assert "no longer on disk" in client.get(url).content.decode()
+    with pytest.raises(comparing.NotComparable, match="meanwhile"):
+        asked.reckoned()
+    with pytest.raises(comparing.NotComparable, match="no longer on disk"):
+        comparing.comparison_soon(two)
 
 
 def test_a_model_that_stands_there_twice_and_six_at_most(scored: Scored, two: list[Evaluation]) -> None:
