@@ -25,6 +25,7 @@ def test_the_interval_of_a_median_is_the_tabulated_one() -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3600)
 def test_nine_interleaved_pairs(tmp_path: Path) -> None:
     spec = prepare(tmp_path, steps=100)
     pairs = [pair(tmp_path, spec, ours_first=number % 2 == 0) for number in range(9)]

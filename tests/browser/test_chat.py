@@ -83,7 +83,7 @@ def test_a_model_of_the_site_is_served_from_the_page_which_says_how_far_it_is(
     for name in ("tiny", "twin"):
         artifact_register(name=name, folder=model_folder_at(tmp_path / name), actor=None)
     page.goto("/models/")
-    page.get_by_role("link", name="Chat").click()
+    page.locator("#main").get_by_role("link", name="Chat").click()
     page.select_option("#choose-model", value="tiny")
     page.select_option("#choose-other", value="twin")
     page.get_by_role("button", name="Choose").click()

@@ -53,6 +53,7 @@ def test_a_clock_that_is_set_forward_costs_nobody_a_job(set_clock, processes, tm
     processes.start("worker", "--tags", "cpu")
     job = steps(tmp_path, 120)
     until(lambda: state(job) == "running", log=processes.log)
+    until(lambda: "looking every" in processes.log(), log=processes.log)  # it has seen the clock as it was
     set_clock(HOUR)
     until(lambda: state(job) == "succeeded", log=processes.log)
     assert job.attempt == 1 and (tmp_path / "notes").read_text().count("start ") == 1

@@ -44,6 +44,7 @@ class Command(BaseCommand):
         threading.Thread(target=do_chores, args=(ended,), name="chores", daemon=True).start()
         keeper = keeper_for_this_machine()
         reconciler = Reconciler()
+        logger.info("looking every %g s", options["every"])
         while not ended.wait(options["every"]):
             try:
                 close_old_connections()

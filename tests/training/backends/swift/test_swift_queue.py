@@ -87,7 +87,8 @@ def test_dpo_and_grpo_with_the_honesty_reward(swift, processes, tmp_path, monkey
     )
     until(lambda: Path(run_folder(run), "metrics.jsonl").exists(), within=600, log=processes.log)
     run.job.refresh_from_db()
-    assert run.job.state == "running" and run.job.progress_total == STEPS, "metrics come while it trains"
+    assert run.job.state == "running", "metrics come while it trains"
+    until(lambda: run.job.refresh_from_db() or run.job.progress_total == STEPS, log=processes.log)
     events = b"".join(client.get(reverse("jobs:job-events", args=[run.job.pk]), {"from": "metrics=0"}).streaming_content).decode()
     assert "rewards/rubric/mean" in events, "and its page shows them"
     until(done, within=900, log=processes.log)
