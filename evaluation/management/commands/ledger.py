@@ -28,7 +28,7 @@ class Command(BaseCommand):
         for one in (preview, revoke_):
             one.add_argument("target", help=TARGET)
         for one in (show, lift, rebuild):
-            one.add_argument("revocation", type=int, help="its number")
+            one.add_argument("revocation", help="its number, or its target's name while it is in force")
         for one in (revoke_, lift):
             one.add_argument("--reason", default="")
         for one in (preview, show):
@@ -52,7 +52,10 @@ class Command(BaseCommand):
         if not sources:
             self.stdout.write("Nobody's scores stand in a dataset version yet: rlwhf dataset build makes one.")
         for source in sources:
-            told = f"{source.scores} scores and {source.rankings} rankings in {source.versions} dataset versions"
+            given = " and ".join(
+                [_some(source.scores, "score"), *([_some(source.rankings, "ranking")] if source.rankings else [])]
+            )
+            told = f"{given} in {_some(source.versions, 'dataset version')}"
             self.stdout.write(f"     {source.key:40} {told}{' (revoked)' if source.revocation else ''}")
 
     def _preview(self, options: dict[str, Any]) -> None:
@@ -83,14 +86,14 @@ class Command(BaseCommand):
                 self.stdout.write(f"{old} → {new}")
         for left in made.payload["left"]:
             self.stdout.write(f"{left['what']} {left['name']} is left: {left['why']}")
-        self.stdout.write(f"{made.jobs.count()} jobs are queued.")
+        self.stdout.write(f"Queued: {_some(made.jobs.count(), 'job')}.")
 
     def _tell(self, found: selectors.Consequences, *, as_json: bool) -> None:
         told = selectors.document_of(found)
         if as_json:
             self.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
             return
-        self.stdout.write(", ".join(f"{count} {name}" for name, count in found.counts.items()))
+        self.stdout.write(", ".join(_some(count, name.removesuffix("s")) for name, count in found.counts.items()))
         for one in found.datasets:
             rows = "made of rows of " + ", ".join(one.through) if one.through else f"{one.rows} of {one.of_rows} rows"
             rows = f"judged by it: {one.judged_in}" if one.judged_in else rows
@@ -108,6 +111,10 @@ class Command(BaseCommand):
             self.stdout.write(f"promotion {promotion.artifact.name:40} {state} {promotion.project.slug}")
 
 
+def _some(count: int, name: str) -> str:
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
+
+
 def _target(key: str) -> selectors.Target:
     found = selectors.target_named(key)
     if found is None:
@@ -116,7 +123,15 @@ def _target(key: str) -> selectors.Target:
 
 
 def _revocation(options: dict[str, Any]) -> Revocation:
-    found = selectors.revocations().filter(pk=options["revocation"]).first()
+    named: str = options["revocation"]
+    if not named.isdecimal():
+        standing = selectors.revocation_of(_target(named))
+        if standing is None:
+            raise CommandError(
+                f"The scores of {named} count: nothing revokes them. `rlwhf ledger preview` says what was made of them."
+            )
+        return standing
+    found = selectors.revocations().filter(pk=int(named)).first()
     if found is None:
-        raise CommandError(f"There is no revocation {options['revocation']}; `rlwhf ledger` lists them.")
+        raise CommandError(f"There is no revocation {named}; `rlwhf ledger` lists them.")
     return found

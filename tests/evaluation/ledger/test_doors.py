@@ -91,9 +91,9 @@ def test_the_same_over_http(signed_in, project, history) -> None:
 
 
 def test_the_same_at_the_shell(project, history) -> None:
-    assert "person:ann" in said()
+    assert "person:ann" in said() and " 4 scores in 2 dataset versions" in said()
     shown = said("preview", "person:ann")
-    assert "2 datasets" in shown and "6 of 6 rows" in shown and "is champion of towns" in shown
+    assert "2 datasets, 2 runs, 2 models, 1 scorecard, 2 promotions, 1 champion\n" in shown and "6 of 6 rows" in shown and "is champion of towns" in shown
     assert json.loads(said("preview", "person:ann", "--json"))["counts"]["runs"] == 2
     with pytest.raises(CommandError, match="Say why"):
         said("revoke", "person:ann")
@@ -102,8 +102,10 @@ def test_the_same_at_the_shell(project, history) -> None:
     assert "count for nothing" in said("revoke", "person:ann", "--reason", "Guessed.")
     number = str(Revocation.objects.get().pk)
     rebuilt = said("rebuild", number, "--depth", "scorecards")
-    assert f"second → second-r{number}" in rebuilt and "4 jobs are queued." in rebuilt
-    assert "in force" in said("show", number) and "revoked" in said("list")
+    assert f"second → second-r{number}" in rebuilt and "Queued: 4 jobs." in rebuilt
+    assert "in force" in said("show", number) and said("show", "person:ann") == said("show", number) and "revoked" in said("list")
+    with pytest.raises(CommandError, match="nothing revokes them"):
+        said("lift", "teacher:kind@1", "--reason", "x")
     assert "count again" in said("lift", number, "--reason", "Another ann.")
     assert "lifted: Another ann." in said("show", number)
     with pytest.raises(CommandError, match="no revocation"):
