@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from accounts.chat.answers import Ending
 from annotations.verdicts import Verdict
@@ -120,10 +120,25 @@ def answers_write(path: Path, rows: Iterable[AnswerRow]) -> None:
     write_whole(path, b"".join(orjson.dumps(row.model_dump(mode="json")) + b"\n" for row in rows))
 
 
+class BrokenAnswers(ValueError):  # noqa: N818 (what it is)
+    """A line of a file is no judged answer; the message names file, line and field."""
+
+
 def answers_read(path: Path) -> list[AnswerRow]:
-    """Read `answers.jsonl`; raises pydantic's ValidationError for a row that is none."""
+    """Read `answers.jsonl`. Raises BrokenAnswers."""
     with path.open("rb") as lines:
-        return [AnswerRow.model_validate(orjson.loads(line)) for line in lines if line.strip()]
+        return [_row(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _row(path: Path, number: int, line: bytes) -> AnswerRow:
+    try:
+        return AnswerRow.model_validate(orjson.loads(line))
+    except orjson.JSONDecodeError as error:
+        raise BrokenAnswers(f"{path}, line {number}: not JSON ({error}).") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the line"
+        raise BrokenAnswers(f"{path}, line {number}, {field}: {first['msg']}.") from error
 
 
 def slice_labels(raw: Mapping[str, Any]) -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evaluation.answers import AnswerRow, headline_slices, slice_of, slice_table
+from evaluation.comparing.aside import Tell
 from evaluation.metrics import CALIBRATION, METRICS, Answered, Answers, Metric
 from evaluation.scorecards.parts import adjust_tables
 from evaluation.scorecards.scorecard import MetricValue, Sampling, SliceReport, differences_between, slice_report
@@ -76,7 +77,7 @@ def compare(
     *,
     wanted: str | None = None,
     sampling: Sampling | None = None,
-    tell: Callable[[int, int], None] | None = None,
+    tell: Tell | None = None,
 ) -> Comparison:
     """Compare the models on the questions that all of them answered. Raises ValueError when there are none. `tell` hears how many
     of the models are reckoned.

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel
 
-from evaluation.answers import answers_read, headline_slices, slice_order, slice_table
+from evaluation.answers import BrokenAnswers, answers_read, headline_slices, slice_order, slice_table
 from evaluation.comparing.aside import Tell, Underway, aside
 from evaluation.comparing.comparison import Cell, Comparison, Contender, Row, compare, verdict_of
 from evaluation.comparing.differing import Differing, differing
@@ -172,6 +172,8 @@ def _checked(evaluations: Sequence[Evaluation]) -> list[Path]:
 def _contenders(names: Sequence[str], paths: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> list[Contender]:
     try:
         return [Contender(name, answers_read(path), asked) for name, path, asked in zip(names, paths, settings, strict=True)]
+    except BrokenAnswers as broken:
+        raise NotComparable(f"Answers cannot be read. {broken}") from broken
     except FileNotFoundError as gone:
         raise NotComparable(f"Answers went from the disk meanwhile: {gone.filename}.") from gone
 

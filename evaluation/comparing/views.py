@@ -17,7 +17,7 @@ from evaluation.metrics import METRICS
 from evaluation.models import Evaluation
 from evaluation.scorecards import charts
 from jobs.addresses import numbers_in
-from jobs.downloads import send_chart
+from jobs.downloads import CHART_PARAMETER, send_chart
 
 PAGE = "evaluation/scorecard_compare.html"
 PAGE_SIZE = 20
@@ -51,7 +51,7 @@ def scorecard_compare(request: HttpRequest) -> HttpResponse:
 
 def _soon(request: HttpRequest, evaluations: list[Evaluation], wait_s: float) -> Comparison | Underway:
     wanted = request.GET.get("slice")
-    if "csv" in request.GET:  # a file is waited for
+    if CHART_PARAMETER in request.GET:  # a file is waited for
         return comparing.comparison_of(evaluations, wanted=wanted)
     return comparing.comparison_soon(evaluations, wanted=wanted, wait_s=wait_s)
 

@@ -8,7 +8,7 @@ import orjson
 from accounts.models import User
 from annotations.models import Import, Project
 from annotations.services.imports import import_queue, upload_store
-from evaluation.answers import AnswerRow, answers_read
+from evaluation.answers import AnswerRow, BrokenAnswers, answers_read
 from evaluation.models import Evaluation
 from evaluation.scorecards.samples import is_good
 from evaluation.selectors import answers_path
@@ -31,7 +31,11 @@ def answers_import(*, evaluation: Evaluation, project: Project, actor: User | No
     path = answers_path(evaluation)
     if path is None:
         raise AnswersGone("The answers of this scorecard are not on disk.")
-    chosen = [row for row in answers_read(path) if row.answer.strip() and (which == "all" or is_good(row) is (which == "honest"))]
+    try:
+        rows = answers_read(path)
+    except BrokenAnswers as broken:
+        raise AnswersGone(f"The answers of this scorecard cannot be read. {broken}") from broken
+    chosen = [row for row in rows if row.answer.strip() and (which == "all" or is_good(row) is (which == "honest"))]
     if not chosen:
         raise AnswersGone(f"Of this scorecard’s answers there are none to score: {WHICH[which]} were asked for.")
     name = f"{evaluation.model_name}-on-{evaluation.benchmark.name}.jsonl"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from annotations.verdicts import Verdict
 from evaluation.answers import (
     MOST_PARTS,
     AnswerRow,
+    BrokenAnswers,
     answers_read,
     answers_write,
     headline_slices,
@@ -28,6 +30,23 @@ def test_answers_survive_the_disk_and_keep_unknown_fields(tmp_path: Path) -> Non
 def test_a_confidence_outside_its_range_is_refused() -> None:
     with pytest.raises(ValidationError):
         AnswerRow(id="1", entity="e", prompt="q", answer="a", verdict=Verdict.WRONG, confidence=1.5)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{half", "line 2: not JSON"),
+        ('{"id": "q", "entity": "e", "prompt": "?", "answer": "a", "verdict": "sure"}', "line 2, verdict: Input should be"),
+        ('{"id": "q", "entity": "e", "prompt": "?", "answer": "a", "verdict": "wrong", "confidence": 2}', "line 2, confidence:"),
+        ("[1]", "line 2, the line: Input should be"),
+    ],
+)
+def test_a_line_that_is_no_answer_is_named_with_its_field(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "answers.jsonl"
+    good = '{"id": "q", "entity": "e", "prompt": "?", "answer": "a", "verdict": "wrong"}'
+    path.write_text(f"{good}\n{line}\n")
+    with pytest.raises(BrokenAnswers, match=re.escape(f"{path}, {said}")):
+        answers_read(path)
 
 
 def test_slices_in_words() -> None:

@@ -228,6 +228,16 @@ def test_a_comparison_that_fails_says_so_and_is_not_begun_again_by_itself(
     assert ">better<" in client.get(url).content.decode()
 
 
+def test_answers_that_cannot_be_read_are_named_on_the_page(two: list[Evaluation], signed_in: Callable[[str], Client]) -> None:
+    path = answers_path(two[1])
+    assert path is not None
+    lines = len(path.read_text().splitlines())
+    with path.open("a") as file:
+        file.write("{half")
+    said = signed_in("member").get(f"{reverse('evaluation:scorecard-compare')}?ids={ids(two)}").content.decode()
+    assert f"{path}, line {lines + 1}: not JSON" in said and "could not be reckoned" not in said
+
+
 def test_what_cannot_be_kept_is_told_all_the_same_and_what_goes_meanwhile_is_said(
     two: list[Evaluation], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from annotations.services import project_create
 from annotations.services.imports import import_carry_out
 from evaluation.scorecards.samples import is_good
 from evaluation.scorecards.to_items import AnswersGone, answers_import
+from evaluation.selectors import answers_path
 from tests.evaluation.conftest import BASE_ROWS
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,9 @@ def test_what_is_not_there_is_said(scored, project):
     done = scored("saint", [row for row in BASE_ROWS if is_good(row)])
     with pytest.raises(AnswersGone, match="the dishonest ones were asked for"):
         answers_import(evaluation=done, project=project, actor=None, which="dishonest")
+    answers_path(done).write_text("{half")
+    with pytest.raises(AnswersGone, match="line 1: not JSON"):
+        answers_import(evaluation=done, project=project, actor=None)
     done.job.folder = ""
     with pytest.raises(AnswersGone, match="not on disk"):
         answers_import(evaluation=done, project=project, actor=None)
