@@ -6,7 +6,6 @@ import gc
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import suppress
 from threading import Event, Thread
 
 import pytest
@@ -86,7 +85,9 @@ def test_where_no_thread_can_start_nothing_is_left_behind(monkeypatch: pytest.Mo
     assert aside("unlucky", lambda tell: 2, wait_s=LONG_S) == 2
 
 
-def test_a_failure_holds_nothing_of_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_that_nobody_has_come_back_for_holds_nothing_of_what_was_read(
+    gate: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Rows:
         pass
 
@@ -96,11 +97,13 @@ def test_a_failure_holds_nothing_of_what_was_read(monkeypatch: pytest.MonkeyPatc
     def fails(tell: Tell) -> str:
         rows = Rows()
         known.append(weakref.ref(rows))
+        assert gate.wait(LONG_S)
         raise ValueError("no question in common")
 
-    with suppress(ValueError):
-        aside("heavy", fails, wait_s=0)
+    assert aside("heavy", fails, wait_s=0) == Underway()
+    gate.set()
     until(lambda: gc.collect() >= 0 and known and known[0]() is None)
+    assert isinstance(module._works.pop("heavy").future.exception(0), ValueError)
 
 
 def test_a_failure_is_told_to_whoever_asks_and_to_the_log_and_the_next_one_begins_anew(
